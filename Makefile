@@ -1,0 +1,50 @@
+# `make demo` and `make test` set up what they need in .venv, once, and then work offline.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check lint types coverage test-lowest clean
+
+demo: $(READY)  ## a completion with no key and no network
+	$(BIN)/writer complete --sandbox "Once upon a time"
+
+test: $(READY)  ## the whole suite, on every core, in any order
+	$(BIN)/python -m pytest -n auto -q
+
+check: lint types coverage  ## what a change must pass, beside `make test`
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy writer_cli tests
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+test-lowest: VENV := .venv-lowest
+test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admits
+	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
+	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
+	.venv-lowest/bin/python -m pytest -n auto -q
+
+clean:
+	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "writer needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -q && apt-get install -yq python3-venv; } || \
+	  { echo "python3 cannot make virtual environments yet: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q --editable . --group test --group lint
+	@touch $@

@@ -1,0 +1,75 @@
+"""Text completion with Writer's language models.
+
+    import writer_cli as writer
+
+    with writer.Writer(sandbox=True) as s:
+        res = s.completions.create(
+            completion_request=writer.CompletionRequest(prompt="Once upon a time"),
+            model_id="palmyra-x5",
+        )
+
+The command line starts here too, so what is exported is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from writer_cli.client import Writer as Writer
+    from writer_cli.errors import BadAnswerError as BadAnswerError
+    from writer_cli.errors import ConfigurationError as ConfigurationError
+    from writer_cli.errors import FailMessage as FailMessage
+    from writer_cli.errors import FailResponse as FailResponse
+    from writer_cli.errors import NetworkError as NetworkError
+    from writer_cli.errors import RequestTimeoutError as RequestTimeoutError
+    from writer_cli.errors import SDKError as SDKError
+    from writer_cli.errors import UsageError as UsageError
+    from writer_cli.errors import WriterError as WriterError
+    from writer_cli.models import CompletionGenerationChoice as CompletionGenerationChoice
+    from writer_cli.models import (
+        CompletionGenerationChoiceLogprobs as CompletionGenerationChoiceLogprobs,
+    )
+    from writer_cli.models import CompletionRequest as CompletionRequest
+    from writer_cli.models import CompletionResponse as CompletionResponse
+    from writer_cli.models import CreateCompletionResponse as CreateCompletionResponse
+    from writer_cli.models import (
+        CreateModelCustomizationCompletionResponse as CreateModelCustomizationCompletionResponse,
+    )
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BadAnswerError": "errors",
+    "CompletionGenerationChoice": "models",
+    "CompletionGenerationChoiceLogprobs": "models",
+    "CompletionRequest": "models",
+    "CompletionResponse": "models",
+    "ConfigurationError": "errors",
+    "CreateCompletionResponse": "models",
+    "CreateModelCustomizationCompletionResponse": "models",
+    "FailMessage": "errors",
+    "FailResponse": "errors",
+    "NetworkError": "errors",
+    "RequestTimeoutError": "errors",
+    "SDKError": "errors",
+    "UsageError": "errors",
+    "Writer": "client",
+    "WriterError": "errors",
+}
+
+__all__ = [*_HOME]  # noqa: PLE0604 - they are names, of what is imported when used
+
+
+def __getattr__(name: str) -> Any:
+    """Import an exported name when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what is exported, imported yet or not."""
+    return [*globals(), *(name for name in _HOME if name not in globals())]

@@ -1,0 +1,48 @@
+"""The process: `writer`, `writer-cli` and `python -m writer_cli` are this."""
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from writer_cli.exits import ExitCode
+
+FIRST_SIGNAL_CODE = 128
+"""A shell reports a process that a signal ended as 128 and the signal's number."""
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        from writer_cli.cli import main, program_name
+        from writer_cli.terminal import Terminal
+
+        code = main(sys.argv[1:], Terminal.real(), program=program_name())
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except SystemExit as error:
+        code = int(error.code or 0)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; where the code stands for a signal, by that signal.
+
+    A shell that runs a loop stops it when Ctrl-C killed the command, and goes on when the command
+    merely exited with 130. Process 1 of a container cannot be killed so: there the code remains.
+    """
+    if code > FIRST_SIGNAL_CODE:
+        number = code - FIRST_SIGNAL_CODE
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    sys.exit(code)
+
+
+def _terminate(*_: object) -> NoReturn:
+    # An exception, so that files half written are taken away on the way out.
+    sys.exit(ExitCode.TERMINATED)
+
+
+if __name__ == "__main__":
+    run()

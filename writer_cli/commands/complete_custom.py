@@ -1,0 +1,44 @@
+"""`writer complete-custom`: the same, asked of a customization of a model."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from writer_cli.app import App
+from writer_cli.commands.complete import CompleteOptions, complete
+from writer_cli.errors import UsageError
+from writer_cli.options import as_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteCustomOptions(CompleteOptions):
+    """What `writer complete-custom` can be told."""
+
+    customization_id: Annotated[
+        str | None,
+        typer.Option(
+            "--customization-id",
+            help="The customization of the model. [required]",
+            rich_help_panel="Generation",
+            show_default=False,
+        ),
+    ] = None
+
+
+def run(options: CompleteCustomOptions, app: App) -> None:
+    """Complete a prompt with a customization of a language model.
+
+    writer complete-custom -m palmyra-x5 --customization-id ID "Once upon a time"
+    """
+    if options.customization_id is None:
+        raise UsageError(
+            "no customization: name one with --customization-id",
+            hint="for a model that is not customized: writer complete",
+        )
+    complete(options, app, customization_id=options.customization_id)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("complete-custom")(as_command(CompleteCustomOptions, run))

@@ -1,0 +1,331 @@
+"""What can go wrong, what it exits with, and what to do about it.
+
+WriterError
+├── UsageError                a value that cannot be right; nothing was sent
+├── ConfigurationError        no key, no organization id, an unreadable file; nothing was sent
+├── NetworkError              no answer: refused, reset, TLS
+│   └── RequestTimeoutError   no answer in time
+├── BadAnswerError            an answer that is not what the API promises
+├── OutputError               the answer came and could not be written
+├── ReaderGoneError           whoever read our output has stopped
+└── SDKError                  any 4xx or 5xx
+    └── FailResponse          ... whose body is Writer's own description of it
+"""
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from writer_cli.exits import ExitCode
+
+EXCERPT_LENGTH = 200
+"""Characters of a page that is not JSON which an error message quotes."""
+
+
+class WriterError(Exception):
+    """Anything that this package raises on purpose.
+
+    `kind` names the error for a script, `hint` is one line that says what to do next, and
+    `retryable` says whether the same call may succeed later.
+    """
+
+    kind: str = "bug"
+    exit_code: ExitCode = ExitCode.BUG
+    hint: str | None = None
+    retryable: bool = False
+    attempts: int = 0
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if hint is not None:
+            self.hint = hint
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as a script reads it: the same keys for every error, null where unknown."""
+        return {
+            "kind": self.kind,
+            "exit_code": int(self.exit_code),
+            "message": self.message,
+            "status_code": None,
+            "tpe": None,
+            "errors": [],
+            "action_id": None,
+            "retryable": self.retryable,
+            "attempts": self.attempts,
+            "hint": self.hint,
+        }
+
+
+class UsageError(WriterError):
+    """A value that cannot be right; nothing was sent."""
+
+    kind = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class ConfigurationError(WriterError):
+    """Something that belongs into the configuration is missing or wrong; nothing was sent."""
+
+    kind = "configuration"
+    exit_code = ExitCode.CONFIGURATION
+
+
+class NetworkError(WriterError):
+    """No answer came: the connection was refused, reset or not to be trusted."""
+
+    kind = "network"
+    exit_code = ExitCode.NETWORK
+    retryable = True
+
+
+class RequestTimeoutError(NetworkError):
+    """No answer came in time."""
+
+    kind = "timeout"
+    hint = "give it longer with --timeout SECONDS, or ask for less with --max-tokens"
+
+
+class BadAnswerError(WriterError):
+    """An answer came, and it is not what the API promises."""
+
+    kind = "bad_answer"
+    exit_code = ExitCode.BAD_ANSWER
+    hint = "is --base-url the address of Writer's API? `writer config check` shows it"
+
+
+class OutputError(WriterError):
+    """The answer came and could not be written where it was to go."""
+
+    kind = "output"
+    exit_code = ExitCode.OUTPUT
+
+
+class ReaderGoneError(WriterError):
+    """Whoever read our output has stopped, as `head` does; nobody needs a message."""
+
+    kind = "reader_gone"
+    exit_code = ExitCode.READER_GONE
+
+
+@dataclass(frozen=True, slots=True)
+class FailMessage:
+    """One of the reasons in a `FailResponse`; `key` and `extras` are not always sent."""
+
+    description: str
+    key: str | None = None
+    extras: Any = None
+
+    @classmethod
+    def read(cls, item: Any) -> "FailMessage":
+        """Read what a server sent in the place of a message, whatever it is."""
+        if not isinstance(item, dict):
+            return cls(description=_as_text(item))
+        key = item.get("key")
+        return cls(
+            description=_as_text(item.get("description", "")),
+            key=None if key is None else _as_text(key),
+            extras=item.get("extras"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The message with all three of its keys."""
+        return {"description": self.description, "key": self.key, "extras": self.extras}
+
+
+class SDKError(WriterError):
+    """Any answer with a status of 400 to 599.
+
+    `body` is the text of the answer with anything that looks like a key taken out;
+    `raw_response` is the HTTP library's own object.
+    """
+
+    QUOTA_KEY: ClassVar = "fail.model.quotaExceeded"
+    MODERATION_KEYS: ClassVar = ("fail.content.moderation.failed", "fail.guardrail.blocked")
+    MAY_SUCCEED_LATER: ClassVar = frozenset({408, 409, 425, 429})
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int = 0,
+        body: str = "",
+        raw_response: Any = None,
+        *,
+        action_id: str | None = None,
+        keys: Sequence[str | None] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.body = body
+        self.raw_response = raw_response
+        self.action_id = action_id
+        is_quota = self.QUOTA_KEY in keys
+        self.kind, self.exit_code = _kind_of_status(status_code, is_quota=is_quota)
+        self.retryable = not is_quota and (
+            status_code in self.MAY_SUCCEED_LATER or status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        if any(key in self.MODERATION_KEYS for key in keys):
+            self.hint = "the content filter refused it: reword the prompt"
+        else:
+            self.hint = _HINTS.get(self.kind)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with the status and, where the server sent one, the request's id."""
+        return super().as_dict() | {"status_code": self.status_code, "action_id": self.action_id}
+
+
+class FailResponse(SDKError):  # noqa: N818 - the SDK's name
+    """An error that Writer describes itself: `tpe`, `errors` and `extras` as they were sent."""
+
+    def __init__(
+        self,
+        tpe: str = "",
+        errors: Sequence[FailMessage] = (),
+        extras: Any = None,
+        *,
+        status_code: int = 0,
+        body: str = "",
+        raw_response: Any = None,
+        action_id: str | None = None,
+    ) -> None:
+        self.tpe = tpe
+        self.errors = list(errors)
+        self.extras = extras
+        reasons = "; ".join(e.description for e in self.errors if e.description)
+        super().__init__(
+            reasons or _described(status_code, body),
+            status_code,
+            body,
+            raw_response,
+            action_id=action_id,
+            keys=[e.key for e in self.errors],
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with every message of the server."""
+        return super().as_dict() | {
+            "tpe": self.tpe,
+            "errors": [message.as_dict() for message in self.errors],
+        }
+
+
+def error_from_answer(
+    status_code: int,
+    content_type: str,
+    body: str,
+    *,
+    action_id: str | None = None,
+    raw_response: Any = None,
+) -> SDKError:
+    """Read an answer with a status of 400 to 599 as the error that it is.
+
+    JSON under 400, 401, 403, 404 and 500 is a `FailResponse`, as the SDK documents it. A JSON body
+    of that shape is one under any other status too, 429 in practice. Everything else is an
+    `SDKError`. No body makes this fail.
+    """
+    parsed = _json_object(body) if is_json(content_type) else None
+    if parsed is not None and (
+        status_code in _DOCUMENTED_STATUSES or "tpe" in parsed or "errors" in parsed
+    ):
+        messages = parsed.get("errors")
+        return FailResponse(
+            tpe=_as_text(parsed.get("tpe") or ""),
+            errors=[FailMessage.read(m) for m in messages] if isinstance(messages, list) else [],
+            extras=parsed.get("extras"),
+            status_code=status_code,
+            body=body,
+            raw_response=raw_response,
+            action_id=action_id,
+        )
+    return SDKError(
+        _described(status_code, body), status_code, body, raw_response, action_id=action_id
+    )
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a `Content-Type` header names JSON, parameters aside (RFC 6839 for `+json`)."""
+    essence = content_type.partition(";")[0].strip().lower()
+    return essence == "application/json" or essence.endswith("+json")
+
+
+def redact(text: str, key: str | None) -> str:
+    """Take the key, its repeated tail and anything that looks like a key out of a server's text.
+
+    Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
+    """
+    if key:
+        text = text.replace(key, _REDACTED)
+        text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
+    return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
+
+
+_REDACTED = "[redacted]"
+_LOOKS_LIKE_A_KEY = re.compile(
+    r"\b(?:sk|pk)-[\w.-]{4,}"  # a key, or the masked one in "Received API Key = sk-...0000"
+    r"|\b[0-9a-fA-F]{64}\b"  # the SHA-256 of one
+    r"|(?<=Bearer )[\w.~+/-]{8,}"
+)
+
+_DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
+
+_HINTS = {
+    "authentication": "check the key with `writer config check`, "
+    "or set another with `writer config set api_key`",
+    "permission": "the key works and may not do this: check the model and the organization with "
+    "`writer config check`",
+    "not_found": "check --model-id and --organization-id: `writer config check` shows both",
+    "refused": "see exactly what was sent: repeat the command with --dry-run",
+    "rate_limit": "wait a minute and try again: the limit is for each minute",
+    "quota": "the month's quota is used up: trying again will not help, "
+    "the organization's administrator can raise it",
+    "server": "the API failed, not the request: try again in a moment",
+}
+
+
+def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]:
+    if status_code == HTTPStatus.UNAUTHORIZED:
+        return "authentication", ExitCode.DENIED
+    if status_code == HTTPStatus.FORBIDDEN:
+        return "permission", ExitCode.DENIED
+    if status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return ("quota" if is_quota else "rate_limit"), ExitCode.LIMITED
+    if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "server", ExitCode.SERVER
+    if status_code == HTTPStatus.NOT_FOUND:
+        return "not_found", ExitCode.REFUSED
+    return "refused", ExitCode.REFUSED
+
+
+def _described(status_code: int, body: str) -> str:
+    """Say what an answer is that does not say it itself: its status and a cleaned excerpt."""
+    try:
+        status = f"HTTP {status_code} {HTTPStatus(status_code).phrase}"
+    except ValueError:
+        status = f"HTTP {status_code}"
+    excerpt = cleaned_excerpt(body)
+    return f"{status}: {excerpt}" if excerpt else status
+
+
+def cleaned_excerpt(page: str) -> str:
+    """Cut a page down to the first words that a person would see of it."""
+    # A hostile page may be megabytes long; what is quoted stands near its beginning.
+    page = page[: 50 * EXCERPT_LENGTH]
+    text = re.sub(r"<(script|style|head)\b.*?</\1>", " ", page, flags=re.DOTALL | re.IGNORECASE)
+    text = " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
+    return text if len(text) <= EXCERPT_LENGTH else text[: EXCERPT_LENGTH - 1] + "…"
+
+
+def _json_object(body: str) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

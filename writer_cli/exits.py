@@ -1,0 +1,33 @@
+"""The numbers that `writer` exits with, and why each exists."""
+
+from enum import IntEnum
+from typing import Self
+
+
+class ExitCode(IntEnum):
+    """What a script learns from `$?`; `reason` is the line that the documentation prints."""
+
+    reason: str
+
+    def __new__(cls, number: int, reason: str) -> Self:
+        """Keep the reason beside its number."""
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.reason = reason
+        return member
+
+    OK = 0, "done"
+    BUG = 1, "a bug of ours"
+    USAGE = 2, "usage: a flag or a prompt is wrong; nothing was sent"
+    CONFIGURATION = 3, "configuration: no key or organization id, or an unreadable config file"
+    DENIED = 4, "401 or 403: the key is wrong or may not do this"
+    REFUSED = 5, "the API refused the request (any other 4xx)"
+    LIMITED = 6, "429: rate or quota"
+    SERVER = 7, "the API failed (5xx)"
+    NETWORK = 8, "the network: connect, TLS, timeout"
+    BAD_ANSWER = 9, "the answer is not what the API promises (not JSON, wrong shape, cut short)"
+    PARTIAL = 10, "batch: some records failed"
+    OUTPUT = 11, "the result could not be written (disk full, directory gone)"
+    INTERRUPTED = 130, "interrupted (Ctrl-C)"
+    READER_GONE = 141, "the reader of the output went away (`| head`)"
+    TERMINATED = 143, "terminated (SIGTERM)"

@@ -1,0 +1,195 @@
+"""What a completion request says and what its answer holds, whichever API carries them."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+INT64_MAX = 2**63 - 1
+
+Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
+"""A number of tokens or of completions: 1 or more."""
+
+CountOrZero = Annotated[int, Field(ge=0, le=INT64_MAX)]
+"""A number that may be 0."""
+
+
+def _without_lone_surrogates(value: Any) -> Any:
+    r"""Replace what JSON can say and UTF-8 cannot: half of a surrogate pair, as in "\ud800"."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
+
+
+LogProbability = Annotated[float | None, AfterValidator(_finite)]
+"""A natural logarithm, or None where a server sends none that JSON can say."""
+
+Text = Annotated[str, BeforeValidator(_without_lone_surrogates)]
+"""Text from a server, such that it can be written as UTF-8."""
+
+
+class CompletionRequest(BaseModel):
+    """What to complete, and how. A field that is None is not sent, so the API's default holds.
+
+    The fields are those of the published descriptions of both APIs, which give no ranges. Here a
+    value is refused that cannot be right under any reading; what is merely unusual is allowed, and
+    `advice()` names it. Raises pydantic's `ValidationError`.
+
+    Attributes:
+        prompt: The text to continue.
+        max_tokens: How many tokens to generate at the most; 1 or more.
+        min_tokens: How many tokens to generate at the least; 0 to `max_tokens`.
+        temperature: 0 takes the likeliest token each time, 1 samples as the model says.
+        top_p: Sample only among the likeliest tokens whose probabilities reach this sum; 0 to 1.
+        stop: The text ends before the first of these strings.
+        presence_penalty: Taken once from the score of a token that has been generated before.
+        frequency_penalty: Taken from the score for each time it has been generated before.
+        best_of: Generate this many, return the best; `n` or more.
+        n: How many completions to return.
+        logprobs: For each token, the log probabilities of this many likeliest ones; 0 or more.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True
+    )
+
+    prompt: Annotated[str, StringConstraints(min_length=1)]
+    max_tokens: Count | None = None
+    min_tokens: CountOrZero | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop: list[Annotated[str, StringConstraints(min_length=1)]] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    best_of: Count | None = None
+    n: Count | None = None
+    logprobs: CountOrZero | None = None
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> "CompletionRequest":
+        if None not in (self.min_tokens, self.max_tokens) and self.min_tokens > self.max_tokens:  # type: ignore[operator]
+            raise ValueError(
+                f"min_tokens: {self.min_tokens} is more than max_tokens, {self.max_tokens}"
+            )
+        if self.best_of is not None and self.best_of < (self.n or 1):
+            raise ValueError(f"best_of: {self.best_of} is less than n, {self.n}")
+        return self
+
+    def set_fields(self) -> dict[str, Any]:
+        """The fields that have a value, by name, in the order of declaration."""
+        return self.model_dump(exclude_none=True)
+
+    def advice(self) -> dict[str, str]:
+        """What is allowed and unusual: the field's name and what Writer's documentation says."""
+        advice = {}
+        if self.stop is not None and len(self.stop) > MOST_STOP_SEQUENCES:
+            advice["stop"] = (
+                f"{len(self.stop)} stop sequences; {MOST_STOP_SEQUENCES} are documented"
+            )
+        if self.temperature is not None and self.temperature > HIGHEST_TEMPERATURE:
+            advice["temperature"] = (
+                f"{self.temperature:g}; 0 to {HIGHEST_TEMPERATURE} is documented"
+            )
+        if self.top_p == 0:
+            advice["top_p"] = "0; over 0 up to 1 is documented"
+        for name in ("presence_penalty", "frequency_penalty"):
+            value = getattr(self, name)
+            if value is not None and abs(value) > HIGHEST_PENALTY:
+                advice[name] = f"{value:g}; -{HIGHEST_PENALTY} to {HIGHEST_PENALTY} is documented"
+        return advice
+
+
+MOST_STOP_SEQUENCES = 4
+HIGHEST_TEMPERATURE = 2
+HIGHEST_PENALTY = 2
+
+
+class _Answer(BaseModel):
+    """Read leniently: a field that is new to us is no reason to lose a text that was paid for."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+
+class CompletionGenerationChoiceLogprobs(_Answer):
+    """The tokens of a choice and how likely each was; the lists run in parallel.
+
+    Attributes:
+        tokens: The tokens; together they are the text.
+        token_logprobs: The natural logarithm of each token's probability.
+        top_logprobs: For each position, the likeliest tokens with their log probabilities.
+        text_offset: Where each token begins in the text, in characters.
+    """
+
+    tokens: list[Text] | None = None
+    token_logprobs: list[LogProbability] | None = None
+    top_logprobs: list[dict[Text, LogProbability] | None] | None = None
+    text_offset: list[int] | None = None
+
+
+class CompletionGenerationChoice(_Answer):
+    """One completion."""
+
+    text: Text
+    logprobs: CompletionGenerationChoiceLogprobs | None = None
+
+    @field_validator("logprobs", mode="wrap")
+    @classmethod
+    def _text_outlives_its_logprobs(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            return None
+
+
+class CompletionResponse(_Answer):
+    """The completions, in the order in which the API sent them."""
+
+    choices: list[CompletionGenerationChoice] = []
+
+
+class CreateCompletionResponse(BaseModel):
+    """The answer to `create`, with how it came.
+
+    Attributes:
+        completion_response: What the API answered.
+        status_code: The HTTP status.
+        content_type: The `Content-Type` header.
+        headers: Every header, its name in lower case; a header may be sent more than once.
+        raw_response: The HTTP library's own object.
+        attempts: How many requests it took.
+        elapsed_s: Seconds from the first request to the end of the answer.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    completion_response: CompletionResponse | None
+    status_code: int
+    content_type: str
+    headers: dict[str, list[str]]
+    raw_response: Annotated[Any, Field(repr=False)]
+    attempts: int = 1
+    elapsed_s: float = 0.0
+
+    @property
+    def action_id(self) -> str | None:
+        """Writer's id of the request, from the `Action-Id` header; what support asks for."""
+        return self.headers.get("action-id", [None])[0]
+
+
+class CreateModelCustomizationCompletionResponse(CreateCompletionResponse):
+    """The answer to `create_model_customization_completion`, with how it came."""

@@ -1,0 +1,253 @@
+"""The flags that several commands share, each declared once, as fields of frozen dataclasses.
+
+A command's options are a dataclass built of these, and `as_command` makes the dataclass the
+signature that typer reads.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from writer_cli.app import App, GlobalOptions
+from writer_cli.errors import UsageError
+from writer_cli.settings import flag_of
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from writer_cli.models import CompletionRequest
+
+Prompt = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="The prompt. Several are joined by a blank line; - stands for standard input, "
+        "which is also read when there is no prompt at all.",
+        show_default=False,
+    ),
+]
+
+RANGES = {
+    "max_tokens": "1 or more",
+    "min_tokens": "0 or more, and --max-tokens at the most",
+    "temperature": "0 or more",
+    "top_p": "0 to 1",
+    "stop": "a text that is not empty",
+    "presence_penalty": "any number",
+    "frequency_penalty": "any number",
+    "best_of": "--n or more",
+    "n": "1 or more",
+    "logprobs": "0 or more",
+}
+"""What each field of a request may be, in the words of the help and of the errors."""
+
+
+def _field(flag: str, text: str, *, short: str | None = None) -> Any:
+    name = flag.removeprefix("--").replace("-", "_")
+    return typer.Option(
+        *([short] if short else []),
+        flag,
+        help=f"{text} [{RANGES[name]}]",
+        rich_help_panel="Generation",
+        show_default=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions(GlobalOptions):
+    """A flag for every field of a completion request but the prompt."""
+
+    max_tokens: Annotated[int | None, _field("--max-tokens", "Generate this many at most.")] = None
+    min_tokens: Annotated[int | None, _field("--min-tokens", "Generate this many at least.")] = None
+    temperature: Annotated[
+        float | None, _field("--temperature", "0 takes the likeliest token each time.")
+    ] = None
+    top_p: Annotated[
+        float | None, _field("--top-p", "Sample among the likeliest that sum up to this.")
+    ] = None
+    stop: Annotated[
+        list[str] | None, _field("--stop", "End the text before this; can be repeated.")
+    ] = None
+    presence_penalty: Annotated[
+        float | None, _field("--presence-penalty", "Lower what has been generated, once.")
+    ] = None
+    frequency_penalty: Annotated[
+        float | None, _field("--frequency-penalty", "Lower it for each time.")
+    ] = None
+    best_of: Annotated[int | None, _field("--best-of", "Generate this many, return the best.")] = (
+        None
+    )
+    n: Annotated[int | None, _field("--n", "Return this many.", short="-n")] = None
+    logprobs: Annotated[
+        int | None, _field("--logprobs", "Log probabilities of this many tokens at each place.")
+    ] = None
+
+    def request(self, prompt: str) -> "CompletionRequest":
+        """Build the request. Raises `UsageError` naming the flag, the value and the range."""
+        from pydantic import ValidationError
+
+        from writer_cli.models import CompletionRequest
+
+        given = {name: getattr(self, name) for name in RANGES}
+        given["stop"] = list(self.stop) if self.stop else None
+        try:
+            return CompletionRequest(prompt=prompt, **given)
+        except ValidationError as error:
+            raise _as_usage_error(error) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions(GenerationOptions):
+    """Which model, of which organization."""
+
+    model_id: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model-id",
+            help="The model, such as palmyra-x5; with --sandbox it may be left out.",
+            rich_help_panel="Generation",
+            show_default=False,
+        ),
+    ] = None
+    organization_id: Annotated[
+        int | None,
+        typer.Option(
+            "--organization-id",
+            help="The organization; the enterprise API has it in its address.",
+            rich_help_panel="Connection",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where a completion goes, and in what form."""
+
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            help="Add a file to the prompt; can be repeated.",
+            show_default=False,
+        ),
+    ] = None
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the result to this file, whole or not at all.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None
+    no_newline: Annotated[
+        bool,
+        typer.Option(
+            "--no-newline", help="Add no line break at the end.", rich_help_panel="Output"
+        ),
+    ] = False
+    separator: Annotated[
+        str,
+        typer.Option(
+            "--separator",
+            help=r"The line between several choices; \0 ends each with a NUL byte instead.",
+            rich_help_panel="Output",
+        ),
+    ] = "---"
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Show control characters as they are, on a terminal too.",
+            rich_help_panel="Output",
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the request and send nothing.", rich_help_panel="Output"
+        ),
+    ] = False
+    print_curl: Annotated[
+        bool,
+        typer.Option(
+            "--print-curl",
+            help="Print the request as a curl command and send nothing.",
+            rich_help_panel="Output",
+        ),
+    ] = False
+
+
+_Options = TypeVar("_Options", bound=GlobalOptions)
+
+
+def as_command(
+    options: type[_Options], run: Callable[[_Options, App], None]
+) -> Callable[..., None]:
+    """Return a function for typer: its parameters are the fields of `options`, its help `run`'s.
+
+    A global option that stands before the command's name holds unless the command has its own.
+    """
+
+    def command(ctx: typer.Context, **given: Any) -> None:
+        app: App = ctx.obj
+        for name in app.given_before:
+            given[name] = given[name] or app.given_before[name]
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        parsed = options(**values)
+        app.options = parsed
+        run(parsed, app)
+
+    command.__doc__ = run.__doc__
+    command.__signature__ = signature_of(options)  # type: ignore[attr-defined]
+    return command
+
+
+def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
+    """Return the signature that has the fields of a dataclass as keyword parameters."""
+    hints = get_type_hints(options, include_extras=True)
+    shared = {option.name for option in fields(GlobalOptions)}
+    parameters = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if option.default is MISSING else option.default,
+            annotation=hints[option.name],
+        )
+        # What is the command's own stands first in its help.
+        for option in sorted(fields(options), key=lambda option: option.name in shared)
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    return inspect.Signature([context, *parameters])
+
+
+def with_flags(text: str) -> str:
+    """Name the flags in a message that names the fields of a request."""
+    return re.sub(rf"\b({'|'.join(RANGES)})\b", lambda match: flag_of(match[0]), text)
+
+
+def _as_usage_error(error: "ValidationError") -> UsageError:
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return UsageError(
+            with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
+        )
+    name = str(first["loc"][0])
+    allowed = RANGES[name]
+    given = first["input"]
+    shown = f"{given:g}" if isinstance(given, float) else repr(given)
+    return UsageError(
+        f"{flag_of(name)} {shown} is out of range: {allowed}",
+        hint="--help lists every flag with its range",
+    )

@@ -1,0 +1,198 @@
+"""The three streams, and what they can show. Nothing else touches `sys.stdout` and `sys.stderr`."""
+
+import io
+import os
+import re
+import select
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
+
+from writer_cli.errors import OutputError, ReaderGoneError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNSEEMLY = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"  # C0 but newline and tab, DEL, C1
+    "\u202a-\u202e\u2066-\u2069]"  # bidi embeddings, overrides and isolates
+)
+
+
+class Terminal:
+    """Where a command reads and writes.
+
+    Standard output is bytes, always UTF-8: what a pipe gets does not depend on the locale.
+    """
+
+    def __init__(
+        self,
+        *,
+        stdin: BinaryIO | None,
+        stdout: BinaryIO | None,
+        stderr: TextIO | None,
+        env: Mapping[str, str],
+    ) -> None:
+        self.stdin = stdin
+        self._stdout = stdout
+        self._stderr = stderr
+        self.env = env
+        self.stdin_is_terminal = stdin is not None and stdin.isatty()
+        self.stdout_is_terminal = stdout is not None and stdout.isatty()
+        self.stderr_is_terminal = stderr is not None and stderr.isatty()
+        shows_color = "NO_COLOR" not in env and env.get("TERM") != "dumb"
+        self.stdout_shows_color = self.stdout_is_terminal and shows_color
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return shutil.get_terminal_size().columns
+
+    @classmethod
+    def real(cls) -> Self:
+        """Return the streams of this process; one that is closed is None."""
+        return cls(
+            stdin=None if sys.stdin is None else sys.stdin.buffer,
+            stdout=None if sys.stdout is None else sys.stdout.buffer,
+            stderr=sys.stderr,
+            env=os.environ,
+        )
+
+    @classmethod
+    def fake(
+        cls,
+        *,
+        stdin: bytes = b"",
+        stdin_is_terminal: bool = False,
+        stdout_is_terminal: bool = False,
+        stderr_is_terminal: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> "FakeTerminal":
+        """Return streams in memory, for tests."""
+        return FakeTerminal(
+            stdin=_FakeBytes(stdin, is_terminal=stdin_is_terminal),
+            stdout=_FakeBytes(is_terminal=stdout_is_terminal),
+            stderr=_FakeText(is_terminal=stderr_is_terminal),
+            env=env or {},
+        )
+
+    def write(self, text: str) -> None:
+        """Write text to standard output, and let it be seen at once.
+
+        Raises:
+            ReaderGoneError: Nobody reads it any more.
+            OutputError: It cannot be written.
+        """
+        if self._stdout is None:
+            raise OutputError("standard output is closed")
+        try:
+            self._stdout.write(text.encode("utf-8", "replace"))
+            self._stdout.flush()
+        except BrokenPipeError as error:
+            self._discard_output()
+            raise ReaderGoneError("nobody reads standard output any more") from error
+        except OSError as error:
+            self._discard_output()
+            raise OutputError(f"standard output: {error.strerror}") from error
+
+    def note(self, text: str) -> None:
+        """Write a line to standard error; where that is gone, nobody is there to be told."""
+        if self._stderr is None:
+            return
+        try:
+            self._stderr.write(visible(text) + "\n")
+            self._stderr.flush()
+        except OSError:
+            self._stderr = None
+
+    def console(self) -> "Console":
+        """Return rich's view of standard error."""
+        from rich.console import Console
+
+        return Console(
+            file=self._stderr or io.StringIO(),
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=not self.stderr_is_terminal,
+            _environ=self.env,
+        )
+
+    def ask_secretly(self, question: str) -> str:
+        """Ask the person at the terminal, and do not show what is typed."""
+        from getpass import getpass
+
+        return getpass(question, stream=self._stderr)
+
+    def has_unasked_input(self) -> bool:
+        """Whether a pipe on standard input holds data now; never waits for any."""
+        try:
+            descriptor = cast("BinaryIO", self.stdin).fileno()
+            is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+            return is_pipe and bool(select.select([descriptor], [], [], 0)[0])
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    def _discard_output(self) -> None:
+        """Let what Python still holds go nowhere, or it would complain again at its end."""
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, cast("BinaryIO", self._stdout).fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            pass
+
+
+def visible(text: str) -> str:
+    """Show what would act on a terminal instead of letting it act.
+
+    Control characters but newline and tab become their Unicode pictures or `<U+XXXX>`; so do the
+    C1 codes and the characters that reorder text (UAX #9).
+    """
+    return _UNSEEMLY.sub(_stand_in, text)
+
+
+def escaped_json(document: str) -> str:
+    r"""Escape the same characters in a JSON document as `\uXXXX`, which means the same."""
+    return _UNSEEMLY.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:  # noqa: PLR2004 - the end of C0
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"  # noqa: PLR2004 - DEL
+
+
+class _FakeBytes(io.BytesIO):
+    def __init__(self, content: bytes = b"", *, is_terminal: bool) -> None:
+        super().__init__(content)
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+class _FakeText(io.StringIO):
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+class FakeTerminal(Terminal):
+    """Streams in memory; `output` and `errors` are what was written to them."""
+
+    @property
+    def output(self) -> bytes:
+        """The bytes on standard output."""
+        return cast("io.BytesIO", self._stdout).getvalue()
+
+    @property
+    def errors(self) -> str:
+        """The text on standard error."""
+        return cast("io.StringIO", self._stderr).getvalue()
