@@ -9,11 +9,13 @@ import typer
 from writer_cli import settings
 from writer_cli.apis import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
+from writer_cli.render import Spinner
 from writer_cli.settings import Settings
 from writer_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from writer_cli.client import Writer
+    from writer_cli.retry import Wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,26 @@ class GlobalOptions:
             show_default=False,
         ),
     ] = None
+    max_retries: Annotated[
+        int | None,
+        typer.Option(
+            "--max-retries",
+            help="Try this often again after a failure that may pass; 3 if nothing says otherwise.",
+            metavar="N",
+            rich_help_panel="Connection",
+            show_default=False,
+        ),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            help="Give up after this long, retries and waits included.",
+            metavar="SECONDS",
+            rich_help_panel="Connection",
+            show_default=False,
+        ),
+    ] = None
     sandbox: Annotated[
         bool,
         typer.Option(
@@ -101,6 +123,8 @@ class App:
     given_before: dict[str, Any] = field(default_factory=dict)
     """The global options that stood before the command's name."""
 
+    _spinner: Spinner | None = None
+
     options: GlobalOptions = field(default_factory=GlobalOptions)
     """The options of the command, the global ones among them."""
 
@@ -134,19 +158,40 @@ class App:
         """The client. Raises `ConfigurationError`; the key is looked up, and not yet checked."""
         from writer_cli.client import Writer
 
-        timeout = self.settings.get("timeout").value
-        api = self.settings.get("api").value
-        organization_id = self.settings.get("organization_id").value
-        if self.uses_sandbox:
-            return Writer(None, organization_id, api=api, timeout=timeout, sandbox=True)
+        deadline = self.options.deadline
+        if deadline is not None and not 0 < deadline <= settings.LONGEST_WAIT:
+            raise UsageError(
+                f"--deadline {deadline:g} is out of range: over 0, up to {settings.LONGEST_WAIT}",
+                hint="--deadline 60 gives up after a minute",
+            )
         return Writer(
             self.settings.api_key,
-            organization_id,
-            api=api,
+            self.settings.get("organization_id").value,
+            api=self.settings.get("api").value,
             base_url=self.settings.get("base_url").value,
             auth_scheme=self.settings.get("auth_scheme").value,
-            timeout=timeout,
+            timeout=self.settings.get("timeout").value,
+            max_retries=self.settings.get("max_retries").value,
+            deadline=deadline,
+            on_wait=self._show_wait,
+            sandbox=self.uses_sandbox,
         )
+
+    def _show_wait(self, wait: "Wait") -> None:
+        if self._spinner is not None:
+            self._spinner.update(str(wait))
+        self.report(str(wait))
+
+    def start_spinner(self, text: str) -> None:
+        """Show a person that something is waited for, unless `--quiet` asks not to."""
+        if not self.options.quiet:
+            self._spinner = Spinner(self.terminal, text)
+
+    def stop_spinner(self) -> None:
+        """Take the spinner away, if there is one."""
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
     def model_id(self) -> str:
         """Return the model to ask. Raises `UsageError` where none is named."""

@@ -16,9 +16,10 @@ from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import ReaderGoneError, UsageError, WriterError, redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
+from writer_cli.settings import flag_of
 from writer_cli.terminal import Terminal
 
-COMMANDS = ("complete", "complete-custom", "config")
+COMMANDS = ("complete", "complete-custom", "models", "customizations", "config", "sandbox")
 """Every command in the order of the help; its module is imported when it is used."""
 
 PROGRAMS = ("writer", "writer-cli")
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         return error.exit_code
     except WriterError as error:
         failure = error
+        if isinstance(error, UsageError) and error.field is not None:
+            error.message = error.message.replace(error.field, flag_of(error.field), 1)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else program

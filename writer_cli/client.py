@@ -1,22 +1,24 @@
 """The library: `Writer(...).completions.create(...)`, as Writer's SDK documents it."""
 
+import builtins
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self, TypeVar
-
-from pydantic import ValidationError
 
 from writer_cli import apis
 from writer_cli.apis import ApiName, AuthScheme, Call, Target
-from writer_cli.connection import Answer, Connection, PreparedRequest
-from writer_cli.errors import BadAnswerError, cleaned_excerpt
+from writer_cli.connection import Connection, PreparedRequest
+from writer_cli.errors import UsageError, WriterError
 from writer_cli.models import (
     CompletionRequest,
-    CompletionResponse,
     CreateCompletionResponse,
     CreateModelCustomizationCompletionResponse,
+    Customization,
+    Model,
 )
+from writer_cli.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
+from writer_cli.stream import CompletionStream
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds to wait for an answer; what Writer's own SDK waits."""
@@ -40,7 +42,10 @@ class Writer:
         organization_id: Part of the address of the enterprise API; each call may give its own.
         api: The dialect to speak.
         base_url: Another address than the API's own: https, or http to this machine.
-        timeout: Seconds to wait for an answer, of which up to 5 for the connection.
+        timeout: Seconds to wait for each part of an answer, up to 5 of them for the connection.
+        max_retries: How often to try again after a failure that may pass; 0 or more.
+        deadline: Seconds that a call may take, retries and waits included; None is no limit.
+        on_wait: Told before each wait for another attempt.
         auth_scheme: `"bearer"`, or `"raw"` to send the bare key.
         sandbox: Answer in this process, without key and network.
 
@@ -56,13 +61,20 @@ class Writer:
         api: ApiName = "enterprise",
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        deadline: float | None = None,
+        on_wait: Callable[[Wait], None] | None = None,
         auth_scheme: AuthScheme = "bearer",
         sandbox: bool = False,
     ) -> None:
         self.api = apis.get(api)
         self.sandbox = sandbox
         self.organization_id = organization_id
+        answering = None
         if sandbox:
+            from writer_cli.sandbox.in_process import SandboxTransport
+
+            answering = SandboxTransport()
             base_url, api_key = SANDBOX_URL, SANDBOX_KEY
             if organization_id is None:
                 self.organization_id = SANDBOX_ORGANIZATION
@@ -71,9 +83,12 @@ class Writer:
             api_key or os.environ.get("WRITER_API_KEY"),
             auth_scheme=auth_scheme,
             timeout=timeout,
-            in_process=sandbox,
+            retries=RetryPolicy(max_retries=max_retries, deadline=deadline, on_wait=on_wait),
+            sandbox=answering,
         )
         self.completions = Completions(self)
+        self.models = Models(self)
+        self.customizations = Customizations(self)
 
     def __repr__(self) -> str:
         where = "sandbox" if self.sandbox else self.connection.base_url
@@ -88,6 +103,31 @@ class Writer:
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         self.connection.close()
+
+    def target(
+        self, model_id: str, organization_id: int | None, customization_id: str | None = None
+    ) -> Target:
+        """Return what to ask, in the client's organization unless the call names another."""
+        if organization_id is None:
+            organization_id = self.organization_id
+        return Target(
+            model_id=model_id, organization_id=organization_id, customization_id=customization_id
+        )
+
+    @contextmanager
+    def hints(self) -> Iterator[None]:
+        """Add to an error what it may mean: Writer has two APIs, and they are easily confused."""
+        try:
+            yield
+        except WriterError as error:
+            hint = (
+                None
+                if self.sandbox
+                else apis.hint_at_other_api(self.api.name, self.organization_id, error)
+            )
+            if hint is not None:
+                error.hint = f"{error.hint}; {hint}" if error.hint else hint
+            raise
 
 
 class Completions:
@@ -118,7 +158,7 @@ class Completions:
             NetworkError: No answer came.
             BadAnswerError: The answer is not what the API promises.
         """
-        target = Target(model_id=model_id, organization_id=organization_id)
+        target = self._writer.target(model_id, organization_id)
         return self._create(CreateCompletionResponse, completion_request, target)
 
     def create_model_customization_completion(
@@ -140,10 +180,35 @@ class Completions:
         Raises:
             WriterError: The same errors as `create`.
         """
-        target = Target(
-            model_id=model_id, organization_id=organization_id, customization_id=customization_id
-        )
+        target = self._writer.target(model_id, organization_id, customization_id)
         return self._create(CreateModelCustomizationCompletionResponse, completion_request, target)
+
+    def stream(
+        self,
+        *,
+        completion_request: CompletionRequest,
+        model_id: str,
+        organization_id: int | None = None,
+    ) -> CompletionStream:
+        """Create a completion and return it while it is being generated.
+
+        The request has been answered, with a success, when this returns; until then it is tried
+        again like any other, and afterwards never.
+
+        Args:
+            completion_request: What to complete, and how; for one text, without log probabilities.
+            model_id: The model's id, such as `palmyra-x5`.
+            organization_id: Overrides the client's.
+
+        Raises:
+            UsageError: The request cannot be streamed; nothing was sent.
+            WriterError: The same errors as `create`.
+        """
+        target = self._writer.target(model_id, organization_id)
+        call = self._call(completion_request, target, stream=True)
+        with self._writer.hints():
+            self._writer.connection.check_key()
+            return CompletionStream(self._writer.connection.stream(call), self._writer.api)
 
     def prepare(
         self,
@@ -152,36 +217,74 @@ class Completions:
         model_id: str,
         customization_id: str | None = None,
         organization_id: int | None = None,
+        stream: bool = False,
     ) -> PreparedRequest:
-        """Say what `create` would send, but for the key, and send nothing. Raises as it does."""
-        target = Target(
-            model_id=model_id, organization_id=organization_id, customization_id=customization_id
-        )
-        return self._writer.connection.prepare(self._call(completion_request, target))
+        """Say what `create` or `stream` would send, but for the key, and send nothing.
 
-    def _call(self, completion_request: CompletionRequest, target: Target) -> Call:
-        if target.organization_id is None:
-            target = replace(target, organization_id=self._writer.organization_id)
-        return self._writer.api.completion(completion_request, target)
+        Raises as they do.
+        """
+        target = self._writer.target(model_id, organization_id, customization_id)
+        call = self._call(completion_request, target, stream=stream)
+        return self._writer.connection.prepare(call)
+
+    def _call(
+        self, completion_request: CompletionRequest, target: Target, *, stream: bool = False
+    ) -> Call:
+        obstacle = apis.obstacle_to_streaming(completion_request, target) if stream else None
+        if obstacle is not None:
+            raise UsageError(
+                f"{obstacle}: such a request cannot be streamed",
+                hint="leave it out, or do not ask for a stream",
+                field=obstacle,
+            )
+        return self._writer.api.completion(completion_request, target, stream=stream)
 
     def _create(
         self, kind: type[_Response], completion_request: CompletionRequest, target: Target
     ) -> _Response:
-        self._writer.connection.check_key()
-        answer = self._writer.connection.send(self._call(completion_request, target))
+        writer = self._writer
+        with writer.hints():
+            writer.connection.check_key()
+            answer = writer.connection.send(self._call(completion_request, target))
+            completion_response = answer.parsed(writer.api.read_completion)
         return kind(
-            completion_response=self._read(answer),
+            completion_response=completion_response,
             status_code=answer.status_code,
             content_type=answer.content_type,
             headers=answer.headers,
             raw_response=answer.raw_response,
+            attempts=answer.attempts,
             elapsed_s=answer.elapsed_s,
         )
 
-    def _read(self, answer: Answer) -> CompletionResponse:
-        try:
-            return self._writer.api.read_completion(answer.json_object())
-        except (ValidationError, TypeError, AttributeError) as error:
-            raise BadAnswerError(
-                f"the answer is JSON and not a completion: {cleaned_excerpt(answer.text)}"
-            ) from error
+
+class Models:
+    """The models that can be asked."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def list(self, *, organization_id: int | None = None) -> "builtins.list[Model]":
+        """List the models of the API, or of the organization. Raises as `create` does."""
+        writer = self._writer
+        with writer.hints():
+            writer.connection.check_key()
+            call = writer.api.models(writer.target("", organization_id))
+            return writer.connection.send(call).parsed(writer.api.read_models)
+
+
+class Customizations:
+    """The customizations of a model; only the enterprise API has any."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def list(
+        self, *, model_id: str, organization_id: int | None = None
+    ) -> "builtins.list[Customization]":
+        """List the customizations of a model. Raises as `create` does."""
+        writer = self._writer
+        with writer.hints():
+            writer.connection.check_key()
+            call = writer.api.customizations(writer.target(model_id, organization_id))
+            return writer.connection.send(call).parsed(writer.api.read_customizations)

@@ -4,25 +4,23 @@ This is the one seam where the HTTP library is used and where its exceptions bec
 """
 
 import json
-import os
 import platform
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
-from writer_cli import __version__, apis
+from writer_cli import __version__, apis, retry, tls
 from writer_cli.apis import AuthScheme, Call
+from writer_cli.deadline import before
 from writer_cli.errors import (
     BadAnswerError,
-    ConfigurationError,
+    CutError,
     NetworkError,
     RequestTimeoutError,
     cleaned_excerpt,
@@ -30,6 +28,9 @@ from writer_cli.errors import (
     is_json,
     redact,
 )
+from writer_cli.retry import RetryPolicy
+
+_Parsed = TypeVar("_Parsed")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a connection, at the most."""
@@ -58,7 +59,8 @@ class Connection:
         api_key: The key, or what returns it when something is sent.
         auth_scheme: How the key is presented.
         timeout: Seconds to wait for each part of an answer.
-        in_process: Answer with the embedded sandbox instead of the network.
+        retries: Which failures are tried again, and how long everything may take.
+        sandbox: What answers in this process instead of the network, if anything.
     """
 
     def __init__(
@@ -68,13 +70,15 @@ class Connection:
         *,
         auth_scheme: AuthScheme,
         timeout: float,
-        in_process: bool,
+        retries: RetryPolicy,
+        sandbox: httpx.BaseTransport | None,
     ) -> None:
         self.base_url = base_url
         self._api_key = api_key
         self._auth_scheme = auth_scheme
         self._timeout = timeout
-        self._in_process = in_process
+        self._retries = retries
+        self._sandbox = sandbox
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
 
@@ -97,7 +101,7 @@ class Connection:
         apis.authorization(self._key(), self._auth_scheme)
 
     def send(self, call: Call) -> "Answer":
-        """Send a call and read its answer.
+        """Send a call, again if it fails and may succeed later, and read its answer.
 
         Raises:
             ConfigurationError: No key, or one that cannot be sent.
@@ -106,35 +110,51 @@ class Connection:
                 early.
             SDKError: Any status of 400 to 599.
         """
-        prepared = self.prepare(call)
-        key = self._key()
-        authorization = apis.authorization(key, self._auth_scheme)
         started = time.monotonic()
-        with self._our_exceptions() as progress:
+        answer, attempts = self._retries.run(lambda left: self._attempt(call, left).read())
+        elapsed_s = time.monotonic() - started
+        return replace(answer, attempts=attempts, elapsed_s=elapsed_s)
+
+    def stream(self, call: Call) -> "Reply":
+        """Send a call, again if it fails before it is answered, and return once it is.
+
+        Raises as `send` does; the reply raises the same while its body is read. Close it.
+        """
+        started = time.monotonic()
+        reply, attempts = self._retries.run(lambda left: self._attempt(call, left))
+        reply.started, reply.attempts = started, attempts
+        return reply
+
+    def _attempt(self, call: Call, left: float | None) -> "Reply":
+        """Send a call once; return when a success has begun to be answered."""
+        pieces: Generator[httpx.Response | bytes] = self._pieces(call, left)
+        if left is not None:
+            pieces = before(left, pieces)
+        reply = Reply(pieces, self._key())
+        reply.raise_unless_successful()
+        return reply
+
+    def _pieces(self, call: Call, left: float | None) -> Generator[httpx.Response | bytes]:
+        """Yield the head of the answer, then its body as it arrives."""
+        prepared = self.prepare(call)
+        authorization = apis.authorization(self._key(), self._auth_scheme)
+        timeout = self._timeout if left is None else min(self._timeout, left)
+        with self._our_exceptions(timeout) as progress:
             http = self._pool()
             request = http.build_request(
                 prepared.method,
                 prepared.url,
                 headers=prepared.headers | {"Authorization": authorization},
                 content=None if prepared.body is None else _as_json(prepared.body),
+                timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
             )
             response = http.send(request, stream=True)
             progress.answer_began = True
             try:
-                body = _read(response)
+                yield response
+                yield from response.iter_bytes()
             finally:
                 response.close()
-        text = body.decode("utf-8-sig", "replace")
-        answer = Answer(
-            status_code=response.status_code,
-            content_type=response.headers.get("Content-Type", ""),
-            headers={name: response.headers.get_list(name) for name in response.headers},
-            text=redact(text, key) if response.is_error else text,
-            raw_response=_unencoded(response, body),
-            elapsed_s=time.monotonic() - started,
-        )
-        answer.raise_unless_successful()
-        return answer
 
     def _key(self) -> str | None:
         return self._api_key() if callable(self._api_key) else self._api_key
@@ -142,42 +162,113 @@ class Connection:
     def _pool(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                timeout = httpx.Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout))
-                if self._in_process:
-                    from writer_cli.sandbox.in_process import SandboxTransport
-
-                    self._http = httpx.Client(transport=SandboxTransport(), timeout=timeout)
+                if self._sandbox is not None:
+                    self._http = httpx.Client(transport=self._sandbox)
                 else:
-                    tls = _tls_context(plain=self.base_url.startswith("http:"))
-                    self._http = httpx.Client(verify=tls, timeout=timeout)
+                    trust = tls.trust(plain=self.base_url.startswith("http:"))
+                    self._http = httpx.Client(verify=trust)
             return self._http
 
     @contextmanager
-    def _our_exceptions(self) -> Iterator["_Progress"]:
+    def _our_exceptions(self, timeout: float) -> Iterator["_Progress"]:
         """Turn the exceptions of the HTTP library into ours; none of theirs leaves this module."""
         host = httpx.URL(self.base_url).netloc.decode()
         progress = _Progress()
         try:
             yield progress
         except httpx.ConnectTimeout as error:
-            seconds = min(CONNECT_TIMEOUT, self._timeout)
+            seconds = min(CONNECT_TIMEOUT, timeout)
             raise RequestTimeoutError(f"no connection to {host} within {seconds:g} s") from error
         except httpx.TimeoutException as error:
-            raise RequestTimeoutError(
-                f"no answer from {host} within {self._timeout:g} s"
-            ) from error
+            if not progress.answer_began:
+                raise RequestTimeoutError(f"no answer from {host} within {timeout:g} s") from error
+            stalled = RequestTimeoutError(f"{host} stopped answering for {timeout:g} s")
+            stalled.retryable = False
+            raise stalled from error
         except httpx.DecodingError as error:
             raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
             if progress.answer_began:
-                raise BadAnswerError(
-                    f"the answer from {host} was cut short: {reason}",
-                    hint="the text is incomplete and was not kept: try again",
-                ) from error
-            raise NetworkError(
-                f"no answer from {host}: {reason}", hint=_network_hint(error)
-            ) from error
+                raise CutError(f"the answer from {host} was cut short: {reason}") from error
+            failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
+            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason
+            raise failure from error
+
+
+class Reply:
+    """An answer whose body may still be on its way."""
+
+    def __init__(self, pieces: Generator[httpx.Response | bytes], key: str | None) -> None:
+        self._pieces = pieces
+        self.key = key
+        head = next(pieces)
+        assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
+        self._response = head
+        self.status_code = head.status_code
+        self.content_type: str = head.headers.get("Content-Type", "")
+        self.headers = {name: head.headers.get_list(name) for name in head.headers}
+        self.attempts = 1
+        self.started = time.monotonic()
+
+    @property
+    def raw_response(self) -> httpx.Response:
+        """The HTTP library's own object; its body is read through this one."""
+        return self._response
+
+    def close(self) -> None:
+        """Close the connection; what has not arrived will not."""
+        self._pieces.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it arrives, up to a size that no answer has."""
+        size = 0
+        for chunk in self._pieces:
+            assert isinstance(chunk, bytes)  # noqa: S101 - what comes after the head
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
+            yield chunk
+
+    def read(self) -> "Answer":
+        """Read the body to its end."""
+        try:
+            body = b"".join(self.chunks())
+        finally:
+            self.close()
+        text = body.decode("utf-8-sig", "replace")
+        return Answer(
+            status_code=self.status_code,
+            content_type=self.content_type,
+            headers=self.headers,
+            text=redact(text, self.key) if self._response.is_error else text,
+            raw_response=_unencoded(self._response, body),
+        )
+
+    def raise_unless_successful(self) -> None:
+        """Raise the error that the answer is, if it is one."""
+        if self._response.is_success:
+            return
+        answer = self.read()
+        if not self._response.is_error:
+            location = self._response.headers.get("Location", "nowhere")
+            raise BadAnswerError(
+                f"HTTP {self.status_code}: the answer redirects to {location}, "
+                "and redirects are not followed: the key would go along",
+                hint="if that is the right address, give it as --base-url",
+            )
+        error = error_from_answer(
+            self.status_code,
+            self.content_type,
+            answer.text,
+            action_id=answer.action_id,
+            retry_after=retry.retry_after(self._response.headers),
+            raw_response=answer.raw_response,
+        )
+        verdict = retry.should_retry(self._response.headers)
+        if verdict is not None:
+            error.retryable = verdict
+        raise error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,33 +280,33 @@ class Answer:
     headers: dict[str, list[str]]
     text: str
     raw_response: httpx.Response = field(repr=False)
-    elapsed_s: float
+    attempts: int = 1
+    elapsed_s: float = 0.0
 
-    def raise_unless_successful(self) -> None:
-        """Raise the error that the answer is, if it is one."""
-        if self.status_code >= httpx.codes.BAD_REQUEST:
-            raise error_from_answer(
-                self.status_code,
-                self.content_type,
-                self.text,
-                action_id=self.headers.get("action-id", [None])[0],
-                raw_response=self.raw_response,
-            )
-        if self.status_code >= httpx.codes.MULTIPLE_CHOICES:
-            location = self.headers.get("location", ["nowhere"])[0]
+    @property
+    def action_id(self) -> str | None:
+        """Writer's id of the request."""
+        return self.headers.get("action-id", [None])[0]
+
+    def parsed(self, read: Callable[[dict[str, Any]], _Parsed]) -> _Parsed:
+        """Return the body as `read` reads it. Raises `BadAnswerError` where it cannot be."""
+        try:
+            return read(self.json_object())
+        except (ValidationError, TypeError, AttributeError, KeyError) as error:
             raise BadAnswerError(
-                f"HTTP {self.status_code}: the answer redirects to {location}, "
-                "and redirects are not followed: the key would go along",
-                hint="if that is the right address, give it as --base-url",
-            )
+                f"the answer is JSON, and not of the shape that was asked for: "
+                f"{cleaned_excerpt(self.text)}"
+            ) from error
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object. Raises `BadAnswerError`."""
         if not is_json(self.content_type):
-            raise BadAnswerError(
+            error = BadAnswerError(
                 f"the answer is {self.content_type or 'of no type'} and not JSON: "
                 f"{cleaned_excerpt(self.text)}"
             )
+            error.content_type = self.content_type
+            raise error
         try:
             parsed = json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -231,15 +322,6 @@ class Answer:
 
 def _as_json(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
-    return bytes(body)
 
 
 def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:
@@ -267,35 +349,3 @@ def _network_hint(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.ProxyError):
         return "the proxy is taken from HTTPS_PROXY, ALL_PROXY and NO_PROXY"
     return "is the network up, and the address right? `writer config check` shows it"
-
-
-@cache
-def _tls_context(*, plain: bool) -> ssl.SSLContext:
-    """Return what decides which servers to trust, built once for all connections.
-
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` decide, else the system's directory, which has the company's
-    authorities and is looked up as needed, else the bundle that comes along. For a plain address
-    none is needed, and an empty one trusts nobody.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    if plain:
-        return context
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or directory:
-        try:
-            context.load_verify_locations(cafile=file or None, capath=directory or None)
-        except OSError as error:
-            raise ConfigurationError(
-                f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}",
-                hint="SSL_CERT_FILE is a file of certificates in PEM form",
-            ) from error
-        return context
-    for system in (ssl.get_default_verify_paths().capath, "/etc/ssl/certs"):
-        if system and any(Path(system).glob("*.0")):
-            context.load_verify_locations(capath=system)
-            return context
-    import certifi
-
-    context.load_verify_locations(cafile=certifi.where())
-    return context

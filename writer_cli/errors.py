@@ -6,6 +6,7 @@ WriterError
 ├── NetworkError              no answer: refused, reset, TLS
 │   └── RequestTimeoutError   no answer in time
 ├── BadAnswerError            an answer that is not what the API promises
+│   └── CutError              ... because it ended too early
 ├── OutputError               the answer came and could not be written
 ├── ReaderGoneError           whoever read our output has stopped
 └── SDKError                  any 4xx or 5xx
@@ -29,8 +30,9 @@ EXCERPT_LENGTH = 200
 class WriterError(Exception):
     """Anything that this package raises on purpose.
 
-    `kind` names the error for a script, `hint` is one line that says what to do next, and
-    `retryable` says whether the same call may succeed later.
+    `kind` names the error for a script, `hint` is one line that says what to do next, `retryable`
+    says whether the same call may succeed later, `attempts` how many requests were sent, and
+    `content_type` what the answer said that it is, if there was one.
     """
 
     kind: str = "bug"
@@ -38,6 +40,7 @@ class WriterError(Exception):
     hint: str | None = None
     retryable: bool = False
     attempts: int = 0
+    content_type: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -62,10 +65,18 @@ class WriterError(Exception):
 
 
 class UsageError(WriterError):
-    """A value that cannot be right; nothing was sent."""
+    """A value that cannot be right; nothing was sent.
+
+    `field` is the name of the value at fault, if it has one that the message mentions: a command
+    line calls it by its flag.
+    """
 
     kind = "usage"
     exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, *, hint: str | None = None, field: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
 
 
 class ConfigurationError(WriterError):
@@ -96,6 +107,21 @@ class BadAnswerError(WriterError):
     kind = "bad_answer"
     exit_code = ExitCode.BAD_ANSWER
     hint = "is --base-url the address of Writer's API? `writer config check` shows it"
+
+
+class CutError(BadAnswerError):
+    """An answer began and ended too early. `text` is what came of it, where that was text."""
+
+    kind = "cut"
+    hint = "what came is incomplete: try again"
+
+    def __init__(self, message: str, *, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error with the text that came, so that a script that paid for it has it."""
+        return super().as_dict() | {"text": self.text}
 
 
 class OutputError(WriterError):
@@ -141,8 +167,11 @@ class SDKError(WriterError):
     """Any answer with a status of 400 to 599.
 
     `body` is the text of the answer with anything that looks like a key taken out;
-    `raw_response` is the HTTP library's own object.
+    `raw_response` is the HTTP library's own object; `retry_after` is how many seconds the server
+    asks to wait, where it does.
     """
+
+    retry_after: float | None = None
 
     QUOTA_KEY: ClassVar = "fail.model.quotaExceeded"
     MODERATION_KEYS: ClassVar = ("fail.content.moderation.failed", "fail.guardrail.blocked")
@@ -219,6 +248,7 @@ def error_from_answer(
     body: str,
     *,
     action_id: str | None = None,
+    retry_after: float | None = None,
     raw_response: Any = None,
 ) -> SDKError:
     """Read an answer with a status of 400 to 599 as the error that it is.
@@ -228,11 +258,9 @@ def error_from_answer(
     `SDKError`. No body makes this fail.
     """
     parsed = _json_object(body) if is_json(content_type) else None
-    if parsed is not None and (
-        status_code in _DOCUMENTED_STATUSES or "tpe" in parsed or "errors" in parsed
-    ):
+    if parsed is not None and (status_code in _DOCUMENTED_STATUSES or is_fail_response(parsed)):
         messages = parsed.get("errors")
-        return FailResponse(
+        error: SDKError = FailResponse(
             tpe=_as_text(parsed.get("tpe") or ""),
             errors=[FailMessage.read(m) for m in messages] if isinstance(messages, list) else [],
             extras=parsed.get("extras"),
@@ -241,9 +269,25 @@ def error_from_answer(
             raw_response=raw_response,
             action_id=action_id,
         )
-    return SDKError(
-        _described(status_code, body), status_code, body, raw_response, action_id=action_id
-    )
+    else:
+        message = _described(status_code, body)
+        error = SDKError(message, status_code, body, raw_response, action_id=action_id)
+    error.content_type = content_type
+    error.retry_after = retry_after
+    return error
+
+
+def is_fail_response(parsed: dict[str, Any]) -> bool:
+    """Whether a JSON object has the shape of a `FailResponse`."""
+    return "tpe" in parsed or "errors" in parsed
+
+
+def status_in_stream(parsed: dict[str, Any]) -> int:
+    """Return the status that an error would have had, had it not come inside a stream.
+
+    The stream itself began with 200. Unknown is 500: the API failed while it answered.
+    """
+    return _STATUS_OF_TPE.get(str(parsed.get("tpe")), 500)
 
 
 def is_json(content_type: str) -> bool:
@@ -271,6 +315,17 @@ _LOOKS_LIKE_A_KEY = re.compile(
 )
 
 _DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
+
+_STATUS_OF_TPE = {
+    "BadRequest": 400,
+    "Unauthorized": 401,
+    "fail.auth": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "TooManyRequests": 429,
+    "CompletionModelQuotaError": 429,
+    "ServiceUnavailable": 503,
+}
 
 _HINTS = {
     "authentication": "check the key with `writer config check`, "

@@ -1,6 +1,8 @@
 """What a completion request says and what its answer holds, whichever API carries them."""
 
 import math
+from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import (
@@ -62,6 +64,7 @@ class CompletionRequest(BaseModel):
         best_of: Generate this many, return the best; `n` or more.
         n: How many completions to return.
         logprobs: For each token, the log probabilities of this many likeliest ones; 0 or more.
+        random_seed: The same seed and the same request give the same text; 32 bits.
     """
 
     model_config = ConfigDict(
@@ -79,6 +82,7 @@ class CompletionRequest(BaseModel):
     best_of: Count | None = None
     n: Count | None = None
     logprobs: CountOrZero | None = None
+    random_seed: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "CompletionRequest":
@@ -160,6 +164,51 @@ class CompletionResponse(_Answer):
     """The completions, in the order in which the API sent them."""
 
     choices: list[CompletionGenerationChoice] = []
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionChunk:
+    """A piece of a text that is still being generated."""
+
+    text: str
+
+
+class Model(_Answer):
+    """A model that can be asked; `type` is "GPT" or "Instruct", where the API says it."""
+
+    id: Text
+    name: Text
+    type: Text | None = None
+
+
+class Customization(_Answer):
+    """A customization of a model, as far as one needs it to ask for a completion."""
+
+    id: Text
+    name: Text
+    status: Text | None = None
+    description: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """When a model was removed, and what Writer names in its place."""
+
+    day: date
+    successor: str
+
+
+RETIRED_MODELS = dict.fromkeys(
+    (
+        "palmyra-x-003-instruct",
+        "palmyra-vision",
+        "palmyra-med",
+        "palmyra-fin",
+        "palmyra-creative",
+    ),
+    Retirement(date(2026, 7, 13), "palmyra-x5"),
+)
+"""Models that were removed; an unknown id is sent as it is, for organizations have their own."""
 
 
 class CreateCompletionResponse(BaseModel):

@@ -42,6 +42,7 @@ RANGES = {
     "best_of": "--n or more",
     "n": "1 or more",
     "logprobs": "0 or more",
+    "random_seed": "a whole number of 32 bits; studio only",
 }
 """What each field of a request may be, in the words of the help and of the errors."""
 
@@ -58,7 +59,7 @@ def _field(flag: str, text: str, *, short: str | None = None) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationOptions(GlobalOptions):
+class GenerationOptions:
     """A flag for every field of a completion request but the prompt."""
 
     max_tokens: Annotated[int | None, _field("--max-tokens", "Generate this many at most.")] = None
@@ -86,6 +87,10 @@ class GenerationOptions(GlobalOptions):
         int | None, _field("--logprobs", "Log probabilities of this many tokens at each place.")
     ] = None
 
+    random_seed: Annotated[
+        int | None, _field("--random-seed", "The same seed gives the same text.")
+    ] = None
+
     def request(self, prompt: str) -> "CompletionRequest":
         """Build the request. Raises `UsageError` naming the flag, the value and the range."""
         from pydantic import ValidationError
@@ -101,8 +106,8 @@ class GenerationOptions(GlobalOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetOptions(GenerationOptions):
-    """Which model, of which organization."""
+class ModelOptions:
+    """Which model."""
 
     model_id: Annotated[
         str | None,
@@ -114,6 +119,12 @@ class TargetOptions(GenerationOptions):
             show_default=False,
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganizationOptions(GlobalOptions):
+    """Of which organization."""
+
     organization_id: Annotated[
         int | None,
         typer.Option(
@@ -162,6 +173,15 @@ class OutputOptions:
             rich_help_panel="Output",
         ),
     ] = "---"
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Show the text while it is generated; on a terminal that is how it comes.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None
     raw: Annotated[
         bool,
         typer.Option(

@@ -4,16 +4,21 @@ import json
 import math
 import shlex
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.errors import BadAnswerError, FailResponse, SDKError, WriterError
 from writer_cli.terminal import Terminal, escaped_json, visible
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from writer_cli.connection import PreparedRequest
-    from writer_cli.models import CompletionGenerationChoice, CreateCompletionResponse
+    from writer_cli.models import (
+        CompletionGenerationChoice,
+        CompletionGenerationChoiceLogprobs,
+        CreateCompletionResponse,
+    )
 
 JSON_VERSION = 1
 """Of the JSON results; a key may be added under the same number, none renamed or taken away."""
@@ -34,7 +39,11 @@ def document(terminal: Terminal, value: dict[str, Any]) -> str:
 
 
 def completion_as_dict(
-    response: "CreateCompletionResponse", *, model_id: str, customization_id: str | None
+    choices: "Sequence[CompletionGenerationChoice]",
+    response: "CreateCompletionResponse",
+    *,
+    model_id: str,
+    customization_id: str | None,
 ) -> dict[str, Any]:
     """Return the JSON result of a completion."""
     return {
@@ -47,7 +56,7 @@ def completion_as_dict(
                 "text": choice.text,
                 "logprobs": choice.logprobs and choice.logprobs.model_dump(),
             }
-            for index, choice in enumerate(choices_of(response))
+            for index, choice in enumerate(choices)
         ],
         "status_code": response.status_code,
         "action_id": response.action_id,
@@ -81,28 +90,23 @@ def _ended(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def completion(
+def for_a_person(
+    choices: "Sequence[CompletionGenerationChoice]",
     terminal: Terminal,
-    response: "CreateCompletionResponse",
     *,
-    separator: str,
     newline: bool,
     raw: bool,
 ) -> str:
-    """Return the text of a completion, fit for where it goes.
+    """Return completions for a terminal: what would act on it is shown instead.
 
-    A pipe and a file get the texts untouched. On a terminal what would act is shown instead,
-    several choices have headings, and tokens with log probabilities are coloured by them.
+    Several choices have headings, and tokens with log probabilities are coloured by them.
     """
-    choices = choices_of(response)
-    if not terminal.stdout_is_terminal:
-        return joined_texts([c.text for c in choices], separator=separator, newline=newline)
     texts = []
     for number, choice in enumerate(choices, 1):
         heading = f"── {number} of {len(choices)} ──\n" if len(choices) > 1 else ""
         text = choice.text if raw else visible(choice.text)
         if choice.logprobs is not None and choice.logprobs.tokens and not raw:
-            text = _with_probabilities(choice, in_color=terminal.stdout_shows_color)
+            text = _with_probabilities(choice.logprobs, in_color=terminal.stdout_shows_color)
         texts.append(heading + (_ended(text) if newline else text))
     return "\n".join(texts)
 
@@ -111,10 +115,8 @@ _SHADES = ((0.7, "32"), (0.3, "33"), (0.0, "31"))
 """From this probability on, this ANSI colour: green, yellow, red."""
 
 
-def _with_probabilities(choice: "CompletionGenerationChoice", *, in_color: bool) -> str:
+def _with_probabilities(logprobs: "CompletionGenerationChoiceLogprobs", *, in_color: bool) -> str:
     """Return the tokens, coloured, and a line for each with its alternatives."""
-    logprobs = choice.logprobs
-    assert logprobs is not None  # noqa: S101 - the caller looked; types cannot say it
     tokens = logprobs.tokens or []
     chances = [_probability(p) for p in logprobs.token_logprobs or []]
     chances += [None] * (len(tokens) - len(chances))
@@ -237,29 +239,40 @@ def table(terminal: Terminal, headers: Sequence[str], rows: Sequence[Sequence[st
     return drawing.getvalue()
 
 
-@contextmanager
-def waiting(terminal: Terminal, text: str, *, quiet: bool) -> Iterator[None]:
-    """Show a spinner on standard error, if that is a terminal, until the block ends.
+class Spinner:
+    """What a person sees on standard error while waiting. It leaves no trace.
 
-    It leaves no trace. Drawing is imported while the answer is on its way, not before.
+    Drawing is imported while the answer is on its way, not before, and nothing is drawn where
+    standard error is no terminal.
     """
-    if quiet or not terminal.stderr_is_terminal:
-        yield
-        return
-    done = threading.Event()
 
-    def spin() -> None:
-        if done.wait(SPINNER_DELAY):
+    def __init__(self, terminal: Terminal, text: str) -> None:
+        self._terminal = terminal
+        self._text = text
+        self._status: Status | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        if terminal.stderr_is_terminal:
+            self._thread.start()
+
+    def update(self, text: str) -> None:
+        """Say something else beside the spinner."""
+        self._text = text
+        if self._status is not None:
+            self._status.update(visible(text))
+
+    def stop(self) -> None:
+        """Take the spinner away, for good."""
+        self._done.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _spin(self) -> None:
+        if self._done.wait(SPINNER_DELAY):
             return
-        console = terminal.console()
-        if not done.is_set():
-            with console.status(visible(text)):
-                done.wait()
-
-    spinner = threading.Thread(target=spin, daemon=True)
-    spinner.start()
-    try:
-        yield
-    finally:
-        done.set()
-        spinner.join()
+        console = self._terminal.console()
+        if self._done.is_set():
+            return
+        with console.status(visible(self._text)) as self._status:
+            self.update(self._text)
+            self._done.wait()

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from writer_cli.apis import HOW_TO_SET_A_KEY, ApiName, AuthScheme
 from writer_cli.errors import ConfigurationError, UsageError
+from writer_cli.retry import DEFAULT_MAX_RETRIES
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of a configuration file."""
@@ -80,6 +81,7 @@ KINDS: dict[str, Kind] = {
     "base_url": Kind(_text, ("WRITER_BASE_URL",)),
     "auth_scheme": Kind(_one_of(*get_args(AuthScheme)), default="bearer"),
     "timeout": Kind(_seconds, ("WRITER_TIMEOUT",), default=180.0),
+    "max_retries": Kind(_whole_number, ("WRITER_MAX_RETRIES",), default=DEFAULT_MAX_RETRIES),
 }
 """Every setting, by the name it has in the file."""
 

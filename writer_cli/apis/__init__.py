@@ -4,14 +4,25 @@ A dialect turns a `CompletionRequest` into a `Call` and the JSON of an answer in
 `client.py` sends calls and knows no dialect.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
-from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.models import CompletionRequest, CompletionResponse
+from writer_cli.errors import (
+    ConfigurationError,
+    NetworkError,
+    SDKError,
+    UsageError,
+    WriterError,
+)
+from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
 
-ApiName = Literal["enterprise"]
+ApiName = Literal["enterprise", "studio"]
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 AuthScheme = Literal["bearer", "raw"]
 """`Authorization: Bearer KEY`, as Writer documents it, or the bare key, as its old SDK sends it."""
@@ -24,7 +35,7 @@ class Call:
     method: Literal["GET", "POST"]
     path: str
     body: dict[str, Any] | None = None
-    accept: str = "application/json"
+    accept: str = JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +53,90 @@ class Api(Protocol):
     name: ApiName
     base_url: str
 
-    def completion(self, request: CompletionRequest, target: Target) -> Call:
+    def completion(
+        self, request: CompletionRequest, target: Target, *, stream: bool = False
+    ) -> Call:
         """Say how to ask for a completion. Raises `ConfigurationError` or `UsageError`."""
         ...
 
     def read_completion(self, body: dict[str, Any]) -> CompletionResponse:
         """Read the JSON of an answer. Raises pydantic's `ValidationError` or a `TypeError`."""
         ...
+
+    def models(self, target: Target) -> Call:
+        """Say how to ask for the list of models; of the target, the organization counts."""
+        ...
+
+    def read_models(self, body: dict[str, Any]) -> list[Model]:
+        """Read the JSON of that list. Raises as `read_completion` does."""
+        ...
+
+    def customizations(self, target: Target) -> Call:
+        """Say how to ask for the customizations of a model. Raises `UsageError`."""
+        ...
+
+    def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
+        """Read the JSON of that list. Raises as `read_completion` does."""
+        ...
+
+
+def body_of(
+    request: CompletionRequest, wire_names: Mapping[str, str], api: ApiName
+) -> dict[str, Any]:
+    """Return the fields of a request by the names that they have on the wire.
+
+    Raises `UsageError` for a field that the API does not carry: it is never dropped.
+    """
+    fields = request.set_fields()
+    for name in fields:
+        if name not in wire_names:
+            raise UsageError(
+                f"{name} cannot be sent to the {api} API",
+                hint=f"leave it out, or choose the other API; {api} is the one in use",
+                field=name,
+            )
+    return {wire_names[name]: value for name, value in fields.items()}
+
+
+def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | None:
+    """Return the name of what keeps a request from being streamed, if anything does.
+
+    A stream has one text and no log probabilities, and there is none for a customization.
+    """
+    if target.customization_id is not None:
+        return "customization_id"
+    for name in ("n", "best_of"):
+        if (getattr(request, name) or 1) > 1:
+            return name
+    return "logprobs" if request.logprobs is not None else None
+
+
+def read_chunk(data: dict[str, Any]) -> str:
+    """Return the text of an event: `{"value": "…"}`, or the same inside `{"data": …}`.
+
+    Raises `TypeError` or `KeyError` for anything else.
+    """
+    inner = data.get("data", data)
+    value = inner["value"]
+    if not isinstance(value, str):
+        raise TypeError("value: not a string")
+    return value
+
+
+def hint_at_other_api(name: ApiName, organization_id: int | None, error: WriterError) -> str | None:
+    """Return what to try where an answer looks as if it came from the wrong one of the two APIs."""
+    status = error.status_code if isinstance(error, SDKError) else None
+    if name == "studio":
+        if status == HTTPStatus.UNAUTHORIZED and organization_id is not None:
+            return "a key that belongs to an organization id is for --api enterprise"
+        return None
+    if (
+        isinstance(error, NetworkError)
+        or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+        or error.content_type.startswith("text/html")
+    ):
+        return "a key of AI Studio is for --api studio"
+    return None
 
 
 def path_of(*segments: str | int) -> str:
@@ -130,6 +218,10 @@ def is_loopback(host: str) -> bool:
 
 def get(name: ApiName) -> Api:
     """Return the dialect of that name."""
+    if name == "studio":
+        from writer_cli.apis.studio import StudioApi
+
+        return StudioApi()
     from writer_cli.apis.enterprise import EnterpriseApi
 
-    return {"enterprise": EnterpriseApi}[name]()
+    return EnterpriseApi()

@@ -5,9 +5,9 @@ Source: Writer's published OpenAPI description "Writer Enterprise API" 1.7.
 
 from typing import Any
 
-from writer_cli.apis import ApiName, Call, Target, path_of
+from writer_cli.apis import EVENT_STREAM, JSON, ApiName, Call, Target, body_of, path_of
 from writer_cli.errors import ConfigurationError
-from writer_cli.models import CompletionRequest, CompletionResponse
+from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
 
 _WIRE_NAMES = {
     "prompt": "prompt",
@@ -30,25 +30,51 @@ class EnterpriseApi:
     name: ApiName = "enterprise"
     base_url = "https://enterprise-api.writer.com"
 
-    def completion(self, request: CompletionRequest, target: Target) -> Call:
-        """POST to the model's, or to the customization's, completions."""
-        segments = [*self._organization(target), "model", target.model_id]
+    def completion(
+        self, request: CompletionRequest, target: Target, *, stream: bool = False
+    ) -> Call:
+        """POST to the completions of the model or customization; a stream has its own path."""
+        segments = self._model(target)
         if target.customization_id is not None:
             segments += ["customization", target.customization_id]
+        segments += ["completions", "stream"] if stream else ["completions"]
         return Call(
             method="POST",
-            path=path_of(*segments, "completions"),
-            body={_WIRE_NAMES[name]: value for name, value in request.set_fields().items()},
+            path=path_of(*segments),
+            body=body_of(request, _WIRE_NAMES, self.name),
+            accept=EVENT_STREAM if stream else JSON,
         )
 
     def read_completion(self, body: dict[str, Any]) -> CompletionResponse:
         """Read `{"choices": [{"text", "logprobs": {"tokenLogprobs", …}}]}`."""
-        return CompletionResponse(
-            choices=[
-                choice | {"logprobs": _read_logprobs(choice.get("logprobs"))}
-                for choice in body.get("choices") or []
-            ]
+        return CompletionResponse.model_validate(
+            {
+                "choices": [
+                    choice | {"logprobs": _read_logprobs(choice.get("logprobs"))}
+                    for choice in body.get("choices") or []
+                ]
+            }
         )
+
+    def models(self, target: Target) -> Call:
+        """GET the organization's models."""
+        return Call(method="GET", path=path_of(*self._organization(target), "model"))
+
+    def read_models(self, body: dict[str, Any]) -> list[Model]:
+        """Read `{"data": [{"id", "name", "type"}]}`."""
+        return [Model.model_validate(model) for model in body.get("data") or []]
+
+    def customizations(self, target: Target) -> Call:
+        """GET the customizations of a model."""
+        return Call(method="GET", path=path_of(*self._model(target), "customization"))
+
+    def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
+        """Read `{"customizations": [{"id", "name", "status", …}]}`."""
+        found = body.get("customizations") or []
+        return [Customization.model_validate(customization) for customization in found]
+
+    def _model(self, target: Target) -> list[str | int]:
+        return [*self._organization(target), "model", target.model_id]
 
     @staticmethod
     def _organization(target: Target) -> list[str | int]:
@@ -61,8 +87,8 @@ class EnterpriseApi:
         return ["llm", "organization", target.organization_id]
 
 
-def _read_logprobs(logprobs: dict[str, Any] | None) -> dict[str, Any] | None:
-    if logprobs is None:
+def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
+    if not isinstance(logprobs, dict):
         return None
     return {
         "tokens": logprobs.get("tokens"),

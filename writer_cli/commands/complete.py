@@ -1,23 +1,33 @@
 """`writer complete`: a prompt goes in, a text comes out."""
 
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from writer_cli import atomic, prompts, render
+from writer_cli import atomic, model_cache, prompts, render
 from writer_cli.app import App
-from writer_cli.errors import OutputError, UsageError
-from writer_cli.options import OutputOptions, Prompt, TargetOptions, as_command, with_flags
+from writer_cli.errors import CutError, OutputError, SDKError, UsageError, WriterError
+from writer_cli.options import (
+    GenerationOptions,
+    ModelOptions,
+    OrganizationOptions,
+    OutputOptions,
+    Prompt,
+    as_command,
+    with_flags,
+)
+from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
-    from writer_cli.connection import PreparedRequest
-    from writer_cli.models import CompletionRequest, CreateCompletionResponse
+    from writer_cli.models import CompletionRequest
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteOptions(OutputOptions, TargetOptions):
+class CompleteOptions(OutputOptions, ModelOptions, GenerationOptions, OrganizationOptions):
     """What `writer complete` can be told."""
 
     prompt: Prompt = None
@@ -33,96 +43,188 @@ def run(options: CompleteOptions, app: App) -> None:
     complete(options, app, customization_id=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of which model, and whether the answer comes as a stream."""
+
+    request: "CompletionRequest"
+    model_id: str
+    customization_id: str | None
+    stream: bool
+
+
 def complete(options: CompleteOptions, app: App, *, customization_id: str | None) -> None:
     """Do what `complete` and `complete-custom` have in common: all but one word of the address."""
     if options.dry_run and options.print_curl:
         raise UsageError("--dry-run and --print-curl exclude each other", hint="leave one out")
+    question = _question(options, app, customization_id)
+    if options.dry_run or options.print_curl:
+        app.terminal.write(_as_sent(question, options, app))
+        return
+    app.start_spinner(f"waiting for {question.model_id}")
+    try:
+        with closing(_pieces(question, options, app)) as pieces:
+            if options.output is None:
+                for piece in pieces:
+                    app.terminal.write(piece)
+            else:
+                _write_file(options.output, pieces, app)
+    except SDKError as error:
+        near = model_cache.nearest(
+            model_cache.path_for(app.settings.get("api").value), question.model_id
+        )
+        if error.kind == "not_found" and near is not None:
+            error.hint = f"did you mean -m {near}? {error.hint}"
+        raise
+    finally:
+        app.stop_spinner()
+
+
+def _question(options: CompleteOptions, app: App, customization_id: str | None) -> _Question:
     prompt = prompts.read(options.prompt or (), options.file or (), app.terminal.stdin)
-    _mention_unasked_input(options, app)
+    asks = prompts.asks_for_stdin(options.prompt or (), options.file or ())
+    if app.terminal.stderr_is_terminal and not asks and app.terminal.has_unasked_input():
+        app.warn("standard input was not read: add - to make it part of the prompt")
     request = options.request(prompt)
     for name, advice in request.advice().items():
         app.warn(with_flags(f"{name}: {advice}"))
     model_id = app.model_id()
-    if options.dry_run or options.print_curl:
-        prepared = app.writer.completions.prepare(
-            completion_request=request, model_id=model_id, customization_id=customization_id
+    _warn_if_retired(model_id, app)
+    stream = options.stream
+    if stream is None:
+        from writer_cli import apis
+
+        target = apis.Target(model_id=model_id, customization_id=customization_id)
+        stream = (
+            app.terminal.stdout_is_terminal
+            and not options.json
+            and options.output is None
+            and apis.obstacle_to_streaming(request, target) is None
         )
-        app.terminal.write(_as_asked(prepared, options, app))
-        return
-    with ExitStack() as stack:
-        # Opened before anything is sent: a text that cannot be kept is not paid for.
-        file = stack.enter_context(atomic.replacement(options.output)) if options.output else None
-        response = _answer(request, app, model_id=model_id, customization_id=customization_id)
-        if options.json:
-            result = render.document(
-                app.terminal,
-                render.completion_as_dict(
-                    response, model_id=model_id, customization_id=customization_id
-                ),
-            )
-        elif file is None:
-            result = render.completion(
-                app.terminal,
-                response,
-                separator=options.separator,
-                newline=not options.no_newline,
-                raw=options.raw,
-            )
-        else:
-            result = render.joined_texts(
-                [choice.text for choice in render.choices_of(response)],
-                separator=options.separator,
-                newline=not options.no_newline,
-            )
-        _deliver(result, file, stack, app)
+    return _Question(request, model_id, customization_id, stream)
 
 
-def _answer(
-    request: "CompletionRequest", app: App, *, model_id: str, customization_id: str | None
-) -> "CreateCompletionResponse":
-    completions = app.writer.completions
-    with render.waiting(app.terminal, f"waiting for {model_id}", quiet=app.options.quiet):
-        if customization_id is None:
-            response = completions.create(completion_request=request, model_id=model_id)
-        else:
-            response = completions.create_model_customization_completion(
-                completion_request=request, model_id=model_id, customization_id=customization_id
-            )
-    app.report(
-        f"{app.writer!r}: HTTP {response.status_code} in {response.elapsed_s:.3f} s, "
-        f"Action-Id {response.action_id}"
+def _warn_if_retired(model_id: str, app: App) -> None:
+    from writer_cli.models import RETIRED_MODELS
+
+    retirement = RETIRED_MODELS.get(model_id)
+    if retirement is not None:
+        app.warn(
+            f"{model_id} was removed on {retirement.day}; Writer names "
+            f"{retirement.successor} in its place"
+        )
+
+
+def _as_sent(question: _Question, options: CompleteOptions, app: App) -> str:
+    prepared = app.writer.completions.prepare(
+        completion_request=question.request,
+        model_id=question.model_id,
+        customization_id=question.customization_id,
+        stream=question.stream,
     )
-    if request.logprobs and any(c.logprobs is None for c in render.choices_of(response)):
-        app.warn("--logprobs: the answer has none")
-    return response
-
-
-def _as_asked(prepared: "PreparedRequest", options: CompleteOptions, app: App) -> str:
     if options.print_curl:
         return render.curl(prepared)
     return render.document(app.terminal, render.prepared_as_dict(prepared))
 
 
-def _deliver(result: str, file: BinaryIO | None, stack: ExitStack, app: App) -> None:
-    """Write the result where it was to go, or, if that fails now, where it can still be seen."""
-    if file is None:
-        app.terminal.write(result)
-        return
+def _pieces(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
+    """Yield what goes to the output: a stream as it comes, anything else whole."""
+    if question.stream:
+        return _streamed(question, options, app)
+    return _whole(question, options, app)
+
+
+def _whole(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
+    completions = app.writer.completions
+    request, model_id = question.request, question.model_id
+    if question.customization_id is None:
+        response = completions.create(completion_request=request, model_id=model_id)
+    else:
+        response = completions.create_model_customization_completion(
+            completion_request=request,
+            model_id=model_id,
+            customization_id=question.customization_id,
+        )
+    app.stop_spinner()
+    choices = render.choices_of(response)
+    app.report(
+        f"HTTP {response.status_code} in {response.elapsed_s:.3f} s, attempts: "
+        f"{response.attempts}, Action-Id: {response.action_id}, {app.writer!r}"
+    )
+    if request.logprobs and any(choice.logprobs is None for choice in choices):
+        app.warn("--logprobs: the answer has none")
+    if options.json:
+        result = render.completion_as_dict(
+            choices, response, model_id=model_id, customization_id=question.customization_id
+        )
+        yield render.document(app.terminal, result)
+    elif options.output is None and app.terminal.stdout_is_terminal:
+        yield render.for_a_person(
+            choices, app.terminal, newline=not options.no_newline, raw=options.raw
+        )
+    else:
+        texts = [choice.text for choice in choices]
+        newline = not options.no_newline
+        yield render.joined_texts(texts, separator=options.separator, newline=newline)
+
+
+def _streamed(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
+    is_shown = options.output is None and app.terminal.stdout_is_terminal
+    with app.writer.completions.stream(
+        completion_request=question.request, model_id=question.model_id
+    ) as stream:
+        try:
+            for chunk in stream:
+                if chunk.text:
+                    app.stop_spinner()
+                    if not options.json:
+                        needs_care = is_shown and not options.raw
+                        yield visible(chunk.text) if needs_care else chunk.text
+        except WriterError as error:
+            error.attempts = stream.attempts
+            if isinstance(error, CutError):
+                error.text = stream.text
+            if is_shown and stream.text and not options.json:
+                yield "\n"
+            raise
+        app.report(f"HTTP {stream.status_code}, attempts: {stream.attempts}, {app.writer!r}")
+        if options.json:
+            response = stream.response()
+            result = render.completion_as_dict(
+                render.choices_of(response),
+                response,
+                model_id=question.model_id,
+                customization_id=None,
+            )
+            yield render.document(app.terminal, result)
+        elif not options.no_newline and not stream.text.endswith("\n"):
+            yield "\n"
+
+
+def _write_file(path: Path, pieces: Generator[str], app: App) -> None:
+    """Write a file whole, keep in `FILE.partial` what came of a text that was cut.
+
+    The place is tried before anything is sent, and what cannot be written there after all goes to
+    standard output: a text that was paid for is not thrown away.
+    """
+    text = ""
     try:
-        file.write(result.encode("utf-8", "replace"))
-        stack.close()
-    except (OutputError, OSError) as error:
-        app.terminal.write(result)
-        reason = error.message if isinstance(error, OutputError) else error.strerror
-        raise OutputError(
-            f"--output: {reason}", hint="the text went to standard output instead"
-        ) from error
-
-
-def _mention_unasked_input(options: CompleteOptions, app: App) -> None:
-    asked = prompts.asks_for_stdin(options.prompt or (), options.file or ())
-    if app.terminal.stderr_is_terminal and not asked and app.terminal.has_unasked_input():
-        app.warn("standard input was not read: add - to make it part of the prompt")
+        with atomic.replacement(path) as file:
+            for piece in pieces:
+                text += piece
+            app.stop_spinner()
+            file.write(text.encode("utf-8", "replace"))
+    except OutputError as error:
+        app.terminal.write(text)
+        error.hint = "the text went to standard output instead"
+        raise
+    except BaseException:
+        if text:
+            partial = path.with_name(f"{path.name}.partial")
+            with atomic.replacement(partial) as file:
+                file.write(text.encode("utf-8", "replace"))
+            app.warn(f"what came of the text is in {partial}")
+        raise
 
 
 def register(app: typer.Typer) -> None:

@@ -1,16 +1,23 @@
 """The sandbox as a transport of the HTTP library: no socket, everything else as usual."""
 
+import time
+from collections.abc import Iterator
+
 import httpx
 
-from writer_cli.sandbox.respond import Request, respond
+from writer_cli.sandbox.messages import Request, Response
+from writer_cli.sandbox.respond import Sandbox
 
 
 class SandboxTransport(httpx.BaseTransport):
-    """Answers every request with `respond`."""
+    """Answers every request in this process."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
-        response = respond(
+        """Answer one request; an answer that comes too late waits as long as the client does."""
+        response = self._sandbox.respond(
             Request(
                 method=request.method,
                 path=request.url.raw_path.decode(),
@@ -18,4 +25,20 @@ class SandboxTransport(httpx.BaseTransport):
                 body=request.read(),
             )
         )
-        return httpx.Response(response.status, headers=response.headers, content=response.body)
+        if response.is_late:
+            time.sleep(request.extensions["timeout"]["read"])
+            raise httpx.ReadTimeout("the sandbox is late, as it was asked to be", request=request)
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Body(response, request)
+        )
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: Response, request: httpx.Request) -> None:
+        self._response = response
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.chunks
+        if self._response.is_cut:
+            raise httpx.ReadError("the sandbox cut it, as it was asked to", request=self._request)

@@ -154,7 +154,8 @@ class LanguageModel:
         then temperature, `min_tokens`, `top_p`. At temperature 0 nothing is drawn, and they are
         the model's own, those at temperature 1.
         """
-        context = tokenize(prompt)
+        # A space at the end belongs to the word that follows it.
+        context = tokenize(prompt.rstrip(" "))
         choices = [
             self._choice(context, sampling, Random(f"{seed}/{index}"))  # noqa: S311 - no secret
             for index in range(max(sampling.n, sampling.best_of or 0))
@@ -167,7 +168,7 @@ class LanguageModel:
         said: list[str] = []
         tokens: list[Token] = []
         for _ in range(sampling.max_tokens):
-            weights = self._weights([*context[-_CONTEXT:], *said], said, sampling)
+            weights = self._weights([*context[-_CONTEXT:], *said[-_CONTEXT:]], said, sampling)
             if sampling.temperature:
                 [index] = random.choices(range(len(weights)), weights)
             else:

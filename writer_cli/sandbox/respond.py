@@ -1,213 +1,253 @@
-"""An HTTP request goes in, an HTTP response comes out: the sandbox, without any I/O.
+"""A request goes in, a response comes out: the sandbox, without any I/O.
 
-Source: Writer's published OpenAPI description "Writer Enterprise API" 1.7.
+Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0.
 """
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from writer_cli.sandbox import language_model
-from writer_cli.sandbox.language_model import Choice, Sampling
-
-DEFAULT_MAX_TOKENS = 128
-"""Tokens of a completion for which the request names no limit."""
-
-MOST_TOKENS = 8192
-"""Tokens that a completion may be asked to have at least; the longest output of a real model."""
-
-MOST_COMPLETIONS = 64
-"""Completions that one request may ask for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An HTTP request: the path as it was sent, header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An HTTP response; `headers` leave out what depends on the transport."""
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-class _FailureError(Exception):
-    """A request that gets a `FailResponse`."""
-
-    def __init__(self, status: int, tpe: str, key: str, description: str) -> None:
-        super().__init__(description)
-        self.status = status
-        self.tpe = tpe
-        self.key = key
-
-
-def _bad_request(description: str) -> _FailureError:
-    return _FailureError(400, "BadRequest", "fail.badRequest.invalidParameters", description)
-
-
-def _not_found(description: str) -> _FailureError:
-    return _FailureError(404, "NotFound", "fail.notFound.resource", description)
-
-
-_COMPLETIONS = re.compile(
-    r"/llm/organization/(?P<organization>[^/]+)/model/(?P<model>[^/]+)"
-    r"(?:/customization/(?P<customization>[^/]+))?/completions"
+from writer_cli.sandbox import faults, fields, language_model
+from writer_cli.sandbox.language_model import Choice
+from writer_cli.sandbox.messages import (
+    FailureError,
+    Request,
+    Response,
+    as_json,
+    bad_request,
+    json_response,
 )
 
+MODELS = {
+    "palmyra-x5": "Palmyra X5",
+    "palmyra-x4": "Palmyra X4",
+    "sandbox": "The embedded model",
+}
+"""What `writer models` lists; any other id is answered too."""
 
-def respond(request: Request) -> Response:
-    """Answer a request as the API would. The same request always gets the same answer."""
-    try:
-        answer = _answer(request)
-        status = 200
-    except _FailureError as failure:
-        status = failure.status
-        message = {"description": str(failure), "key": failure.key, "extras": None}
-        answer = {"tpe": failure.tpe, "errors": [message], "extras": None}
-    digest = hashlib.sha256(request.path.encode() + b"\n" + request.body).hexdigest()
-    return Response(
-        status,
-        {"content-type": "application/json", "action-id": f"sandbox-{digest[:16]}"},
-        json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(),
+CUSTOMIZATIONS = ("tales", "product-copy")
+
+_MODEL_PATH = r"/llm/organization/(?P<organization>[^/]+)/model/(?P<model>[^/]+)"
+
+
+class Sandbox:
+    """The embedded Writer. The same request gets the same text, in every process.
+
+    Usable from several threads.
+
+    Args:
+        fault_rate: The part of the requests, 0 to 1, that fail in one of the ways of a network.
+        rpm: Requests in a minute before 429; None is no limit. A second's worth may come at once.
+        seed: Decides which requests fail.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        fault_rate: float = 0.0,
+        rpm: float | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fault_rate = fault_rate
+        self._random = Random(seed)  # noqa: S311 - rehearsed failures, no secret
+        self._limit = None if rpm is None else _TokenBucket(rpm / 60, clock)
+        self._lock = threading.Lock()
+        self._failures: Counter[str] = Counter()
+
+    def respond(self, request: Request) -> Response:
+        """Answer a request as the API would."""
+        try:
+            response = self._limited() or self._route(request)
+        except FailureError as failure:
+            response = failure.response()
+        digest = _digest(request)
+        return replace(response, headers=response.headers | {"action-id": f"sandbox-{digest[:16]}"})
+
+    def _limited(self) -> Response | None:
+        with self._lock:
+            seconds = 0.0 if self._limit is None else self._limit.seconds_until_next()
+        return None if seconds == 0 else faults.too_many_requests(max(1, round(seconds + 0.5)))
+
+    def _route(self, request: Request) -> Response:
+        if not request.headers.get("authorization"):
+            raise FailureError(
+                401, "Unauthorized", "fail.unauthorized.badToken", "no Authorization header"
+            )
+        for method, pattern, answer in self._routes:
+            match = re.fullmatch(pattern, request.path.partition("?")[0])
+            if match is None:
+                continue
+            if request.method != method:
+                raise FailureError(
+                    405,
+                    "MethodNotAllowed",
+                    "fail.badRequest.invalidParameters",
+                    f"use {method} here",
+                )
+            names = {name: unquote(value) for name, value in match.groupdict().items()}
+            if not re.fullmatch(r"-?[0-9]{1,19}", names.pop("organization", "0")):
+                raise bad_request("organizationId: not an integer")
+            return answer(self, request, **names)
+        raise FailureError(
+            404, "NotFound", "fail.notFound.resource", f"there is nothing at {request.path}"
+        )
+
+    def _enterprise_models(self, _: Request) -> Response:
+        models = [{"id": m, "name": n, "type": "GPT"} for m, n in MODELS.items()]
+        return json_response({"data": models})
+
+    def _studio_models(self, _: Request) -> Response:
+        return json_response({"models": [{"id": m, "name": n} for m, n in MODELS.items()]})
+
+    def _customizations(self, _: Request, model: str) -> Response:
+        common = {
+            "baseModelId": model,
+            "trainingDatasetFileId": "sandbox-file",
+            "status": "completed",
+            "createdAt": "2026-01-01T00:00:00Z",
+            "updatedAt": "2026-01-01T00:00:00Z",
+        }
+        found = [{"id": name, "name": name.replace("-", " ")} | common for name in CUSTOMIZATIONS]
+        return json_response({"customizations": found})
+
+    def _enterprise(self, request: Request, model: str) -> Response:
+        asked = fields.read(request.body, fields.ENTERPRISE)
+        return self._completed(request, asked, _enterprise_answer, [model])
+
+    def _customized(self, request: Request, model: str, customization: str) -> Response:
+        asked = fields.read(request.body, fields.ENTERPRISE)
+        return self._completed(request, asked, _enterprise_answer, [model, customization])
+
+    def _enterprise_stream(self, request: Request, model: str) -> Response:
+        asked = fields.read(request.body, fields.ENTERPRISE)
+        for name in ("n", "best_of"):
+            if asked.get(name, 1) > 1:
+                raise bad_request(f"{name.replace('_o', 'O')}: a stream has one text")
+        return self._completed(request, asked, _enterprise_events, [model])
+
+    def _studio(self, request: Request) -> Response:
+        asked = fields.read(request.body, fields.STUDIO)
+        answer = _studio_events if asked.get("stream") else _studio_answer
+        return self._completed(request, asked, answer, [asked["model"]])
+
+    def _completed(
+        self,
+        request: Request,
+        asked: dict[str, Any],
+        answer: Callable[[list[Choice], dict[str, Any]], Response],
+        names: list[str],
+    ) -> Response:
+        fault = next((name for name in names if name in faults.FAULTS), None)
+        if faults.FLAKY in names and self._fails_again(request):
+            return faults.unavailable()
+        if fault is None:
+            fault = self._random_fault()
+        relevant = {k: v for k, v in asked.items() if k not in {"stream", "random_seed"}}
+        seed = asked.get("random_seed", json.dumps([names, relevant], sort_keys=True))
+        choices = language_model.load().complete(asked["prompt"], fields.sampling(asked), seed)
+        response = answer(choices, asked)
+        return response if fault is None else faults.FAULTS[fault](response)
+
+    def _fails_again(self, request: Request) -> bool:
+        with self._lock:
+            self._failures[_digest(request)] += 1
+            turn = self._failures[_digest(request)] % (faults.FLAKY_FAILURES + 1)
+        return turn != 0
+
+    def _random_fault(self) -> str | None:
+        with self._lock:
+            fails = self._random.random() < self._fault_rate
+            return self._random.choice(faults.TRANSIENT) if fails else None
+
+    _routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
+        ("GET", r"/llm/organization/(?P<organization>[^/]+)/model", _enterprise_models),
+        ("GET", rf"{_MODEL_PATH}/customization", _customizations),
+        ("POST", rf"{_MODEL_PATH}/completions", _enterprise),
+        ("POST", rf"{_MODEL_PATH}/completions/stream", _enterprise_stream),
+        (
+            "POST",
+            rf"{_MODEL_PATH}/customization/(?P<customization>[^/]+)/completions",
+            _customized,
+        ),
+        ("POST", r"/v1/completions", _studio),
+        ("GET", r"/v1/models", _studio_models),
     )
 
 
-def _answer(request: Request) -> dict[str, Any]:
-    if not request.headers.get("authorization"):
-        raise _FailureError(
-            401, "Unauthorized", "fail.unauthorized.badToken", "no Authorization header"
-        )
-    route = _COMPLETIONS.fullmatch(request.path)
-    if route is None:
-        raise _not_found(f"there is nothing at {request.path}")
-    if request.method != "POST":
-        raise _FailureError(
-            405, "MethodNotAllowed", "fail.badRequest.invalidParameters", "use POST here"
-        )
-    if not re.fullmatch(r"-?[0-9]{1,19}", unquote(route["organization"])):
-        raise _bad_request("organizationId: not an integer")
-    fields = _checked(_json_object(request.body), _ENTERPRISE_FIELDS)
-    prompt = fields.pop("prompt")
-    fields.setdefault("max_tokens", max(DEFAULT_MAX_TOKENS, fields.get("min_tokens", 0)))
-    seed = f"{request.path}\n{json.dumps([prompt, fields], sort_keys=True)}"
-    choices = language_model.load().complete(prompt, _sampling(fields), seed)
-    return {"choices": [_choice(c, logprobs="logprobs" in fields) for c in choices]}
+class _TokenBucket:
+    """Lets requests through at a rate, and a second's worth of them at once."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._size = max(1.0, per_second)
+        self._clock = clock
+        self._filled = self._size
+        self._at = clock()
+
+    def seconds_until_next(self) -> float:
+        """Take a token and return 0, or return how long it is until there is one."""
+        now = self._clock()
+        self._filled = min(self._size, self._filled + (now - self._at) * self._per_second)
+        self._at = now
+        if self._filled >= 1:
+            self._filled -= 1
+            return 0.0
+        return (1 - self._filled) / self._per_second
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        raise _bad_request("the body is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise _bad_request("the body is not a JSON object")
-    return parsed
+def _digest(request: Request) -> str:
+    return hashlib.sha256(request.path.encode() + b"\n" + request.body).hexdigest()
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _enterprise_answer(choices: list[Choice], asked: dict[str, Any]) -> Response:
+    def described(choice: Choice) -> dict[str, Any]:
+        if "logprobs" not in asked:
+            return {"text": choice.text}
+        offsets, offset = [], 0
+        for token in choice.tokens:
+            offsets.append(offset)
+            offset += len(token.text)
+        return {
+            "text": choice.text,
+            "logprobs": {
+                "tokens": [token.text for token in choice.tokens],
+                "tokenLogprobs": [token.logprob for token in choice.tokens],
+                # The description has a map of strings here, not of numbers.
+                "topLogprobs": [{t: repr(p) for t, p in token.top} for token in choice.tokens],
+                "textOffset": offsets,
+            },
+        }
+
+    return json_response({"choices": [described(choice) for choice in choices]})
 
 
-def _is_integer(value: Any) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+def _studio_answer(choices: list[Choice], asked: dict[str, Any]) -> Response:
+    return json_response(
+        {
+            "choices": [{"text": choice.text, "log_probs": None} for choice in choices],
+            "model": asked["model"],
+        }
+    )
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _enterprise_events(choices: list[Choice], _: dict[str, Any]) -> Response:
+    return _events([token.text for token in choices[0].tokens], end=())
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _studio_events(choices: list[Choice], _: dict[str, Any]) -> Response:
+    return _events(["", *(token.text for token in choices[0].tokens)], end=(b"data: [DONE]\n\n",))
 
 
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "a string": _is_text,
-    "an integer": _is_integer,
-    "a number": _is_number,
-    "an array of strings": _are_texts,
-}
-
-_ENTERPRISE_FIELDS = {
-    "prompt": ("prompt", "a string"),
-    "minTokens": ("min_tokens", "an integer"),
-    "maxTokens": ("max_tokens", "an integer"),
-    "temperature": ("temperature", "a number"),
-    "topP": ("top_p", "a number"),
-    "stop": ("stop", "an array of strings"),
-    "presencePenalty": ("presence_penalty", "a number"),
-    "frequencyPenalty": ("frequency_penalty", "a number"),
-    "bestOf": ("best_of", "an integer"),
-    "logprobs": ("logprobs", "an integer"),
-    "n": ("n", "an integer"),
-}
-"""The fields of the body, the names of `Sampling` for them, and what each may be."""
-
-_LIMITS: dict[str, tuple[float, float]] = {
-    "min_tokens": (0, MOST_TOKENS),
-    "max_tokens": (1, math.inf),
-    "temperature": (0, math.inf),
-    "top_p": (0, 1),
-    "best_of": (1, MOST_COMPLETIONS),
-    "logprobs": (0, math.inf),
-    "n": (1, MOST_COMPLETIONS),
-}
-
-
-def _checked(body: dict[str, Any], known: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    """Return the fields that have a value, by the names of `Sampling`."""
-    fields: dict[str, Any] = {}
-    for wire_name, (name, kind) in known.items():
-        value = body.get(wire_name)
-        if value is None:
-            continue
-        if not _TYPES[kind](value):
-            raise _bad_request(f"{wire_name}: not {kind}")
-        least, most = _LIMITS.get(name, (-math.inf, math.inf))
-        if name in _LIMITS and not least <= value <= most:
-            raise _bad_request(f"{wire_name}: {value} is not in the range {least} to {most}")
-        fields[name] = value
-    if not fields.get("prompt"):
-        raise _bad_request("prompt: required")
-    if fields.get("min_tokens", 0) > fields.get("max_tokens", math.inf):
-        raise _bad_request("minTokens: more than maxTokens")
-    if fields.get("best_of", math.inf) < fields.get("n", 1):
-        raise _bad_request("bestOf: less than n")
-    if "" in fields.get("stop", ()):
-        raise _bad_request("stop: a stop sequence is empty")
-    return fields
-
-
-def _sampling(fields: dict[str, Any]) -> Sampling:
-    return Sampling(**fields | {"stop": tuple(fields.get("stop", ()))})
-
-
-def _choice(choice: Choice, *, logprobs: bool) -> dict[str, Any]:
-    if not logprobs:
-        return {"text": choice.text}
-    offset, offsets = 0, []
-    for token in choice.tokens:
-        offsets.append(offset)
-        offset += len(token.text)
-    return {
-        "text": choice.text,
-        "logprobs": {
-            "tokens": [token.text for token in choice.tokens],
-            "tokenLogprobs": [token.logprob for token in choice.tokens],
-            # The description has a map of strings here, not of numbers.
-            "topLogprobs": [{t: repr(p) for t, p in token.top} for token in choice.tokens],
-            "textOffset": offsets,
-        },
-    }
+def _events(texts: list[str], *, end: tuple[bytes, ...]) -> Response:
+    chunks = tuple(b"data: " + as_json({"value": text}) + b"\n\n" for text in texts)
+    return Response(200, {"content-type": "text/event-stream"}, chunks + end, is_stream=True)

@@ -1,0 +1,39 @@
+"""`writer customizations`: what customizations of a model there are."""
+
+from dataclasses import dataclass
+
+import typer
+
+from writer_cli import render
+from writer_cli.app import App
+from writer_cli.options import ModelOptions, OrganizationOptions, as_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomizationsOptions(ModelOptions, OrganizationOptions):
+    """Of which model, of which organization."""
+
+
+def run(options: CustomizationsOptions, app: App) -> None:
+    """List the customizations of a model; only the enterprise API has any."""
+    model_id = app.model_id()
+    app.start_spinner("waiting for the list of customizations")
+    try:
+        customizations = app.writer.customizations.list(model_id=model_id)
+    finally:
+        app.stop_spinner()
+    if options.json:
+        result = {
+            "version": render.JSON_VERSION,
+            "model_id": model_id,
+            "customizations": [one.model_dump() for one in customizations],
+        }
+        app.terminal.write(render.document(app.terminal, result))
+        return
+    rows = [(one.id, one.name, one.status or "") for one in customizations]
+    app.terminal.write(render.table(app.terminal, ("id", "name", "status"), rows))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("customizations")(as_command(CustomizationsOptions, run))

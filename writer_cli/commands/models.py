@@ -1,0 +1,33 @@
+"""`writer models`: what models there are."""
+
+import typer
+
+from writer_cli import model_cache, render
+from writer_cli.app import App
+from writer_cli.options import OrganizationOptions, as_command
+
+
+def run(options: OrganizationOptions, app: App) -> None:
+    """List the models that can be asked."""
+    app.start_spinner("waiting for the list of models")
+    try:
+        models = app.writer.models.list()
+    finally:
+        app.stop_spinner()
+    if not app.uses_sandbox:
+        path = model_cache.path_for(app.settings.get("api").value)
+        model_cache.remember(path, [model.id for model in models])
+    if options.json:
+        result = {
+            "version": render.JSON_VERSION,
+            "models": [model.model_dump() for model in models],
+        }
+        app.terminal.write(render.document(app.terminal, result))
+        return
+    rows = [(model.id, model.name, model.type or "") for model in models]
+    app.terminal.write(render.table(app.terminal, ("id", "name", "type"), rows))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("models")(as_command(OrganizationOptions, run))

@@ -1,0 +1,120 @@
+"""`writer sandbox`: the embedded Writer on a local port."""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from writer_cli import render
+from writer_cli.app import App, GlobalOptions
+from writer_cli.errors import UsageError
+from writer_cli.options import as_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions(GlobalOptions):
+    """Where to listen, and how to fail."""
+
+    port: Annotated[
+        int, typer.Option("--port", help="The port; 0 lets the system choose.", metavar="PORT")
+    ] = 0
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            help="The address to listen on. Beyond this machine only if you say so here.",
+            metavar="ADDRESS",
+            show_default="127.0.0.1",
+        ),
+    ] = None
+    latency: Annotated[
+        float, typer.Option("--latency", help="Wait before each answer.", metavar="SECONDS")
+    ] = 0.0
+    fault_rate: Annotated[
+        float,
+        typer.Option(
+            "--fault-rate", help="Let this part of the requests fail, 0 to 1.", metavar="PART"
+        ),
+    ] = 0.0
+    rpm: Annotated[
+        float | None,
+        typer.Option(
+            "--rpm",
+            help="Answer 429 beyond this many requests a minute.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None
+    seed: Annotated[
+        int, typer.Option("--seed", help="Decides which requests fail.", metavar="N")
+    ] = 0
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            help="Add each request and its answer to this file, as JSON lines without the key.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None
+
+
+def run(options: SandboxOptions, app: App) -> None:
+    """Serve both of Writer's APIs on this machine until interrupted: no key, no cost.
+
+    A model id such as fault-429, fault-500, fault-slow or fault-cut fails on purpose.
+    """
+    _check(options)
+    from writer_cli.sandbox.respond import Sandbox
+    from writer_cli.sandbox.server import SandboxServer
+
+    server = SandboxServer(
+        Sandbox(fault_rate=options.fault_rate, rpm=options.rpm, seed=options.seed),
+        host=options.host or "127.0.0.1",
+        port=options.port,
+        latency=options.latency,
+        log=options.log,
+    )
+    try:
+        if options.json:
+            ready = {"version": render.JSON_VERSION, "url": server.url, "pid": os.getpid()}
+            app.terminal.write(render.document(app.terminal, ready))
+        else:
+            app.terminal.write(f"{server.url}\n")
+        if not options.quiet:
+            app.terminal.note(
+                f"export WRITER_BASE_URL={server.url} WRITER_API_KEY=sandbox "
+                "WRITER_ORGANIZATION_ID=1\n"
+                'writer complete -m palmyra-x5 "Once upon a time"'
+            )
+        threading.Event().wait()
+    except (KeyboardInterrupt, SystemExit):
+        return  # stopping it is how it ends
+    finally:
+        server.close()
+
+
+def _check(options: SandboxOptions) -> None:
+    for flag, value, is_right, allowed in (
+        ("--port", options.port, 0 <= options.port <= 65535, "0 to 65535"),  # noqa: PLR2004
+        ("--latency", options.latency, 0 <= options.latency < float("inf"), "0 or more"),
+        ("--fault-rate", options.fault_rate, 0 <= options.fault_rate <= 1, "0 to 1"),
+        ("--rpm", options.rpm, options.rpm is None or 0 < options.rpm < float("inf"), "over 0"),
+    ):
+        if not is_right:
+            raise UsageError(
+                f"{flag} {value:g} is out of range: {allowed}",
+                hint="--help lists every flag with its range",
+            )
+    if options.base_url is not None or options.api is not None:
+        raise UsageError(
+            "--base-url and --api are for clients of the sandbox", hint="it serves both APIs"
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("sandbox")(as_command(SandboxOptions, run))

@@ -1,0 +1,142 @@
+"""The body of a completion request: which fields there are, and what each may be.
+
+Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0 for
+names and types; they give no ranges, so a range is what can be right at all.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from writer_cli.sandbox.language_model import Sampling
+from writer_cli.sandbox.messages import bad_request
+
+DEFAULT_MAX_TOKENS = 128
+"""Tokens of a completion for which the request names no limit."""
+
+MOST_TOKENS = 8192
+"""Tokens that a completion may be asked to have at least; the longest output of a real model."""
+
+MOST_COMPLETIONS = 64
+"""Completions that one request may ask for."""
+
+MOST_WORK = 16384
+"""Tokens that all completions of a request may be asked to have together."""
+
+Fields = dict[str, tuple[str, str]]
+"""For each field of the body: the name that `Sampling` has for it, and what it is."""
+
+ENTERPRISE: Fields = {
+    "prompt": ("prompt", "a string"),
+    "minTokens": ("min_tokens", "an integer"),
+    "maxTokens": ("max_tokens", "an integer"),
+    "temperature": ("temperature", "a number"),
+    "topP": ("top_p", "a number"),
+    "stop": ("stop", "an array of strings"),
+    "presencePenalty": ("presence_penalty", "a number"),
+    "frequencyPenalty": ("frequency_penalty", "a number"),
+    "bestOf": ("best_of", "an integer"),
+    "logprobs": ("logprobs", "an integer"),
+    "n": ("n", "an integer"),
+}
+
+STUDIO: Fields = {
+    "model": ("model", "a string"),
+    "prompt": ("prompt", "a string"),
+    "max_tokens": ("max_tokens", "an integer"),
+    "temperature": ("temperature", "a number"),
+    "top_p": ("top_p", "a number"),
+    "stop": ("stop", "a string or an array of strings"),
+    "best_of": ("best_of", "an integer"),
+    "random_seed": ("random_seed", "an integer"),
+    "stream": ("stream", "a boolean"),
+}
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "min_tokens": (0, MOST_TOKENS),
+    "max_tokens": (1, math.inf),
+    "temperature": (0, math.inf),
+    "top_p": (0, 1),
+    "presence_penalty": (-1000, 1000),
+    "frequency_penalty": (-1000, 1000),
+    "best_of": (1, MOST_COMPLETIONS),
+    "logprobs": (0, math.inf),
+    "n": (1, MOST_COMPLETIONS),
+}
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "a string": lambda value: isinstance(value, str),
+    "a boolean": lambda value: isinstance(value, bool),
+    "an integer": _is_integer,
+    "a number": _is_number,
+    "an array of strings": _are_texts,
+    "a string or an array of strings": lambda value: isinstance(value, str) or _are_texts(value),
+}
+
+
+def read(body: bytes, known: Fields) -> dict[str, Any]:
+    """Return the fields that have a value, by the names of `Sampling`.
+
+    Raises `FailureError` naming the field that is wrong. Fields that are not known are let pass,
+    as the descriptions do.
+    """
+    document = _json_object(body)
+    fields: dict[str, Any] = {}
+    wire_names = {}
+    for wire_name, (name, kind) in known.items():
+        wire_names[name] = wire_name
+        value = document.get(wire_name)
+        if value is None:
+            continue
+        if not _TYPES[kind](value):
+            raise bad_request(f"{wire_name}: not {kind}")
+        least, most = _LIMITS.get(name, (-math.inf, math.inf))
+        if name in _LIMITS and not least <= value <= most:
+            raise bad_request(f"{wire_name}: {value} is not in the range {least} to {most}")
+        fields[name] = value
+    for name in ("prompt", "model"):
+        if name in wire_names and not fields.get(name):
+            raise bad_request(f"{name}: required")
+    if fields.get("min_tokens", 0) > fields.get("max_tokens", math.inf):
+        raise bad_request(f"{wire_names['min_tokens']}: more than {wire_names['max_tokens']}")
+    if fields.get("best_of", math.inf) < fields.get("n", 1):
+        raise bad_request(f"{wire_names['best_of']}: less than n")
+    completions = max(fields.get("best_of", 1), fields.get("n", 1))
+    if completions * fields.get("min_tokens", 0) > MOST_WORK:
+        raise bad_request(f"{wire_names['min_tokens']}: more than {MOST_WORK} tokens in all")
+    stop = fields.get("stop", [])
+    fields["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in fields["stop"]:
+        raise bad_request("stop: a stop sequence is empty")
+    return fields
+
+
+def sampling(fields: dict[str, Any]) -> Sampling:
+    """Return what shapes the text, with the sandbox's defaults for what is not said."""
+    longest = max(DEFAULT_MAX_TOKENS, fields.get("min_tokens", 0))
+    known = {name: fields[name] for name in Sampling.__dataclass_fields__ if name in fields}
+    return Sampling(**{"max_tokens": longest} | known)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        raise bad_request("the body is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise bad_request("the body is not a JSON object")
+    return parsed
