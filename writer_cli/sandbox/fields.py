@@ -95,22 +95,34 @@ def read(body: bytes, known: Fields) -> dict[str, Any]:
     as the descriptions do.
     """
     document = _json_object(body)
-    fields: dict[str, Any] = {}
-    wire_names = {}
-    for wire_name, (name, kind) in known.items():
-        wire_names[name] = wire_name
-        value = document.get(wire_name)
-        if value is None:
-            continue
-        if not _TYPES[kind](value):
-            raise bad_request(f"{wire_name}: not {kind}")
-        least, most = _LIMITS.get(name, (-math.inf, math.inf))
-        if name in _LIMITS and not least <= value <= most:
-            raise bad_request(f"{wire_name}: {value} is not in the range {least} to {most}")
-        fields[name] = value
+    fields = {
+        name: _valid(wire_name, name, kind, document[wire_name])
+        for wire_name, (name, kind) in known.items()
+        if document.get(wire_name) is not None
+    }
+    wire_names = {name: wire_name for wire_name, (name, _) in known.items()}
     for name in ("prompt", "model"):
         if name in wire_names and not fields.get(name):
             raise bad_request(f"{name}: required")
+    stop = fields.get("stop", [])
+    fields["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in fields["stop"]:
+        raise bad_request("stop: a stop sequence is empty")
+    _check_together(fields, wire_names)
+    return fields
+
+
+def _valid(wire_name: str, name: str, kind: str, value: Any) -> Any:
+    if not _TYPES[kind](value):
+        raise bad_request(f"{wire_name}: not {kind}")
+    if name in _LIMITS:
+        least, most = _LIMITS[name]
+        if not least <= value <= most:
+            raise bad_request(f"{wire_name}: {value} is not in the range {least} to {most}")
+    return value
+
+
+def _check_together(fields: dict[str, Any], wire_names: dict[str, str]) -> None:
     if fields.get("min_tokens", 0) > fields.get("max_tokens", math.inf):
         raise bad_request(f"{wire_names['min_tokens']}: more than {wire_names['max_tokens']}")
     if fields.get("best_of", math.inf) < fields.get("n", 1):
@@ -118,11 +130,6 @@ def read(body: bytes, known: Fields) -> dict[str, Any]:
     completions = max(fields.get("best_of", 1), fields.get("n", 1))
     if completions * fields.get("min_tokens", 0) > MOST_WORK:
         raise bad_request(f"{wire_names['min_tokens']}: more than {MOST_WORK} tokens in all")
-    stop = fields.get("stop", [])
-    fields["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "" in fields["stop"]:
-        raise bad_request("stop: a stop sequence is empty")
-    return fields
 
 
 def sampling(fields: dict[str, Any]) -> Sampling:
