@@ -77,7 +77,7 @@ class Connection:
         self._api_key = api_key
         self._auth_scheme = auth_scheme
         self._timeout = timeout
-        self._retries = retries
+        self.retries = retries
         self._sandbox = sandbox
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
@@ -111,7 +111,7 @@ class Connection:
             SDKError: Any status of 400 to 599.
         """
         started = time.monotonic()
-        answer, attempts = self._retries.run(lambda left: self._attempt(call, left).read())
+        answer, attempts = self.retries.run(lambda left: self._attempt(call, left).read())
         elapsed_s = time.monotonic() - started
         return replace(answer, attempts=attempts, elapsed_s=elapsed_s)
 
@@ -121,7 +121,7 @@ class Connection:
         Raises as `send` does; the reply raises the same while its body is read. Close it.
         """
         started = time.monotonic()
-        reply, attempts = self._retries.run(lambda left: self._attempt(call, left))
+        reply, attempts = self.retries.run(lambda left: self._attempt(call, left))
         reply.started, reply.attempts = started, attempts
         return reply
 

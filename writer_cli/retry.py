@@ -50,6 +50,7 @@ class RetryPolicy:
     Attributes:
         max_retries: Attempts after the first; 0 or more.
         deadline: Seconds that everything may take together, waits included; None is no limit.
+        before_attempt: Called before each attempt; what it raises ends everything.
         on_wait: Told before each wait.
         clock: Seconds that only grow.
         sleep: Waits so many seconds.
@@ -57,6 +58,7 @@ class RetryPolicy:
 
     max_retries: int = DEFAULT_MAX_RETRIES
     deadline: float | None = None
+    before_attempt: Callable[[], None] | None = None
     on_wait: Callable[[Wait], None] | None = None
     clock: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
@@ -75,6 +77,8 @@ class RetryPolicy:
             left = None if self.deadline is None else self.deadline - (self.clock() - started)
             if left is not None and left <= 0:
                 raise RequestTimeoutError(f"the deadline of {self.deadline:g} s passed")
+            if self.before_attempt is not None:
+                self.before_attempt()
             attempts += 1
             return attempt(left)
 
