@@ -5,10 +5,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from writer_cli.exits import ExitCode
-
-FIRST_SIGNAL_CODE = 128
-"""A shell reports a process that a signal ended as 128 and the signal's number."""
+from writer_cli.exits import FIRST_SIGNAL_CODE, ExitCode
 
 
 def run() -> NoReturn:

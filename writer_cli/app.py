@@ -155,7 +155,11 @@ class App:
 
     @cached_property
     def writer(self) -> "Writer":
-        """The client. Raises `ConfigurationError`; the key is looked up, and not yet checked."""
+        """The client of this run; see `new_writer`."""
+        return self.new_writer()
+
+    def new_writer(self) -> "Writer":
+        """Return a client as the settings say; a key is not asked for yet."""
         from writer_cli.client import Writer
 
         deadline = self.options.deadline
@@ -193,6 +197,10 @@ class App:
             self._spinner.stop()
             self._spinner = None
 
+    def check_key(self) -> None:
+        """Raise `ConfigurationError` unless there is a key, or none is needed."""
+        self.writer.connection.check_key()
+
     def model_id(self) -> str:
         """Return the model to ask. Raises `UsageError` where none is named."""
         named: str | None = self.settings.get("model_id").value
@@ -207,6 +215,22 @@ class App:
                 "or writer config set model_id palmyra-x5",
             )
         return named
+
+    @property
+    def spinner(self) -> Spinner | None:
+        """What a person sees while waiting, if anything."""
+        return self._spinner
+
+    def warn_if_retired(self, model_id: str) -> None:
+        """Say so if Writer has removed a model."""
+        from writer_cli.models import RETIRED_MODELS
+
+        retirement = RETIRED_MODELS.get(model_id)
+        if retirement is not None:
+            self.warn(
+                f"{model_id} was removed on {retirement.day}; Writer names "
+                f"{retirement.successor} in its place"
+            )
 
     def warn(self, text: str) -> None:
         """Say on standard error what is unusual, unless `--quiet` asks not to."""

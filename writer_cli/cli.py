@@ -19,7 +19,7 @@ from writer_cli.options import signature_of
 from writer_cli.settings import flag_of
 from writer_cli.terminal import Terminal
 
-COMMANDS = ("complete", "complete-custom", "models", "customizations", "config", "sandbox")
+COMMANDS = ("complete", "complete-custom", "batch", "models", "customizations", "config", "sandbox")
 """Every command in the order of the help; its module is imported when it is used."""
 
 PROGRAMS = ("writer", "writer-cli")

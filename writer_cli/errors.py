@@ -8,6 +8,7 @@ WriterError
 ├── BadAnswerError            an answer that is not what the API promises
 │   └── CutError              ... because it ended too early
 ├── OutputError               the answer came and could not be written
+├── PartialError              a batch ended with records that have no answer
 ├── ReaderGoneError           whoever read our output has stopped
 └── SDKError                  any 4xx or 5xx
     └── FailResponse          ... whose body is Writer's own description of it
@@ -129,6 +130,13 @@ class OutputError(WriterError):
 
     kind = "output"
     exit_code = ExitCode.OUTPUT
+
+
+class PartialError(WriterError):
+    """A batch ended with records that have no answer."""
+
+    kind = "partial"
+    exit_code = ExitCode.PARTIAL
 
 
 class ReaderGoneError(WriterError):

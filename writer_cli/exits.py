@@ -3,6 +3,9 @@
 from enum import IntEnum
 from typing import Self
 
+FIRST_SIGNAL_CODE = 128
+"""A shell reports a process that a signal ended as 128 and the signal's number."""
+
 
 class ExitCode(IntEnum):
     """What a script learns from `$?`; `reason` is the line that the documentation prints."""
@@ -26,7 +29,7 @@ class ExitCode(IntEnum):
     SERVER = 7, "the API failed (5xx)"
     NETWORK = 8, "the network: connect, TLS, timeout"
     BAD_ANSWER = 9, "the answer is not what the API promises (not JSON, wrong shape, cut short)"
-    PARTIAL = 10, "batch: some records failed"
+    PARTIAL = 10, "batch: some records failed or are left"
     OUTPUT = 11, "the result could not be written (disk full, directory gone)"
     INTERRUPTED = 130, "interrupted (Ctrl-C)"
     READER_GONE = 141, "the reader of the output went away (`| head`)"

@@ -91,16 +91,20 @@ class GenerationOptions:
         int | None, _field("--random-seed", "The same seed gives the same text.")
     ] = None
 
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that were given, by name."""
+        given = {name: getattr(self, name) for name in RANGES}
+        given["stop"] = list(self.stop) if self.stop else None
+        return {name: value for name, value in given.items() if value is not None}
+
     def request(self, prompt: str) -> "CompletionRequest":
         """Build the request. Raises `UsageError` naming the flag, the value and the range."""
         from pydantic import ValidationError
 
         from writer_cli.models import CompletionRequest
 
-        given = {name: getattr(self, name) for name in RANGES}
-        given["stop"] = list(self.stop) if self.stop else None
         try:
-            return CompletionRequest(prompt=prompt, **given)
+            return CompletionRequest(prompt=prompt, **self.fields())
         except ValidationError as error:
             raise _as_usage_error(error) from None
 

@@ -4,8 +4,10 @@ import json
 import math
 import shlex
 import threading
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
 
 from writer_cli.errors import BadAnswerError, FailResponse, SDKError, WriterError
 from writer_cli.terminal import Terminal, escaped_json, visible
@@ -13,6 +15,8 @@ from writer_cli.terminal import Terminal, escaped_json, visible
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from writer_cli.batch.job import Progress
+    from writer_cli.batch.summary import Summary
     from writer_cli.connection import PreparedRequest
     from writer_cli.models import (
         CompletionGenerationChoice,
@@ -25,6 +29,12 @@ JSON_VERSION = 1
 
 SPINNER_DELAY = 0.3
 """Seconds before a spinner is shown: what is quicker needs none."""
+
+PLAIN_INTERVAL = 30.0
+"""Seconds between two lines of a batch's progress where nobody watches a terminal."""
+
+SCREEN_INTERVAL = 0.2
+"""The same, in seconds, where somebody does."""
 
 MOST_MESSAGES = 20
 """Messages of a `FailResponse` that are shown to a person; JSON has all of them."""
@@ -276,3 +286,81 @@ class Spinner:
         with console.status(visible(self._text)) as self._status:
             self.update(self._text)
             self._done.wait()
+
+
+class BatchProgress:
+    """How far a batch is: beside a spinner for a person, a line now and then for a log."""
+
+    def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._spinner: Spinner | None = None
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if not self._quiet and self._terminal.stderr_is_terminal:
+            self._spinner = Spinner(self._terminal, "starting")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+
+    def show(self, progress: "Progress") -> None:
+        """Show where things stand, if it is time for that."""
+        now = time.monotonic()
+        interval = PLAIN_INTERVAL if self._spinner is None else SCREEN_INTERVAL
+        if self._quiet or now - self._said < interval:
+            return
+        self._said = now
+        text = _progress_text(progress, now - self._began)
+        if self._spinner is not None:
+            self._spinner.update(text)
+        else:
+            self._terminal.note(text)
+
+
+def _progress_text(progress: "Progress", seconds: float) -> str:
+    summary, batch = progress.summary, progress.batch
+    done = summary.answered + summary.failed
+    parts = [f"{done} done"]
+    parts += [f"{summary.failed} failed"] if summary.failed else []
+    parts += [f"{done / seconds:.1f}/s", f"{batch.in_flight} in flight"]
+    if progress.part_read:
+        left = seconds / progress.part_read - seconds
+        parts.append(f"ETA {timedelta(seconds=round(left))}")
+    parts += ["waiting on 429"] if batch.is_holding else []
+    return ", ".join(parts)
+
+
+def batch_summary(result: dict[str, Any], summary: "Summary", *, is_drawn: bool) -> list[str]:
+    """Return what a batch did, in lines; drawn, with the latencies as bars."""
+    latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
+    done = summary.answered + summary.failed
+    lines = [
+        f"{result['answered']} answered, {result['failed']} failed, in {result['output']}",
+        f"this run: {done} records, {summary.attempts} requests, {seconds:.1f} s",
+    ]
+    if summary.answered:
+        lines.append(
+            f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
+        )
+    if is_drawn and summary.answered:
+        bars = summary.histogram()
+        longest = max(count for _, count in bars)
+        lines += [f"  <= {end:8.3f} s {'█' * round(40 * n / longest):<40} {n}" for end, n in bars]
+    for error in result["this_run"]["errors"]:
+        lines.append(f"  {error['count']} x {error['kind']}: {error['first']}")
+    return lines
+
+
+def dry_batch(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:
+    """Return what a batch would do."""
+    if as_json:
+        return document(terminal, result)
+    lines = [f"{result['records']} records, {result['bad']} of them cannot be sent\n"]
+    if result["first_prompt"] is not None:
+        text = result["first_prompt"]
+        shown = visible(text) if terminal.stdout_is_terminal else text
+        lines.append(f"the first prompt:\n{shown}\n")
+    return "".join(lines)

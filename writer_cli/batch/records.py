@@ -153,7 +153,7 @@ class Reader:
         if own_id is None:
             return
         if not isinstance(own_id, str | int) or isinstance(own_id, bool):
-            raise ValueError("id: neither a text nor a number")
+            raise ValueError("id: neither a text nor a number")  # noqa: TRY004 - likewise
         if self._ids.has(json.dumps(own_id)):
             raise ValueError(f"id: {own_id!r} was used before")
 
@@ -163,12 +163,8 @@ class Reader:
                 prompt = self._template.render(content)
             except KeyError as error:
                 raise ValueError(f"the template's variable {error.args[0]} has no value") from None
-        elif isinstance(content.get("prompt", ""), str):
-            prompt = content.get("prompt", "")
         else:
-            raise ValueError("prompt: not a text")
-        if "prompt" not in content and not prompt:
-            raise ValueError("there is no prompt")
+            prompt = _text(content.get("prompt"))
         if not prompt:
             raise ValueError("the prompt is empty")
         if "\0" in prompt:
@@ -252,6 +248,14 @@ def form_of(name: str, given: str | None) -> Format:
 def only_shard(records: Iterable[Record], shard: int, of: int) -> Iterator[Record]:
     """Yield the records of one shard: record i belongs to shard i mod N."""
     return (record for record in records if record.index % of == shard)
+
+
+def _text(prompt: Any) -> str:
+    if prompt is None:
+        raise ValueError("there is no prompt")
+    if not isinstance(prompt, str):
+        raise ValueError("prompt: not a text")  # noqa: TRY004 - a problem of the record, like others
+    return prompt
 
 
 def _own_fields(content: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from writer_cli.client import Writer
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
+    PartialError,
     SDKError,
     UsageError,
     WriterError,
@@ -103,7 +104,6 @@ class BatchRun:
         self._failure: Exception | None = None
         self.in_flight = 0
         self.requests = 0
-        self.is_out_of_budget = False
         self._working = concurrency
         for number in range(concurrency):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
@@ -183,7 +183,10 @@ class BatchRun:
         with self._lock:
             if self._requests_left is not None:
                 if self._requests_left == 0:
-                    self.is_out_of_budget = True
+                    self._failure = self._failure or PartialError(
+                        f"the budget of {self.requests} requests is used up",
+                        hint="what is left stays for the next run",
+                    )
                     self._stop.set()
                     raise StoppedError
                 self._requests_left -= 1

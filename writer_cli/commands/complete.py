@@ -89,7 +89,7 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
     for name, advice in request.advice().items():
         app.warn(with_flags(f"{name}: {advice}"))
     model_id = app.model_id()
-    _warn_if_retired(model_id, app)
+    app.warn_if_retired(model_id)
     stream = options.stream
     if stream is None:
         from writer_cli import apis
@@ -102,17 +102,6 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
             and apis.obstacle_to_streaming(request, target) is None
         )
     return _Question(request, model_id, customization_id, stream)
-
-
-def _warn_if_retired(model_id: str, app: App) -> None:
-    from writer_cli.models import RETIRED_MODELS
-
-    retirement = RETIRED_MODELS.get(model_id)
-    if retirement is not None:
-        app.warn(
-            f"{model_id} was removed on {retirement.day}; Writer names "
-            f"{retirement.successor} in its place"
-        )
 
 
 def _as_sent(question: _Question, options: CompleteOptions, app: App) -> str:

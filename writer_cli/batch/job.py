@@ -1,0 +1,198 @@
+"""A batch from a file to a file: what is left of the input goes through the engine to the disk."""
+
+import math
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Self
+
+from writer_cli.batch.journal import Journal
+from writer_cli.batch.records import Format, Reader, Record, Template
+from writer_cli.batch.results import Result
+from writer_cli.batch.runner import BatchRun, run_batch
+from writer_cli.batch.shards import Shard
+from writer_cli.batch.summary import Summary
+from writer_cli.client import Writer
+from writer_cli.errors import OutputError
+from writer_cli.exits import FIRST_SIGNAL_CODE
+
+LOOK_INTERVAL = 0.2
+"""Seconds between two looks at signals and progress while no result comes."""
+
+GRACE = 10.0
+"""Seconds that requests under way have once the batch is to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a batch does with which records, and how fast.
+
+    `identity` is what all requests have in common, as text: part of what a result belongs to.
+    """
+
+    form: Format
+    template: Template | None
+    shard: Shard
+    limit: int | None
+    model_id: str
+    customization_id: str | None
+    defaults: dict[str, Any]
+    identity: str
+    concurrency: int
+    rpm: float | None
+    tpm: float | None
+    max_requests: int | None
+    include_prompt: bool
+
+    def reader(self, stream: BinaryIO) -> Reader:
+        """Return the records of an input."""
+        return Reader(stream, self.form, self.template)
+
+    def selected(self, reader: Reader) -> Iterator[Record]:
+        """Yield the records that this run is about."""
+        return self.shard.of(reader, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a batch stands."""
+
+    summary: Summary
+    batch: BatchRun
+    part_read: float | None
+    """How much of the input has been read, 0 to 1, if its size is known."""
+
+
+class Job:
+    """One run of a batch. `summary` is what it has done so far.
+
+    Args:
+        plan: What to do.
+        journal: Where results go.
+        open_input: Opens the input at its beginning.
+        can_reopen: Whether the input can be read twice, as a pipe cannot.
+        make_writer: Returns a client; each thread has its own.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        *,
+        open_input: Callable[[], AbstractContextManager[BinaryIO]],
+        can_reopen: bool,
+        make_writer: Callable[[], Writer],
+    ) -> None:
+        self.summary = Summary()
+        self.stopped_by: int | None = None
+        self._plan = plan
+        self._journal = journal
+        self._open_input = open_input
+        self._can_reopen = can_reopen
+        self._make_writer = make_writer
+        self._unwritten: list[bytes] = []
+
+    def run(self, show: Callable[[Progress], None]) -> None:
+        """Do what is left, and put the results in order if nothing is left then.
+
+        The first Ctrl-C or SIGTERM stops it in good order and is `stopped_by` afterwards; the
+        second ends the process at once.
+
+        Raises:
+            UsageError: The results in the journal belong to other requests; nothing was sent.
+            OutputError: A result could not be written; the hint says where it is.
+            WriterError: What concerned all records and stopped them.
+        """
+        with _Signals() as signals:
+            if self._is_anything_left():
+                self._work(show, signals)
+            self.stopped_by = signals.number
+            if self.stopped_by is None:
+                self._journal.put_in_order()
+
+    def _is_anything_left(self) -> bool:
+        """Compare the whole input with what an earlier run wrote, before anything is sent."""
+        if not self._can_reopen or self._journal.answered + self._journal.failed == 0:
+            return True
+        with self._open_input() as stream:
+            records = self._plan.selected(self._plan.reader(stream))
+            return sum(1 for _ in self._journal.pending(records, self._plan.identity)) > 0
+
+    def _work(self, show: Callable[[Progress], None], signals: "_Signals") -> None:
+        plan = self._plan
+        trouble: OutputError | None = None
+        gives_up_at = math.inf
+        with self._open_input() as stream:
+            reader, size = plan.reader(stream), _size(stream)
+            with run_batch(
+                self._journal.pending(plan.selected(reader), plan.identity),
+                make_writer=self._make_writer,
+                model_id=plan.model_id,
+                customization_id=plan.customization_id,
+                defaults=plan.defaults,
+                concurrency=plan.concurrency,
+                rpm=plan.rpm,
+                tpm=plan.tpm,
+                max_requests=plan.max_requests,
+            ) as batch:
+                while not batch.is_over and time.monotonic() < gives_up_at:
+                    result = batch.poll(timeout=LOOK_INTERVAL)
+                    if result is not None:
+                        trouble = self._keep(result) or trouble
+                    if gives_up_at == math.inf and (trouble or signals.number is not None):
+                        batch.stop()
+                        gives_up_at = time.monotonic() + GRACE
+                    show(Progress(self.summary, batch, reader.bytes_read / size if size else None))
+        if trouble is not None:
+            trouble.hint = self._journal.rescue(self._unwritten)
+            raise trouble
+        batch.raise_failure()
+
+    def _keep(self, result: Result) -> OutputError | None:
+        """Write a result; return why that failed, if it did, and keep the line in memory then."""
+        self.summary.add(result)
+        digest = result.record.digest(self._plan.identity)
+        line = result.as_line(digest, include_prompt=self._plan.include_prompt)
+        try:
+            self._journal.append(result.index, line, digest, failed=result.error is not None)
+        except OutputError as error:
+            self._unwritten.append(line)
+            return error
+        return None
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM: the first is taken note of, the second ends the process."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: object) -> None:
+        if self.number is not None:
+            raise SystemExit(FIRST_SIGNAL_CODE + number)
+        self.number = number
+
+
+def _size(stream: BinaryIO) -> int | None:
+    """Return how many bytes an input has, if that can be known."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

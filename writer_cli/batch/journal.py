@@ -1,0 +1,281 @@
+"""Results on disk: each line whole as soon as it is there, in the order of the input at the end.
+
+While a batch runs, the output file is a journal: results stand in it in the order in which they
+came. A run that was stopped, in whatever way, goes on from it. At the end an atomic replacement
+puts the lines in order. The last line for an index counts.
+"""
+
+import fcntl
+import heapq
+import json
+import os
+import re
+import shutil
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from writer_cli import atomic
+from writer_cli.batch.records import Record
+from writer_cli.errors import OutputError, UsageError
+
+_LINE = re.compile(
+    rb'\{"index": (?P<index>[0-9]{1,12}), .*"digest": "(?P<digest>[0-9a-f]{16})"\}\n', re.DOTALL
+)
+_ERROR = b'"error": {"kind": "'
+"""What only a line with an error has: within a JSON text every quotation mark is escaped."""
+
+NONE, ANSWERED, FAILED = 0, 1, 2
+"""What is known of an index."""
+
+
+class Journal:
+    """The results of a batch, on disk; one process at a time has it open.
+
+    Args:
+        path: The file; made if it is not there, healed if its last line was torn.
+        overwrite: Throw away what it holds.
+
+    Raises:
+        UsageError: It is in use, cannot be written, or is a file of something else.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._descriptor = _opened(self.path)
+        self._states = bytearray()
+        self._digests = array("Q")
+        self.answered = 0
+        self.failed = 0
+        try:
+            if overwrite:
+                os.ftruncate(self._descriptor, 0)
+            self._size = self._read()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def pending(self, records: Iterable[Record], defaults: str) -> Iterator[Record]:
+        """Yield the records that have no result yet.
+
+        Raises `UsageError` where a result belongs to another request than the record's, or to no
+        record at all: input or flags have changed, and answers of both would be mixed.
+        """
+        unseen = self.answered + self.failed
+        for record in records:
+            index = record.index
+            if index >= len(self._states) or self._states[index] == NONE:
+                yield record
+                continue
+            unseen -= 1
+            if self._digests[index] != record.digest(defaults):
+                raise UsageError(
+                    f"record {index} (line {record.line}) is not what the result in {self.path} "
+                    "was given for: the input or the flags have changed",
+                    hint="name another file, or start anew with --overwrite",
+                )
+        if unseen > 0:
+            raise UsageError(
+                f"{self.path} has {unseen} results for records that the input does not have",
+                hint="name another file, or start anew with --overwrite",
+            )
+
+    def forget_failures(self) -> None:
+        """Let what failed count as not yet done."""
+        self._states = self._states.replace(bytes([FAILED]), bytes([NONE]))
+        self.failed = 0
+
+    def append(self, index: int, line: bytes, digest: int, *, failed: bool) -> None:
+        """Write a line, whole and at once.
+
+        Raises `OutputError`; then the file ends with the last whole line, or is gone.
+        """
+        try:
+            if os.fstat(self._descriptor).st_nlink == 0:
+                raise OutputError(f"{self.path} was removed while it was written to")
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._size)
+            raise OutputError(f"{self.path}: {error.strerror}") from error
+        self._size += len(line)
+        self._note(index, digest, FAILED if failed else ANSWERED)
+
+    def put_in_order(self) -> None:
+        """Replace the file by one with its lines in the order of their indexes, if it is not so.
+
+        Raises `OutputError`; the journal is whole then, as before.
+        """
+        offsets = array("q", [-1]) * len(self._states)
+        with self._reading() as file:
+            offset, previous, is_ordered = 0, -1, True
+            for line in file:
+                index = _index_of(line)
+                is_ordered = is_ordered and index > previous
+                previous, offsets[index] = index, offset
+                offset += len(line)
+            if is_ordered:
+                return
+            try:
+                with atomic.replacement(self.path) as ordered:
+                    for offset in offsets:
+                        if offset >= 0:
+                            file.seek(offset)
+                            ordered.write(file.readline())
+                    # Whoever opens the file from here on must find it in use.
+                    fcntl.flock(ordered.fileno(), fcntl.LOCK_EX)
+                    descriptor = os.dup(ordered.fileno())
+            except UsageError as error:
+                raise OutputError(error.message) from error
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the file as they stand in it."""
+        with self._reading() as file:
+            yield from file
+
+    def rescue(self, unwritten: Iterable[bytes]) -> str:
+        """Keep lines that could not be written in a temporary file, and say how to go on.
+
+        If the journal has lost its name, what it holds is kept along with them.
+        """
+        is_gone = os.fstat(self._descriptor).st_nlink == 0
+        descriptor, name = tempfile.mkstemp(prefix="writer-batch-", suffix=".jsonl")
+        with open(descriptor, "wb") as kept:  # noqa: PTH123 - a descriptor
+            if is_gone:
+                with self._reading() as file:
+                    shutil.copyfileobj(file, kept)
+            kept.writelines(unwritten)
+        if is_gone:
+            return f"all results are in {name}: move it to {self.path}, and run the command again"
+        return f"make room, then: cat {name} >> {self.path}, and run the command again"
+
+    def _reading(self) -> BinaryIO:
+        file = open(os.dup(self._descriptor), "rb")  # noqa: PTH123, SIM115 - a descriptor
+        file.seek(0)
+        return file
+
+    def _read(self) -> int:
+        """Take note of every line, cut a torn one off, and return the size."""
+        size = 0
+        with self._reading() as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                match = _LINE.fullmatch(line)
+                if match is None:
+                    raise UsageError(
+                        f"--output {self.path}: line {number} is not a result of a batch",
+                        hint="name another file, or start anew with --overwrite",
+                    )
+                state = FAILED if _ERROR in line else ANSWERED
+                self._note(int(match["index"]), int(match["digest"], 16), state)
+                size += len(line)
+        os.ftruncate(self._descriptor, size)
+        return size
+
+    def _note(self, index: int, digest: int, state: int) -> None:
+        missing = index + 1 - len(self._states)
+        if missing > 0:
+            self._states.extend(bytes(missing))
+            self._digests.extend(array("Q", bytes(8 * missing)))
+        old = self._states[index]
+        self.answered += (state == ANSWERED) - (old == ANSWERED)
+        self.failed += (state == FAILED) - (old == FAILED)
+        self._states[index], self._digests[index] = state, digest
+
+
+def merge(output: Path, shards: Sequence[Path]) -> int:
+    """Put the finished outputs of shards into one file, in order, and return how many lines it has.
+
+    Raises `UsageError` for an index that is missing, or that two shards have, naming the files.
+    """
+    files = [_lines_of(shard) for shard in shards]
+    expected, last = 0, shards[0]
+    with atomic.replacement(output) as merged:
+        for index, line, shard in heapq.merge(*files, key=lambda item: item[0]):
+            if index < expected:
+                raise UsageError(
+                    f"record {index} is in both {last} and {shard}", hint="leave one of them out"
+                )
+            if index > expected:
+                raise UsageError(
+                    f"record {expected} is missing: it is in none of the files",
+                    hint="was a shard left out, or did it not finish? run it again",
+                )
+            merged.write(line)
+            expected, last = index + 1, shard
+    return expected
+
+
+def _lines_of(shard: Path) -> Iterator[tuple[int, bytes, Path]]:
+    previous = -1
+    try:
+        with shard.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                match = _LINE.fullmatch(line)
+                if match is None:
+                    raise UsageError(
+                        f"{shard}: line {number} is not a whole result of a batch",
+                        hint="run that shard again: it goes on where it stopped",
+                    )
+                index = int(match["index"])
+                if index <= previous:
+                    raise UsageError(
+                        f"{shard} is not in order: that shard did not finish",
+                        hint="run it again: it goes on where it stopped",
+                    )
+                previous = index
+                yield index, line, shard
+    except OSError as error:
+        raise UsageError(
+            f"{shard}: {error.strerror}", hint="name the outputs of the shards"
+        ) from error
+
+
+def _index_of(line: bytes) -> int:
+    return int(line[len(b'{"index": ') : line.index(b",")])
+
+
+def _opened(path: Path) -> int:
+    """Open a file that nobody else has open as a journal, and that still has its name then."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UsageError(
+                f"--output {path}: {error.strerror}",
+                hint="name a file in a directory that can be written",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise UsageError(
+                f"--output {path}: another run is writing to it",
+                hint="wait for it, or name another file",
+            ) from None
+        except OSError:
+            pass  # replaced or removed in between: open what is there now
+        os.close(descriptor)
+
+
+def record_of(line: bytes) -> dict[str, object]:
+    """Return a line of a journal as an object."""
+    parsed: dict[str, object] = json.loads(line)
+    return parsed

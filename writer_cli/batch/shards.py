@@ -1,0 +1,72 @@
+"""A part of the records, for one of several machines."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from writer_cli.batch.records import Record
+from writer_cli.errors import UsageError
+
+_HINT = "--shard 0/4 is the first of four; record i belongs to shard i mod 4"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Record i belongs to it if i mod `count` is `number`, which counts from 0."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, records: Iterable[Record], limit: int | None) -> Iterator[Record]:
+        """Yield the shard's records among the first `limit` of all."""
+        first = islice(records, limit)
+        return (record for record in first if record.index % self.count == self.number)
+
+
+def shard_of(text: str | None, env: Mapping[str, str]) -> Shard:
+    """Read `I/N`, or for `auto` what a job system says in the environment.
+
+    Slurm's arrays may begin anywhere and have steps, GitLab counts from 1, Kubernetes from 0.
+    Raises `UsageError`.
+    """
+    if text is None:
+        return Shard()
+    if text == "auto":
+        return _from_job_system(env)
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if match is None:
+        raise UsageError(f"--shard {text}: not of the form I/N", hint=_HINT)
+    return _shard(int(match[1]), int(match[2]), f"--shard {text}")
+
+
+def _from_job_system(env: Mapping[str, str]) -> Shard:
+    if "SLURM_ARRAY_TASK_ID" in env:
+        first = _number(env, "SLURM_ARRAY_TASK_MIN", "0")
+        step = _number(env, "SLURM_ARRAY_TASK_STEP", "1") or 1
+        number = (_number(env, "SLURM_ARRAY_TASK_ID") - first) // step
+        return _shard(number, _number(env, "SLURM_ARRAY_TASK_COUNT"), "SLURM_ARRAY_TASK_ID")
+    if "JOB_COMPLETION_INDEX" in env:
+        number = _number(env, "JOB_COMPLETION_INDEX")
+        return _shard(number, _number(env, "JOB_COMPLETIONS"), "JOB_COMPLETION_INDEX")
+    if "CI_NODE_INDEX" in env:
+        number = _number(env, "CI_NODE_INDEX") - 1
+        return _shard(number, _number(env, "CI_NODE_TOTAL"), "CI_NODE_INDEX")
+    raise UsageError(
+        "--shard auto: no job system has said which part this is",
+        hint="it reads SLURM_ARRAY_TASK_ID and _COUNT, JOB_COMPLETION_INDEX and JOB_COMPLETIONS, "
+        "or CI_NODE_INDEX and CI_NODE_TOTAL",
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: str = "") -> int:
+    value = env.get(name, default)
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise UsageError(f"--shard auto: {name} is {value!r} and not a number", hint=_HINT)
+    return int(value)
+
+
+def _shard(number: int, count: int, source: str) -> Shard:
+    if not 0 <= number < count:
+        raise UsageError(f"{source}: there is no shard {number} of {count}", hint=_HINT)
+    return Shard(number, count)

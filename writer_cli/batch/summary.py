@@ -1,0 +1,77 @@
+"""What a batch did, in numbers that take no more memory the longer it runs."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from writer_cli.batch.results import Result
+
+STEP = 1.05
+"""Two latencies are told apart if they differ by five in a hundred."""
+
+
+@dataclass
+class Summary:
+    """Counts, latencies and the errors by kind, of the records of this run."""
+
+    answered: int = 0
+    failed: int = 0
+    attempts: int = 0
+    longest: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter)
+    first_messages: dict[str, str] = field(default_factory=dict)
+    _latencies: Counter[int] = field(default_factory=Counter)
+
+    def add(self, result: Result) -> None:
+        """Count a result."""
+        self.attempts += result.attempts
+        if result.error is not None:
+            self.failed += 1
+            kind = result.error["kind"]
+            self.errors[kind] += 1
+            self.first_messages.setdefault(kind, result.error["message"])
+            return
+        self.answered += 1
+        self.longest = max(self.longest, result.elapsed_s)
+        self._latencies[round(math.log(max(result.elapsed_s, 1e-4), STEP))] += 1
+
+    def percentile(self, percent: float) -> float:
+        """Return the latency in seconds that so many in a hundred answers did not exceed."""
+        wanted = self.answered * percent / 100
+        for step, count in sorted(self._latencies.items()):
+            wanted -= count
+            if wanted <= 0:
+                return float(min(STEP**step, self.longest))
+        return self.longest
+
+    def histogram(self, bars: int = 8) -> list[tuple[float, int]]:
+        """Return, for equal steps of the logarithm, the upper end in seconds and the count."""
+        if not self._latencies:
+            return []
+        low, high = min(self._latencies), max(self._latencies)
+        width = max(1, math.ceil((high - low + 1) / bars))
+        counts: Counter[int] = Counter()
+        for step, count in self._latencies.items():
+            counts[(step - low) // width] += count
+        return [
+            (STEP ** (low + (bar + 1) * width - 1), counts[bar]) for bar in range(max(counts) + 1)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as a script reads it; latencies in seconds, null if nothing was answered."""
+        latencies = {
+            "p50_s": round(self.percentile(50), 3),
+            "p95_s": round(self.percentile(95), 3),
+            "max_s": round(self.longest, 3),
+        }
+        return {
+            "answered": self.answered,
+            "failed": self.failed,
+            "attempts": self.attempts,
+            "latency": latencies if self.answered else dict.fromkeys(latencies),
+            "errors": [
+                {"kind": kind, "count": count, "first": self.first_messages[kind]}
+                for kind, count in self.errors.most_common()
+            ],
+        }
