@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from writer_cli.terminal import Terminal
 COMMANDS = ("complete", "complete-custom", "batch", "models", "customizations", "config", "sandbox")
 """Every command in the order of the help; its module is imported when it is used."""
 
+MERGE = "batch merge"
+"""A command of two words."""
+
 PROGRAMS = ("writer", "writer-cli")
 """The names that the program is installed under."""
 
@@ -38,10 +42,16 @@ class _Commands(TyperGroup):
         names: dict[str, Any] = dict.fromkeys(COMMANDS)
         self.commands = names  # typer looks for what a mistyped name may have meant
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        # `batch` takes a file, and `batch merge` is a command: a file of that name is ./merge.
+        if args[:2] == MERGE.split():
+            return super().resolve_command(ctx, [MERGE, *args[2:]])
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as the group calls it
-        if cmd_name not in COMMANDS:
+        if cmd_name not in {*COMMANDS, MERGE}:
             return None
-        module = importlib.import_module(f"writer_cli.commands.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"writer_cli.commands.{re.sub('[- ]', '_', cmd_name)}")
         app = typer.Typer(
             name=cmd_name,
             add_completion=False,

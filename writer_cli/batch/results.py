@@ -17,7 +17,7 @@ class Result:
         error: The JSON error, as `complete` has it; None if it was answered.
         model_id: The model that was asked.
         attempts: How many requests it took.
-        elapsed_s: Seconds from the first of them to the end of the answer, waits included.
+        elapsed_s: Seconds from the first of them to the end of the answer, retries included.
     """
 
     record: Record

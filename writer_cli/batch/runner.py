@@ -237,6 +237,7 @@ class _Worker:
         self._batch = batch
         self._tokens = 0.0
         self._sent_at = 0.0
+        self._first_sent_at: float | None = None
         self._is_under_way = False
         connection = writer.connection
         connection.retries = replace(
@@ -251,7 +252,7 @@ class _Worker:
 
     def answer(self, record: Record) -> Result | None:
         """Send a record and return its result, or None if the batch is to stop first."""
-        started = time.monotonic()
+        self._first_sent_at = None
         choices: list[dict[str, Any]] | None = None
         failure: WriterError | None = None
         attempts = 0
@@ -277,11 +278,13 @@ class _Worker:
             error=None if failure is None else failure.as_dict(),
             model_id=self._batch.model_id,
             attempts=attempts,
-            elapsed_s=time.monotonic() - started,
+            elapsed_s=time.monotonic() - (self._first_sent_at or time.monotonic()),
         )
 
     def _before_attempt(self) -> None:
         self._sent_at = self._batch.before_request(self._tokens)
+        if self._first_sent_at is None:
+            self._first_sent_at = self._sent_at
         self._is_under_way = True
 
     def _after_attempt(self) -> None:

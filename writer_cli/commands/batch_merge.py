@@ -1,0 +1,45 @@
+"""`writer batch merge`: the outputs of shards become one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from writer_cli import render
+from writer_cli.app import App, GlobalOptions
+from writer_cli.batch import journal
+from writer_cli.options import as_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions(GlobalOptions):
+    """Which files become which."""
+
+    output: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)]
+    shards: Annotated[
+        list[Path],
+        typer.Argument(help="The outputs of all shards, in any order.", show_default=False),
+    ]
+
+
+def run(options: MergeOptions, app: App) -> None:
+    """Put the finished outputs of shards into one file, in the order of the input.
+
+    writer batch merge all.jsonl part-*.jsonl
+    """
+    count = journal.merge(options.output, options.shards)
+    if options.json:
+        result = {
+            "version": render.JSON_VERSION,
+            "output": str(options.output),
+            "records": count,
+        }
+        app.terminal.write(render.document(app.terminal, result))
+    elif not options.quiet:
+        app.terminal.note(f"{count} records in {options.output}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("merge")(as_command(MergeOptions, run))
