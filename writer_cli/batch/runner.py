@@ -278,8 +278,12 @@ class _Worker:
             error=None if failure is None else failure.as_dict(),
             model_id=self._batch.model_id,
             attempts=attempts,
-            elapsed_s=time.monotonic() - (self._first_sent_at or time.monotonic()),
+            elapsed_s=self._elapsed(),
         )
+
+    def _elapsed(self) -> float:
+        """Return the seconds since the record's first request, if there was one."""
+        return 0.0 if self._first_sent_at is None else time.monotonic() - self._first_sent_at
 
     def _before_attempt(self) -> None:
         self._sent_at = self._batch.before_request(self._tokens)
