@@ -61,9 +61,9 @@ class EnterpriseApi:
         return ["llm", "organization", target.organization_id]
 
 
-def _read_logprobs(logprobs: dict[str, Any] | None) -> dict[str, Any] | None:
-    if logprobs is None:
-        return None
+def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
+    if not isinstance(logprobs, dict):
+        return None  # the text is worth more than they are
     return {
         "tokens": logprobs.get("tokens"),
         "token_logprobs": logprobs.get("tokenLogprobs"),
