@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from writer_cli import apis
 from writer_cli.apis import ApiName, AuthScheme, Call, Target
 from writer_cli.connection import Answer, Connection, PreparedRequest
-from writer_cli.errors import BadAnswerError, cleaned_excerpt
+from writer_cli.errors import BadAnswerError
 from writer_cli.models import (
     CompletionRequest,
     CompletionResponse,
@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT = 180.0
 """Seconds to wait for an answer; what Writer's own SDK waits."""
 
 SANDBOX_URL = "http://sandbox.localhost"
-SANDBOX_KEY = "sandbox"
+SANDBOX_KEY = "the-sandbox-needs-none"  # and no other text has it, for it is redacted
 SANDBOX_MODEL = "sandbox"
 SANDBOX_ORGANIZATION = 1
 
@@ -183,5 +183,5 @@ class Completions:
             return self._writer.api.read_completion(answer.json_object())
         except (ValidationError, TypeError, AttributeError) as error:
             raise BadAnswerError(
-                f"the answer is JSON and not a completion: {cleaned_excerpt(answer.text)}"
+                f"the answer is JSON and not a completion: {answer.excerpt()}"
             ) from error

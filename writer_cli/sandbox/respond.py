@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,10 @@ MOST_TOKENS = 8192
 
 MOST_COMPLETIONS = 64
 """Completions that one request may ask for."""
+
+
+STRONGEST_PENALTY = 1e6
+"""Far beyond what changes a text, and far from what a float cannot count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _are_texts(value: Any) -> bool:
@@ -160,6 +165,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "max_tokens": (1, math.inf),
     "temperature": (0, math.inf),
     "top_p": (0, 1),
+    "presence_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
+    "frequency_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
     "best_of": (1, MOST_COMPLETIONS),
     "logprobs": (0, math.inf),
     "n": (1, MOST_COMPLETIONS),
