@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Connection:
         in_process: bool,
     ) -> None:
         self.base_url = base_url
+        self._host = _host_of(base_url)
         self._api_key = api_key
         self._auth_scheme = auth_scheme
         self._timeout = timeout
@@ -107,8 +108,8 @@ class Connection:
             SDKError: Any status of 400 to 599.
         """
         prepared = self.prepare(call)
-        key = self._key()
-        authorization = apis.authorization(key, self._auth_scheme)
+        authorization = apis.authorization(self._key(), self._auth_scheme)
+        redacted = partial(redact, key=authorization.removeprefix("Bearer "))
         started = time.monotonic()
         with self._our_exceptions() as progress:
             http = self._pool()
@@ -129,7 +130,8 @@ class Connection:
             status_code=response.status_code,
             content_type=response.headers.get("Content-Type", ""),
             headers={name: response.headers.get_list(name) for name in response.headers},
-            text=redact(text, key) if response.is_error else text,
+            text=redacted(text) if response.is_error else text,
+            redacted=redacted,
             raw_response=_unencoded(response, body),
             elapsed_s=time.monotonic() - started,
         )
@@ -148,14 +150,30 @@ class Connection:
 
                     self._http = httpx.Client(transport=SandboxTransport(), timeout=timeout)
                 else:
-                    tls = _tls_context(plain=self.base_url.startswith("http:"))
-                    self._http = httpx.Client(verify=tls, timeout=timeout)
+                    self._http = self._client(timeout)
             return self._http
+
+    def _client(self, timeout: httpx.Timeout) -> httpx.Client:
+        plain = httpx.URL(self.base_url).scheme == "http"
+        tls = _tls_context(
+            plain=plain,
+            file=os.environ.get("SSL_CERT_FILE"),
+            directory=os.environ.get("SSL_CERT_DIR"),
+        )
+        try:
+            # A plain address is this machine, so a proxy would be where others can read the key.
+            return httpx.Client(verify=tls, timeout=timeout, trust_env=not plain)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ConfigurationError(
+                f"the proxy that the environment names cannot be used: {error}",
+                hint="look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
+                "a proxy looks like http://proxy.example:3128",
+            ) from error
 
     @contextmanager
     def _our_exceptions(self) -> Iterator["_Progress"]:
         """Turn the exceptions of the HTTP library into ours; none of theirs leaves this module."""
-        host = httpx.URL(self.base_url).netloc.decode()
+        host = self._host
         progress = _Progress()
         try:
             yield progress
@@ -190,19 +208,26 @@ class Answer:
     text: str
     raw_response: httpx.Response = field(repr=False)
     elapsed_s: float
+    redacted: Callable[[str], str] = field(repr=False)
+    """Takes the key out of what a message quotes."""
+
+    def excerpt(self) -> str:
+        """The first words of the answer, for a message."""
+        return cleaned_excerpt(self.redacted(self.text))
 
     def raise_unless_successful(self) -> None:
         """Raise the error that the answer is, if it is one."""
         if self.status_code >= httpx.codes.BAD_REQUEST:
+            action_id = self.headers.get("action-id", [None])[0]
             raise error_from_answer(
                 self.status_code,
                 self.content_type,
                 self.text,
-                action_id=self.headers.get("action-id", [None])[0],
+                action_id=None if action_id is None else self.redacted(action_id),
                 raw_response=self.raw_response,
             )
         if self.status_code >= httpx.codes.MULTIPLE_CHOICES:
-            location = self.headers.get("location", ["nowhere"])[0]
+            location = self.redacted(self.headers.get("location", ["nowhere"])[0])
             raise BadAnswerError(
                 f"HTTP {self.status_code}: the answer redirects to {location}, "
                 "and redirects are not followed: the key would go along",
@@ -213,20 +238,31 @@ class Answer:
         """The body as a JSON object. Raises `BadAnswerError`."""
         if not is_json(self.content_type):
             raise BadAnswerError(
-                f"the answer is {self.content_type or 'of no type'} and not JSON: "
-                f"{cleaned_excerpt(self.text)}"
+                f"the answer is {self.redacted(self.content_type) or 'of no type'} "
+                f"and not JSON: {self.excerpt()}"
             )
         try:
             parsed = json.loads(self.text)
         except (ValueError, RecursionError) as error:
             raise BadAnswerError(
-                f"the answer says that it is JSON and is not: {cleaned_excerpt(self.text)}"
+                f"the answer says that it is JSON and is not: {self.excerpt()}"
             ) from error
         if not isinstance(parsed, dict):
-            raise BadAnswerError(
-                f"the answer is JSON and not an object: {cleaned_excerpt(self.text)}"
-            )
+            raise BadAnswerError(f"the answer is JSON and not an object: {self.excerpt()}")
         return parsed
+
+
+def _host_of(base_url: str) -> str:
+    """Return host and port. Raises `ConfigurationError` where the host is no name of one."""
+    try:
+        url = httpx.URL(base_url)
+        url.host.encode("idna")  # as the name is looked up
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ConfigurationError(
+            f"base_url: {base_url!r} is not an address: {error}",
+            hint="an address looks like https://enterprise-api.writer.com",
+        ) from error
+    return url.netloc.decode()
 
 
 def _as_json(body: dict[str, Any]) -> bytes:
@@ -234,6 +270,9 @@ def _as_json(body: dict[str, Any]) -> bytes:
 
 
 def _read(response: httpx.Response) -> bytes:
+    if "," in response.headers.get("Content-Encoding", ""):
+        # A kilobyte that is compressed twice can be a gigabyte before its size is known.
+        raise BadAnswerError("the answer is compressed more than once")
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
@@ -270,18 +309,17 @@ def _network_hint(error: httpx.TransportError) -> str:
 
 
 @cache
-def _tls_context(*, plain: bool) -> ssl.SSLContext:
+def _tls_context(*, plain: bool, file: str | None, directory: str | None) -> ssl.SSLContext:
     """Return what decides which servers to trust, built once for all connections.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` decide, else the system's directory, which has the company's
-    authorities and is looked up as needed, else the bundle that comes along. For a plain address
-    none is needed, and an empty one trusts nobody.
+    `SSL_CERT_FILE` and `SSL_CERT_DIR`, which these are, decide; else the system's directory, which
+    has the company's authorities and is looked up as needed; else the bundle that comes along. For
+    a plain address none is needed, and an empty one trusts nobody.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if plain:
         return context
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or directory:
         try:
             context.load_verify_locations(cafile=file or None, capath=directory or None)
