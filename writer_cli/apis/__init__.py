@@ -4,12 +4,16 @@ A dialect turns a `CompletionRequest` into a `Call` and the JSON of an answer in
 `client.py` sends calls and knows no dialect.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.models import CompletionRequest, CompletionResponse
+
+if TYPE_CHECKING:  # every start of the program comes by here, and pydantic takes its time
+    from writer_cli.models import CompletionRequest, CompletionResponse
 
 ApiName = Literal["enterprise"]
 
