@@ -115,6 +115,7 @@ def test_an_example_of_the_reference_runs_unchanged(
     res = run_example(source, sandbox=True)
     assert type(res) is kind
     assert (res.status_code, res.content_type) == (200, "application/json")
+    assert res.completion_response is not None
     [choice] = res.completion_response.choices
     assert choice.logprobs is None
 
