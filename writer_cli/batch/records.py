@@ -153,7 +153,7 @@ class Reader:
         if own_id is None:
             return
         if not isinstance(own_id, str | int) or isinstance(own_id, bool):
-            raise ValueError("id: neither a text nor a number")
+            raise ValueError("id: neither a text nor a number")  # noqa: TRY004 - as of any bad record
         if self._ids.has(json.dumps(own_id)):
             raise ValueError(f"id: {own_id!r} was used before")
 
