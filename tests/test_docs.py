@@ -563,6 +563,24 @@ def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
                 yield from paths(item, free, path)
 
 
+@pytest.mark.parametrize(
+    "row",
+    documents.table("README.md", "command", "keys", "keys of each item"),
+    ids=lambda row: named(row[0]),
+)
+def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
+    """README has the keys of what `writer config` prints as JSON, and what a verdict may be."""
+    terminal = Terminal.fake()
+    command = named(row[0]).replace("NAME", "api_key").split()[1:]
+    main([*command, "--json"], terminal)
+    printed = json.loads(terminal.output)
+    assert list(printed) == re.findall(r"`(\w+)`", row[1])
+    items = [item for value in printed.values() if isinstance(value, list) for item in value]
+    keys = re.findall(r"`(\w+)`", re.sub(r"\(.*\)", "", row[2]))
+    assert [list(item) for item in items] == [keys] * len(items)
+    assert {item["verdict"] for item in items if "verdict" in keys} <= {"ok", "note", "wrong"}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_resolve(document: str) -> None:
     """A link to a file goes to one that is there, and to a heading that is there once."""
