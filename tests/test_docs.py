@@ -222,6 +222,8 @@ def without_circumstances(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [without_circumstances(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 9)  # the last digits are those of the machine's C library
     if isinstance(value, str):
         return re.sub(r"\(Python [\w.]+\)", "(Python)", value)
     return value
