@@ -9,7 +9,14 @@ import typer
 from writer_cli import atomic, prompts, render
 from writer_cli.app import App
 from writer_cli.errors import OutputError, UsageError
-from writer_cli.options import OutputOptions, Prompt, TargetOptions, as_command, with_flags
+from writer_cli.options import (
+    GenerationOptions,
+    OutputOptions,
+    Prompt,
+    TargetOptions,
+    as_command,
+    with_flags,
+)
 
 if TYPE_CHECKING:
     from writer_cli.connection import PreparedRequest
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteOptions(OutputOptions, TargetOptions):
+class CompleteOptions(OutputOptions, GenerationOptions, TargetOptions):
     """What `writer complete` can be told."""
 
     prompt: Prompt = None
