@@ -37,7 +37,7 @@ def test_every_command_has_help(command: list[str], capfd: pytest.CaptureFixture
     assert writer(*command, "--help").code == 0
     said = capfd.readouterr().out
     assert said.startswith(f"Usage: writer {' '.join(command)}")
-    assert re.match(r"Usage:[^\n]*\n\n  \w[^.]*\.\n", said)
+    assert re.match(r"(?s)Usage:[^\n]*\n\n  \w.*?\.\n", said)
     flags = descriptions(said)
     assert "--help" in flags
     assert [flag for flag, text in flags.items() if not re.match(r"\w.*[.)\]]$", text)] == []
