@@ -57,7 +57,9 @@ def path_of(*segments: str | int) -> str:
     A segment that is empty, `.` or `..` is refused: it would name another path, encoded or not.
     """
     for segment in segments:
-        if segment in {"", ".", ".."}:
+        # Python hides bytes that are not UTF-8 behind lone surrogates, which no address can carry.
+        is_text = str(segment).encode("utf-8", "replace").decode() == str(segment)
+        if segment in {"", ".", ".."} or not is_text:
             raise UsageError(
                 f"{segment!r} is not an id", hint="ids look like palmyra-x5: writer config check"
             )
