@@ -43,11 +43,15 @@ def writer(
 
 
 def shell(
-    script: str, *, env: Mapping[str, str] | None = None, stdin: bytes = b"", shell: str = "bash"
+    script: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    interpreter: str = "bash",
 ) -> Ran:
     """Run a script in which `writer` is the program; a signal that ends it is a negative code."""
     done = subprocess.run(
-        [shell, "-c", script],
+        [interpreter, "-c", script],
         env=environment(env),
         input=stdin,
         capture_output=True,

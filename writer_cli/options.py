@@ -238,8 +238,8 @@ def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
     return inspect.Signature([context, *parameters])
 
 
-def with_flags(text: str) -> str:
-    """Name the flags in a message that names the fields of a request."""
+def _with_flags(text: str) -> str:
+    """Name the flags in a message that names two fields of a request."""
     return re.sub(rf"\b({'|'.join(RANGES)})\b", lambda match: flag_of(match[0]), text)
 
 
@@ -247,7 +247,7 @@ def _as_usage_error(error: "ValidationError") -> UsageError:
     first = error.errors(include_url=False)[0]
     if not first["loc"]:
         return UsageError(
-            with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
+            _with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
         )
     name = str(first["loc"][0])
     allowed = RANGES[name]

@@ -15,8 +15,9 @@ from writer_cli.options import (
     Prompt,
     TargetOptions,
     as_command,
-    with_flags,
 )
+from writer_cli.settings import flag_of
+from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
     from writer_cli.connection import PreparedRequest
@@ -48,7 +49,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     _mention_unasked_input(options, app)
     request = options.request(prompt)
     for name, advice in request.advice().items():
-        app.warn(with_flags(f"{name}: {advice}"))
+        app.warn(f"{flag_of(name)}: {advice}")
     model_id = app.model_id()
     if options.dry_run or options.print_curl:
         prepared = app.writer.completions.prepare(
@@ -81,7 +82,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
                 separator=options.separator,
                 newline=not options.no_newline,
             )
-        _deliver(result, file, stack, app)
+        _deliver(result, file, stack, options, app)
 
 
 def _answer(
@@ -110,19 +111,21 @@ def _as_asked(prepared: "PreparedRequest", options: CompleteOptions, app: App) -
     return render.document(app.terminal, render.prepared_as_dict(prepared))
 
 
-def _deliver(result: str, file: BinaryIO | None, stack: ExitStack, app: App) -> None:
+def _deliver(
+    result: str, file: BinaryIO | None, stack: ExitStack, options: CompleteOptions, app: App
+) -> None:
     """Write the result where it was to go, or, if that fails now, where it can still be seen."""
     if file is None:
         app.terminal.write(result)
         return
     try:
-        file.write(result.encode("utf-8", "replace"))
-        stack.close()
-    except (OutputError, OSError) as error:
-        app.terminal.write(result)
-        reason = error.message if isinstance(error, OutputError) else error.strerror
+        with stack:
+            file.write(result.encode("utf-8", "replace"))
+    except OutputError as error:
+        is_safe = options.raw or not app.terminal.stdout_is_terminal
+        app.terminal.write(result if is_safe else visible(result))
         raise OutputError(
-            f"--output: {reason}", hint="the text went to standard output instead"
+            f"--output: {error.message}", hint="the text went to standard output instead"
         ) from error
 
 
