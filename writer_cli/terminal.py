@@ -53,9 +53,13 @@ class Terminal:
     @classmethod
     def real(cls) -> Self:
         """Return the streams of this process; one that is closed is None."""
+        stdout = None if sys.stdout is None else sys.stdout.buffer
+        if isinstance(stdout, io.RawIOBase):
+            # So it is under PYTHONUNBUFFERED, and may then write less than it is told to.
+            stdout = io.BufferedWriter(stdout)
         return cls(
             stdin=None if sys.stdin is None else sys.stdin.buffer,
-            stdout=None if sys.stdout is None else sys.stdout.buffer,
+            stdout=stdout,
             stderr=sys.stderr,
             env=os.environ,
         )
