@@ -42,7 +42,7 @@ class Terminal:
         self.stdin_is_terminal = stdin is not None and stdin.isatty()
         self.stdout_is_terminal = stdout is not None and stdout.isatty()
         self.stderr_is_terminal = stderr is not None and stderr.isatty()
-        shows_color = "NO_COLOR" not in env and env.get("TERM") != "dumb"
+        shows_color = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.stdout_shows_color = self.stdout_is_terminal and shows_color
 
     @property
