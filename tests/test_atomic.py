@@ -160,9 +160,13 @@ import resource, signal, sys
 from pathlib import Path
 from writer_cli import atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-with atomic.replacement(Path(sys.argv[1])) as file:
-    file.write(b"x" * int(sys.argv[2]))
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+try:
+    with atomic.replacement(Path(sys.argv[1])) as file:
+        file.write(b"x" * int(sys.argv[2]))
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 """
 
 

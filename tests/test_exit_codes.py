@@ -149,6 +149,15 @@ def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:
     assert ran.errors.startswith(f"error: {message}\nhint: ")
 
 
+def test_a_switch_that_is_neither_on_nor_off_exits_with_3() -> None:
+    """A typing error must not send a prompt that was meant for the sandbox."""
+    assert writer("complete", STORY, env={"WRITER_SANDBOX": "ture"}) == Ran(
+        3,
+        "",
+        "error: WRITER_SANDBOX: 'ture' is neither yes nor no\nhint: WRITER_SANDBOX=1 or unset it\n",
+    )
+
+
 def test_a_configuration_file_that_is_none_exits_with_3(tmp_path: Path) -> None:
     """A directory in its place, for one."""
     ran = writer("complete", STORY, env={"WRITER_CONFIG": str(tmp_path)})
@@ -378,10 +387,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_where_a_signal_cannot_end_the_process_its_code_remains() -> None:
+@pytest.mark.parametrize("arguments", [["complete", "--sandbox", STORY], ["--help"]], ids=" ".join)
+def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[str]) -> None:
     """Here because the signal is blocked."""
-    arguments = [sys.executable, "-c", BLOCKING, WRITER, "complete", "--sandbox", STORY]
-    assert without_reader(arguments) == (141, b"")
+    assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
 
 
 def may_make_a_process_1() -> bool:

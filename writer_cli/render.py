@@ -251,10 +251,8 @@ def waiting(terminal: Terminal, text: str, *, quiet: bool) -> Iterator[None]:
     def spin() -> None:
         if done.wait(SPINNER_DELAY):
             return
-        console = terminal.console()
-        if not done.is_set():
-            with console.status(visible(text)):
-                done.wait()
+        with terminal.console().status(visible(text)):
+            done.wait()
 
     spinner = threading.Thread(target=spin, daemon=True)
     spinner.start()

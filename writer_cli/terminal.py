@@ -1,5 +1,6 @@
 """The three streams, and what they can show. Nothing else touches `sys.stdout` and `sys.stderr`."""
 
+import contextlib
 import io
 import os
 import re
@@ -141,12 +142,10 @@ class Terminal:
 
     def _discard_output(self) -> None:
         """Let what Python still holds go nowhere, or it would complain again at its end."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, cast("BinaryIO", self._stdout).fileno())
             os.close(nowhere)
-        except (OSError, ValueError):
-            pass
 
 
 def visible(text: str) -> str:
