@@ -280,9 +280,12 @@ def test_an_answer_that_is_none_exits_with_9(answer: bytes) -> None:
 def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str) -> None:
     """Once, without a second complaint from the interpreter."""
     assert shell(script) == Ran(11, "", f"error: {message}\n")
-    ran = shell(script.replace("writer ", "writer --json ", 1))
-    if "--version" not in script:
-        assert json.loads(ran.errors)["error"]["kind"] == "output"
+
+
+def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
+    """On standard error, which is still there."""
+    ran = shell("writer complete --sandbox --json x >/dev/full")
+    assert (ran.code, json.loads(ran.errors)["error"]["kind"]) == (11, "output")
 
 
 @pytest.mark.parametrize(

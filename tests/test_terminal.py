@@ -53,7 +53,7 @@ def test_no_spinner_where_none_is_wanted(
     ):
         assert held.arrived.wait(60)
         # Longer than a spinner takes to show, so that one that is wrongly there is seen.
-        held.release.wait(1)
+        held.release.wait(0.6)
         held.release.set()
         errors = terminal.process.stderr.read() if terminal.process.stderr else b""
         assert terminal.wait() == 0
