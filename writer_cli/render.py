@@ -243,7 +243,7 @@ def waiting(terminal: Terminal, text: str, *, quiet: bool) -> Iterator[None]:
 
     It leaves no trace. Drawing is imported while the answer is on its way, not before.
     """
-    if quiet or not terminal.stderr_is_terminal:
+    if quiet or not terminal.stderr_can_draw:
         yield
         return
     done = threading.Event()

@@ -43,6 +43,7 @@ class Terminal:
         self.stdin_is_terminal = stdin is not None and stdin.isatty()
         self.stdout_is_terminal = stdout is not None and stdout.isatty()
         self.stderr_is_terminal = stderr is not None and stderr.isatty()
+        self.stderr_can_draw = self.stderr_is_terminal and env.get("TERM") != "dumb"
         shows_color = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.stdout_shows_color = self.stdout_is_terminal and shows_color
 
