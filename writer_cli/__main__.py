@@ -16,10 +16,8 @@ def run() -> NoReturn:
         from writer_cli.terminal import Terminal
 
         code = main(sys.argv[1:], Terminal.real(), program=program_name())
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    except SystemExit as error:
-        code = int(error.code or 0)
+    except (KeyboardInterrupt, SystemExit) as error:  # only the second has a code
+        code = int(getattr(error, "code", ExitCode.INTERRUPTED) or 0)
     leave(code)
 
 

@@ -35,7 +35,7 @@ class GlobalOptions:
         str | None,
         typer.Option(
             "--profile",
-            help="Use the [profiles.NAME] table of the configuration file.",
+            help="Use the profiles.NAME table of the configuration file.",
             metavar="NAME",
             rich_help_panel="Connection",
             show_default=False,

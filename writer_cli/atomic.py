@@ -25,12 +25,13 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         UsageError: Nothing can be written there.
         OutputError: Writing failed halfway, as on a full disk.
     """
-    path = Path(os.path.realpath(path))
     old_mode = _mode(path)
     if old_mode is not None and not stat.S_ISREG(old_mode):
         with _opened(path) as file:
             yield file
         return
+    # Not before: what /dev/stdout leads to need not have a name.
+    path = Path(os.path.realpath(path))
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     except OSError as error:
@@ -75,8 +76,10 @@ def _cannot_write(path: Path, error: OSError) -> UsageError:
 def _mode(path: Path) -> int | None:
     try:
         return path.stat().st_mode
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:  # a name that is too long, a link that leads to itself
+        raise _cannot_write(path, error) from error
 
 
 def _wanted_mode(mode: int | None, old_mode: int | None) -> int:

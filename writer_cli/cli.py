@@ -145,9 +145,10 @@ def _run(arguments: Sequence[str], app: App, program: str) -> int:
 
 
 def _bug(error: Exception, app: App) -> WriterError:
+    key = app.terminal.env.get("WRITER_API_KEY")
     if app.terminal.env.get("WRITER_DEBUG"):
-        app.terminal.note("".join(traceback.format_exception(error)))
-    message = redact(f"{type(error).__name__}: {error}", app.terminal.env.get("WRITER_API_KEY"))
+        app.terminal.note(redact("".join(traceback.format_exception(error)), key))
+    message = redact(f"{type(error).__name__}: {error}", key)
     return WriterError(
         f"this is a bug of ours: {message}",
         hint="WRITER_DEBUG=1 shows where; please report it with that",

@@ -52,7 +52,7 @@ def _field(flag: str, text: str, *, short: str | None = None) -> Any:
     return typer.Option(
         *([short] if short else []),
         flag,
-        help=f"{text} [{RANGES[name]}]",
+        help=f"{text} ({RANGES[name]})",
         rich_help_panel="Generation",
         show_default=False,
     )
@@ -62,29 +62,34 @@ def _field(flag: str, text: str, *, short: str | None = None) -> Any:
 class GenerationOptions:
     """A flag for every field of a completion request but the prompt."""
 
-    max_tokens: Annotated[int | None, _field("--max-tokens", "Generate this many at most.")] = None
-    min_tokens: Annotated[int | None, _field("--min-tokens", "Generate this many at least.")] = None
+    max_tokens: Annotated[
+        int | None, _field("--max-tokens", "Generate at most this many tokens.")
+    ] = None
+    min_tokens: Annotated[
+        int | None, _field("--min-tokens", "Generate at least this many tokens.")
+    ] = None
     temperature: Annotated[
-        float | None, _field("--temperature", "0 takes the likeliest token each time.")
+        float | None, _field("--temperature", "How random: 0 takes the likeliest token each time.")
     ] = None
     top_p: Annotated[
-        float | None, _field("--top-p", "Sample among the likeliest that sum up to this.")
+        float | None, _field("--top-p", "Sample only the likeliest tokens, up to this probability.")
     ] = None
     stop: Annotated[
-        list[str] | None, _field("--stop", "End the text before this; can be repeated.")
+        list[str] | None, _field("--stop", "End the text before this string; can be repeated.")
     ] = None
     presence_penalty: Annotated[
-        float | None, _field("--presence-penalty", "Lower what has been generated, once.")
+        float | None, _field("--presence-penalty", "Make a token that was there less likely.")
     ] = None
     frequency_penalty: Annotated[
-        float | None, _field("--frequency-penalty", "Lower it for each time.")
+        float | None, _field("--frequency-penalty", "Make it less likely each time it was there.")
     ] = None
-    best_of: Annotated[int | None, _field("--best-of", "Generate this many, return the best.")] = (
-        None
-    )
-    n: Annotated[int | None, _field("--n", "Return this many.", short="-n")] = None
+    best_of: Annotated[
+        int | None, _field("--best-of", "Generate this many completions, return the best.")
+    ] = None
+    n: Annotated[int | None, _field("--n", "Return this many completions.", short="-n")] = None
     logprobs: Annotated[
-        int | None, _field("--logprobs", "Log probabilities of this many tokens at each place.")
+        int | None,
+        _field("--logprobs", "For each token, the log probabilities of this many likeliest ones."),
     ] = None
 
     random_seed: Annotated[
@@ -224,7 +229,8 @@ def as_command(
     def command(ctx: typer.Context, **given: Any) -> None:
         app: App = ctx.obj
         for name in app.given_before:
-            given[name] = given[name] or app.given_before[name]
+            if given[name] is None or given[name] is False:
+                given[name] = app.given_before[name]
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in given.items()
@@ -256,8 +262,8 @@ def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
     return inspect.Signature([context, *parameters])
 
 
-def with_flags(text: str) -> str:
-    """Name the flags in a message that names the fields of a request."""
+def _with_flags(text: str) -> str:
+    """Name the flags in a message that names two fields of a request."""
     return re.sub(rf"\b({'|'.join(RANGES)})\b", lambda match: flag_of(match[0]), text)
 
 
@@ -265,7 +271,7 @@ def _as_usage_error(error: "ValidationError") -> UsageError:
     first = error.errors(include_url=False)[0]
     if not first["loc"]:
         return UsageError(
-            with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
+            _with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
         )
     name = str(first["loc"][0])
     allowed = RANGES[name]

@@ -62,16 +62,21 @@ def _from_argument(argument: str) -> str:
 def _from_stdin(stdin: BinaryIO | None) -> str:
     if stdin is None:
         raise UsageError("standard input is closed", hint="pipe a prompt into it, or give one")
-    return _trimmed(_decoded(_limited(stdin, "standard input"), "standard input"))
+    try:
+        raw = _limited(stdin, "standard input")
+    except OSError as error:
+        raise UsageError(
+            f"standard input: {error.strerror or error}", hint="pipe a prompt into it, or give one"
+        ) from error
+    return _trimmed(_decoded(raw, "standard input"))
 
 
 def _from_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = _limited(file, str(path))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"--file {path}: {reason}", hint="name a text file") from error
+    except OSError as error:
+        raise UsageError(f"--file {path}: {error.strerror}", hint="name a text file") from error
     return _trimmed(_decoded(raw, str(path)))
 
 

@@ -262,7 +262,7 @@ class Spinner:
         self._status: Status | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
-        if terminal.stderr_is_terminal:
+        if terminal.stderr_can_draw:
             self._thread.start()
 
     def update(self, text: str) -> None:
@@ -298,7 +298,7 @@ class BatchProgress:
         self._began = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
-        if not self._quiet and self._terminal.stderr_is_terminal:
+        if not self._quiet and self._terminal.stderr_can_draw:
             self._spinner = Spinner(self._terminal, "starting")
         return self
 

@@ -1,5 +1,6 @@
 """The three streams, and what they can show. Nothing else touches `sys.stdout` and `sys.stderr`."""
 
+import contextlib
 import io
 import os
 import re
@@ -42,7 +43,8 @@ class Terminal:
         self.stdin_is_terminal = stdin is not None and stdin.isatty()
         self.stdout_is_terminal = stdout is not None and stdout.isatty()
         self.stderr_is_terminal = stderr is not None and stderr.isatty()
-        shows_color = "NO_COLOR" not in env and env.get("TERM") != "dumb"
+        self.stderr_can_draw = self.stderr_is_terminal and env.get("TERM") != "dumb"
+        shows_color = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
         self.stdout_shows_color = self.stdout_is_terminal and shows_color
 
     @property
@@ -53,9 +55,13 @@ class Terminal:
     @classmethod
     def real(cls) -> Self:
         """Return the streams of this process; one that is closed is None."""
+        stdout = None if sys.stdout is None else sys.stdout.buffer
+        if isinstance(stdout, io.RawIOBase):
+            # So it is under PYTHONUNBUFFERED, and may then write less than it is told to.
+            stdout = io.BufferedWriter(stdout)
         return cls(
             stdin=None if sys.stdin is None else sys.stdin.buffer,
-            stdout=None if sys.stdout is None else sys.stdout.buffer,
+            stdout=stdout,
             stderr=sys.stderr,
             env=os.environ,
         )
@@ -137,12 +143,10 @@ class Terminal:
 
     def _discard_output(self) -> None:
         """Let what Python still holds go nowhere, or it would complain again at its end."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, cast("BinaryIO", self._stdout).fileno())
             os.close(nowhere)
-        except (OSError, ValueError):
-            pass
 
 
 def visible(text: str) -> str:

@@ -28,12 +28,12 @@ from writer_cli.options import (
     ModelOptions,
     OrganizationOptions,
     as_command,
-    with_flags,
 )
+from writer_cli.settings import flag_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions(ModelOptions, GenerationOptions, OrganizationOptions):
+class BatchOptions(GenerationOptions, OrganizationOptions, ModelOptions):
     """What `writer batch` can be told."""
 
     input: Annotated[
@@ -256,7 +256,7 @@ def _plan(options: BatchOptions, app: App) -> Plan:
     # A field that the API does not carry, or a value that cannot be right, is seen here.
     request = options.request("?")
     for name, advice in request.advice().items():
-        app.warn(with_flags(f"{name}: {advice}"))
+        app.warn(f"{flag_of(name)}: {advice}")
     app.warn_if_retired(model_id)
     prepared = app.writer.completions.prepare(
         completion_request=request,

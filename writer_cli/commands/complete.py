@@ -18,8 +18,8 @@ from writer_cli.options import (
     OutputOptions,
     Prompt,
     as_command,
-    with_flags,
 )
+from writer_cli.settings import flag_of
 from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteOptions(OutputOptions, ModelOptions, GenerationOptions, OrganizationOptions):
+class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions):
     """What `writer complete` can be told."""
 
     prompt: Prompt = None
@@ -68,7 +68,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
                 for piece in pieces:
                     app.terminal.write(piece)
             else:
-                _write_file(options.output, pieces, app)
+                _write_file(options.output, pieces, options, app)
     except SDKError as error:
         near = model_cache.nearest(
             model_cache.path_for(app.settings.get("api").value), question.model_id
@@ -87,7 +87,7 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
         app.warn("standard input was not read: add - to make it part of the prompt")
     request = options.request(prompt)
     for name, advice in request.advice().items():
-        app.warn(with_flags(f"{name}: {advice}"))
+        app.warn(f"{flag_of(name)}: {advice}")
     model_id = app.model_id()
     app.warn_if_retired(model_id)
     stream = options.stream
@@ -190,7 +190,7 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             yield "\n"
 
 
-def _write_file(path: Path, pieces: Generator[str], app: App) -> None:
+def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, app: App) -> None:
     """Write a file whole, keep in `FILE.partial` what came of a text that was cut.
 
     The place is tried before anything is sent, and what cannot be written there after all goes to
@@ -204,7 +204,9 @@ def _write_file(path: Path, pieces: Generator[str], app: App) -> None:
             app.stop_spinner()
             file.write(text.encode("utf-8", "replace"))
     except OutputError as error:
-        app.terminal.write(text)
+        is_safe = options.raw or not app.terminal.stdout_is_terminal
+        app.terminal.write(text if is_safe else visible(text))
+        error.message = f"--output: {error.message}"
         error.hint = "the text went to standard output instead"
         raise
     except BaseException:

@@ -19,7 +19,7 @@ class CompleteCustomOptions(CompleteOptions):
         str | None,
         typer.Option(
             "--customization-id",
-            help="The customization of the model. [required]",
+            help="The customization of the model (required).",
             rich_help_panel="Generation",
             show_default=False,
         ),

@@ -1,0 +1,219 @@
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from program import environment, shell
+
+from writer_cli import atomic
+from writer_cli.errors import OutputError, UsageError
+
+
+def names(directory: Path) -> list[str]:
+    """Return the names of what is in a directory."""
+    return [path.name for path in directory.iterdir()]
+
+
+def mode(path: Path) -> int:
+    """Return the permissions of a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
+    """Until then the old one is, and nothing is left beside it."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    with atomic.replacement(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["result"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_block_that_fails_leaves_the_old_file(error: type[BaseException], tmp_path: Path) -> None:
+    """Whatever ends the block, an interrupt included, no half of a file stays."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    with pytest.raises(error), atomic.replacement(path) as file:  # noqa: PT012 - a block is tested
+        file.write(b"new")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["result"]
+
+
+def test_the_temporary_file_stands_beside_the_result_and_is_hidden(tmp_path: Path) -> None:
+    """On the same file system, where it can be renamed; not too long a name for it."""
+    path = tmp_path / ("x" * 255)
+    with atomic.replacement(path):
+        [name] = names(tmp_path)
+        assert name.startswith(".xxx")
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("umask", "old", "asked", "expected"),
+    [
+        (0o022, None, None, 0o644),
+        (0o077, None, None, 0o600),
+        (0o000, None, None, 0o666),
+        (0o022, 0o640, None, 0o640),
+        (0o022, 0o755, None, 0o755),
+        (0o022, 0o666, 0o600, 0o600),
+        (0o777, None, 0o600, 0o600),
+    ],
+)
+def test_a_file_has_the_mode_that_a_shell_would_give_it(
+    umask: int, old: int | None, asked: int | None, expected: int, tmp_path: Path
+) -> None:
+    """What is asked for comes first, then the old file's mode, then the umask's."""
+    path = tmp_path / "result"
+    if old is not None:
+        path.touch()
+        path.chmod(old)
+    before = os.umask(umask)
+    try:
+        with atomic.replacement(path, mode=asked) as file:
+            while_writing = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    finally:
+        assert os.umask(before) == umask
+    assert (while_writing, mode(path)) == (expected, expected)
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file that it leads to is replaced, where that file is."""
+    (tmp_path / "there").mkdir()
+    link, file = tmp_path / "link", tmp_path / "there" / "file"
+    link.symlink_to("there/file")
+    with atomic.replacement(link) as opened:
+        opened.write(b"first")
+    with atomic.replacement(link) as opened:
+        opened.write(b"second")
+    assert link.readlink() == Path("there/file")
+    assert file.read_bytes() == b"second"
+    assert names(tmp_path / "there") == ["file"]
+
+
+def test_a_device_is_written_to(tmp_path: Path) -> None:
+    """There is nothing to replace."""
+    with atomic.replacement(Path("/dev/null")) as file:
+        file.write(b"gone")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "link").symlink_to("/dev/null")
+    with atomic.replacement(tmp_path / "link"):
+        pass
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_pipe_is_written_to() -> None:
+    """`-o /dev/stdout` is a habit, and what it leads to has no name in any directory."""
+    ran = shell('writer complete --sandbox --max-tokens 5 -o /dev/stdout "Once upon" | cat')
+    plain = shell('writer complete --sandbox --max-tokens 5 "Once upon"')
+    assert (ran.code, ran.errors) == (0, "")
+    assert ran.output == plain.output != ""
+
+
+def test_a_full_device_is_an_output_error() -> None:
+    """It shows only when the device is written to, with a small text at the end."""
+    full = pytest.raises(OutputError, match=r"^/dev/full: No space left on device$")
+    with full, atomic.replacement(Path("/dev/full")) as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("nowhere/result", "No such file or directory"),
+        ("file/result", "Not a directory"),
+        ("directory", "Is a directory"),
+        ("x" * 300, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_a_usage_error(
+    place: str, reason: str, tmp_path: Path
+) -> None:
+    """It is known before the block begins."""
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UsageError, match=reason), atomic.replacement(tmp_path / place):
+        pytest.fail("the block began")
+
+
+def test_a_directory_that_vanishes_is_an_output_error(tmp_path: Path) -> None:
+    """What was written is lost, and the error says where it was to go."""
+    path = tmp_path / "directory" / "result"
+    path.parent.mkdir()
+    gone = pytest.raises(OutputError, match=r"result: No such file or directory$")
+    with gone, atomic.replacement(path) as file:
+        file.write(b"x")
+        shutil.rmtree(path.parent)
+
+
+PROGRAM = """
+import resource, signal, sys
+from pathlib import Path
+from writer_cli import atomic
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+try:
+    with atomic.replacement(Path(sys.argv[1])) as file:
+        file.write(b"x" * int(sys.argv[2]))
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+"""
+
+
+@pytest.mark.parametrize("size", [5000, 1_000_000])
+def test_a_file_that_does_not_fit_leaves_the_old_one(size: int, tmp_path: Path) -> None:
+    """Whether the end of the space shows while writing or only when all is flushed."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path), str(size)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"writer_cli.errors.OutputError: {path}: File too large"
+    )
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["result"]
+
+
+STOPPING = """
+import os, sys
+from pathlib import Path
+from writer_cli import atomic
+with atomic.replacement(Path(sys.argv[1])) as file:
+    file.write(b"half of the new")
+    file.flush()
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_process_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    """Nothing can be cleaned up after `kill -9`, and nothing need be repaired."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPING, str(path)],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    assert path.read_bytes() == b"old"

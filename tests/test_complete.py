@@ -1,0 +1,568 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import KEY, answering, completion, http
+from program import Ran, shell, writer
+
+import writer_cli
+
+STORY = "Once upon a time"
+
+HOSTILE = "\x1b[2J\x07\x00\x9b31m\u202edrow\u2066 \x7f\tok\r\n"
+"""Text that clears a terminal, rings, changes colours and turns words around."""
+
+
+def dry(*arguments: str, command: str = "complete") -> Any:
+    """Return the request that a command line would send."""
+    ran = writer(
+        command,
+        "--dry-run",
+        *arguments,
+        env={"WRITER_ORGANIZATION_ID": "7", "WRITER_MODEL_ID": "palmyra-x5"},
+    )
+    assert (ran.code, ran.errors) == (0, "")
+    return json.loads(ran.output)
+
+
+@pytest.mark.parametrize(
+    ("flags", "fields"),
+    [
+        ([], {}),
+        (["--max-tokens", "5"], {"maxTokens": 5}),
+        (["--min-tokens", "0"], {"minTokens": 0}),
+        (["--min-tokens=5", "--max-tokens=5"], {"minTokens": 5, "maxTokens": 5}),
+        (["--temperature", "0"], {"temperature": 0.0}),
+        (["--temperature", "1e-3"], {"temperature": 0.001}),
+        (["--top-p", "1"], {"topP": 1.0}),
+        (["--stop", "the", "--stop", "\n"], {"stop": ["the", "\n"]}),
+        (["--stop", "--json"], {"stop": ["--json"]}),
+        (["--presence-penalty", "-2"], {"presencePenalty": -2.0}),
+        (["--frequency-penalty", "0.5"], {"frequencyPenalty": 0.5}),
+        (["--best-of", "3", "-n", "2"], {"bestOf": 3, "n": 2}),
+        (["--n", "1"], {"n": 1}),
+        (["--logprobs", "0"], {"logprobs": 0}),
+        (["-o", "/nowhere/x", "--raw", "--no-newline", "-q", "-v", "--json"], {}),
+    ],
+)
+def test_each_flag_is_a_field_of_the_request(flags: list[str], fields: dict[str, Any]) -> None:
+    """What is not given is not sent, so that the API's own default holds."""
+    assert dry(*flags, STORY)["body"] == {"prompt": STORY, **fields}
+    assert dry(STORY, *flags)["body"] == {"prompt": STORY, **fields}
+
+
+def test_a_dry_run_prints_the_whole_request() -> None:
+    """Method, address, headers and body, with the name of the key in the place of the key."""
+    request = dry(STORY)
+    assert request["headers"].pop("User-Agent").startswith("writer-cli/")
+    assert request == {
+        "method": "POST",
+        "url": "https://enterprise-api.writer.com/llm/organization/7/model/palmyra-x5/completions",
+        "headers": {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "Authorization": "Bearer $WRITER_API_KEY",
+        },
+        "body": {"prompt": STORY},
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        (["-m", "other"], "https://enterprise-api.writer.com/llm/organization/7/model/other"),
+        (
+            ["-m", "a/b c?"],
+            "https://enterprise-api.writer.com/llm/organization/7/model/a%2Fb%20c%3F",
+        ),
+        (
+            ["--organization-id", "0", "--base-url", "http://[::1]:80/"],
+            "http://[::1]:80/llm/organization/0/model/palmyra-x5",
+        ),
+        (["--sandbox"], "http://sandbox.localhost/llm/organization/7/model/palmyra-x5"),
+    ],
+)
+def test_flags_decide_the_address(flags: list[str], address: str) -> None:
+    """An id is one segment of the path, whatever it contains."""
+    assert dry(*flags, STORY)["url"] == f"{address}/completions"
+    assert (
+        dry(*flags, "--customization-id", "c/1", STORY, command="complete-custom")["url"]
+        == f"{address}/customization/c%2F1/completions"
+    )
+
+
+@pytest.mark.parametrize("asked", ["--dry-run", "--print-curl"])
+def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
+    """With a key it is not shown, and without one it is not missed; nothing is sent."""
+    with answering(completion("never sent")) as server:
+        with_key = writer("complete", asked, STORY, env=server.env)
+        without = writer("complete", asked, STORY, env=server.env | {"WRITER_API_KEY": ""})
+        assert server.requests == []
+    assert with_key == without
+    assert with_key.code == 0
+    assert KEY not in with_key.output
+    assert "$WRITER_API_KEY" in with_key.output
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize(
+    "prompt", [STORY, 'it\'s "$HOME" `id` \\n !! é😀\n\x00 @file %s', "\u202e\x1b[31m"]
+)
+def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
+    """A shell that runs it sends what the program sends, down to the last header."""
+    arguments = ["--stop", "it's", "--temperature", "0.5", "-"]
+    with answering(completion("one"), completion("two")) as server:
+        shown = writer(
+            "complete", "--print-curl", *arguments, stdin=prompt.encode(), env=server.env
+        )
+        assert shown.output.isascii()
+        assert shown.output.count("\n") == 1
+        curl = shell(
+            shown.output, env={"WRITER_API_KEY": KEY, "HOME": os.devnull}, interpreter="sh"
+        )
+        ours = writer("complete", *arguments, stdin=prompt.encode(), env=server.env)
+        first, second = server.requests
+    assert (curl.code, json.loads(curl.output)) == (0, {"choices": [{"text": "one"}]})
+    assert ours == Ran(0, "two\n", "")
+    assert (first.line, first.json) == (second.line, second.json)
+    assert first.json["prompt"] == prompt
+    for name in ("authorization", "content-type", "accept", "user-agent"):
+        assert first.headers[name] == second.headers[name]
+    assert first.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_dry_run_as_curl_is_a_contradiction() -> None:
+    """Only one of them can be printed."""
+    assert writer("complete", "--dry-run", "--print-curl", STORY) == Ran(
+        2, "", "error: --dry-run and --print-curl exclude each other\nhint: leave one out\n"
+    )
+
+
+# Options, answers and what is printed of them.
+
+
+@pytest.mark.parametrize(
+    ("flags", "texts", "output"),
+    [
+        ([], ["a text"], "a text\n"),
+        ([], ["a text\n"], "a text\n"),
+        ([], ["two\n\n"], "two\n\n"),
+        ([], [""], "\n"),
+        (["--no-newline"], ["a text"], "a text"),
+        (["--no-newline"], ["a text\n"], "a text\n"),
+        (["--no-newline"], [""], ""),
+        ([], ["one", "two\n", "three"], "one\n---\ntwo\n---\nthree\n"),
+        (["--no-newline"], ["one", "two"], "one\n---\ntwo"),
+        (["--separator", "=== %"], ["one", "two"], "one\n=== %\ntwo\n"),
+        (["--separator", ""], ["one", "two"], "one\n\ntwo\n"),
+        (["--separator", r"\0"], ["one\n", "two"], "one\n\0two\0"),
+        (["--separator", r"\0", "--no-newline"], ["one"], "one\0"),
+        ([], [HOSTILE], HOSTILE),
+        (["--raw"], [HOSTILE], HOSTILE),
+        ([], ["[bold]no markup[/bold] :smile: [/x]"], "[bold]no markup[/bold] :smile: [/x]\n"),
+        ([], ["lone \ud800 half"], "lone \ufffd half\n"),
+        ([], ["w " * 5000], "w " * 5000 + "\n"),
+    ],
+)
+def test_a_piped_completion_is_only_the_text(
+    flags: list[str], texts: list[str], output: str
+) -> None:
+    """Untouched, ended by a line break, several separated by a line; nothing on stderr."""
+    with answering(completion(*texts)) as server:
+        assert writer("complete", *flags, STORY, env=server.env) == Ran(0, output, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "texts", "output"),
+    [
+        ([], ["a text"], "a text\n"),
+        (["--no-newline"], ["a text"], "a text"),
+        ([], ["one", "two\n"], "── 1 of 2 ──\none\n\n── 2 of 2 ──\ntwo\n"),
+        ([], [HOSTILE], "␛[2J␇␀<U+009B>31m<U+202E>drow<U+2066> ␡\tok␍\n"),
+        (["--raw"], [HOSTILE], HOSTILE),
+        ([], ["[bold]no markup[/bold] :smile:"], "[bold]no markup[/bold] :smile:\n"),
+        ([], ["w " * 500], "w " * 500 + "\n"),
+    ],
+)
+def test_a_completion_on_a_terminal_cannot_act_on_it(
+    flags: list[str], texts: list[str], output: str
+) -> None:
+    """Control characters show as stand-ins, several choices have headings, nothing is wrapped."""
+    with answering(completion(*texts)) as server:
+        ran = writer(
+            "complete-custom",
+            "--customization-id",
+            "c",
+            *flags,
+            STORY,
+            env=server.env,
+            stdout_is_terminal=True,
+        )
+    assert ran == Ran(0, output, "")
+
+
+@pytest.mark.parametrize("stdout_is_terminal", [False, True])
+def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) -> None:
+    """A script may rely on each key: none is renamed or left out under this version."""
+    with answering(completion("one", HOSTILE)) as server:
+        ran = writer(
+            "complete", "--json", STORY, env=server.env, stdout_is_terminal=stdout_is_terminal
+        )
+    assert (ran.code, ran.errors) == (0, "")
+    assert ran.output.count("\n") == 1 or stdout_is_terminal
+    result = json.loads(ran.output)
+    assert result.pop("elapsed_s") >= 0
+    assert result == {
+        "version": 1,
+        "model_id": "palmyra-x5",
+        "customization_id": None,
+        "choices": [
+            {"index": 0, "text": "one", "logprobs": None},
+            {"index": 1, "text": HOSTILE, "logprobs": None},
+        ],
+        "status_code": 200,
+        "action_id": "action-1",
+        "attempts": 1,
+    }
+
+
+def test_json_has_no_raw_control_character() -> None:
+    """What acts on a terminal is escaped in it; `jq` gives it back."""
+    everything = "".join(map(chr, range(0x100))) + "\u202a\u202b\u202c\u202d\u202e\u2066\u2069"
+    with answering(completion(everything)) as server:
+        ran = writer("complete", "--json", STORY, env=server.env)
+    assert json.loads(ran.output)["choices"][0]["text"] == everything
+    line = ran.output.removesuffix("\n")
+    acting = set(everything[:0x20] + everything[0x7F:0xA0] + everything[0x100:])
+    assert acting.isdisjoint(line)
+
+
+def test_json_has_the_log_probabilities() -> None:
+    """With the names that the library has for them."""
+    ran = writer("complete", "--sandbox", "--json", "--logprobs", "2", "--max-tokens", "3", STORY)
+    logprobs = json.loads(ran.output)["choices"][0]["logprobs"]
+    assert list(logprobs) == ["tokens", "token_logprobs", "top_logprobs", "text_offset"]
+    assert [len(values) for values in logprobs.values()] == [3, 3, 3, 3]
+    assert all(len(top) == 2 for top in logprobs["top_logprobs"])
+
+
+def test_log_probabilities_that_do_not_come_are_missed_aloud() -> None:
+    """The text is there all the same."""
+    with answering(completion("a text")) as server:
+        ran = writer("complete", "--logprobs", "2", STORY, env=server.env)
+    assert ran == Ran(0, "a text\n", "warning: --logprobs: the answer has none\n")
+
+
+# The sandbox.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (["complete", "--sandbox"], {}),
+        (["--sandbox", "complete"], {}),
+        (["complete"], {"WRITER_SANDBOX": "1"}),
+        (["complete"], {"WRITER_SANDBOX": "yes", "WRITER_API_KEY": KEY, "WRITER_BASE_URL": "no"}),
+        (["complete", "--sandbox"], {"WRITER_SANDBOX": "0"}),
+        (["complete", "--sandbox", "-m", "sandbox"], {}),
+    ],
+)
+def test_the_sandbox_completes_without_key_model_and_network(
+    arguments: list[str], env: dict[str, str]
+) -> None:
+    """The command line prints what the library returns, the same each time."""
+    with writer_cli.Writer(sandbox=True) as library:
+        response = library.completions.create(
+            completion_request=writer_cli.CompletionRequest(prompt=STORY, max_tokens=9),
+            model_id="sandbox",
+        )
+    assert response.completion_response is not None
+    text = response.completion_response.choices[0].text
+    assert text.strip()
+    assert writer(*arguments, "--max-tokens", "9", STORY, env=env) == Ran(0, f"{text}\n", "")
+
+
+def test_a_customization_has_its_own_completion() -> None:
+    """`complete-custom` asks it, and JSON says which."""
+    with answering(completion("a text")) as server:
+        ran = writer("complete-custom", "--customization-id", "c1", "--json", STORY, env=server.env)
+        [request] = server.requests
+    assert request.line == (
+        "POST /llm/organization/7/model/palmyra-x5/customization/c1/completions HTTP/1.1"
+    )
+    assert json.loads(ran.output)["customization_id"] == "c1"
+
+
+# Refusals: exit 2, and nothing is sent.
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max-tokens", "0"], "--max-tokens 0 is out of range: 1 or more"),
+        (["--max-tokens=-1"], "--max-tokens -1 is out of range: 1 or more"),
+        (["--max-tokens", str(2**63)], f"--max-tokens {2**63} is out of range: 1 or more"),
+        (
+            ["--min-tokens", "-1"],
+            "--min-tokens -1 is out of range: 0 or more, and --max-tokens at the most",
+        ),
+        (
+            ["--min-tokens", "3", "--max-tokens", "2"],
+            "--min-tokens: 3 is more than --max-tokens, 2",
+        ),
+        (["--temperature", "-0.1"], "--temperature -0.1 is out of range: 0 or more"),
+        (["--temperature", "nan"], "--temperature nan is out of range: 0 or more"),
+        (["--temperature", "inf"], "--temperature inf is out of range: 0 or more"),
+        (["--top-p", "1.01"], "--top-p 1.01 is out of range: 0 to 1"),
+        (["--top-p", "-1"], "--top-p -1 is out of range: 0 to 1"),
+        (["--stop", ""], "--stop '' is out of range: a text that is not empty"),
+        (["--stop", "a", "--stop="], "--stop '' is out of range: a text that is not empty"),
+        (["--presence-penalty", "nan"], "--presence-penalty nan is out of range: any number"),
+        (["--frequency-penalty", "-inf"], "--frequency-penalty -inf is out of range: any number"),
+        (["--best-of", "0"], "--best-of 0 is out of range: --n or more"),
+        (["--best-of", "1", "-n", "2"], "--best-of: 1 is less than --n, 2"),
+        (["-n", "0"], "--n 0 is out of range: 1 or more"),
+        (["--logprobs", "-1"], "--logprobs -1 is out of range: 0 or more"),
+        (["--max-tokens", "many"], "Invalid value for '--max-tokens': 'many' is not a valid int."),
+        (["--max-tokens", "1.5"], "Invalid value for '--max-tokens': '1.5' is not a valid int."),
+        (["--top-p", "½"], "Invalid value for '--top-p': '½' is not a valid float."),
+        (["--top-p", ""], "Invalid value for '--top-p': '' is not a valid float."),
+        (["-m", ""], "--model-id: '' is not a text"),
+        (["-m", ".."], "'..' is not an id"),
+        (["-m", "\udcff"], r"'\udcff' is not an id"),
+        (["--organization-id", "-1"], "--organization-id: -1 is not a whole number"),
+        (
+            ["--timeout", "0"],
+            "--timeout: 0.0 is not a number of seconds over 0 up to 1000000",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
+    flags: list[str], message: str
+) -> None:
+    """The message names the flag, the value and what it may be; in JSON it is the same."""
+    with answering(completion("never sent")) as server:
+        ran = writer("complete", *flags, STORY, env=server.env)
+        as_json = writer("complete", *flags, "--json", STORY, env=server.env)
+        assert server.requests == []
+    assert (ran.code, ran.output) == (2, "")
+    first, second = ran.errors.splitlines()
+    assert first == f"error: {message}"
+    assert second.startswith("hint: ")
+    assert (as_json.code, as_json.output) == (2, "")
+    assert json.loads(as_json.errors)["error"]["message"] == message
+
+
+def test_a_model_must_be_named() -> None:
+    """But for the sandbox, where it does not matter."""
+    ran = writer("complete", STORY)
+    assert (ran.code, ran.output) == (2, "")
+    assert ran.errors.startswith("error: no model: name one with -m\nhint: -m palmyra-x5")
+
+
+def test_a_customization_must_be_named() -> None:
+    """Otherwise `complete` is meant."""
+    assert writer("complete-custom", "--sandbox", STORY) == Ran(
+        2,
+        "",
+        "error: no customization: name one with --customization-id\n"
+        "hint: for a model that is not customized: writer complete\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "warning"),
+    [
+        ([f"--stop={i}" for i in range(5)], "--stop: 5 stop sequences; 4 are documented"),
+        (["--temperature", "2.5"], "--temperature: 2.5; 0 to 2 is documented"),
+        (["--top-p", "0"], "--top-p: 0; over 0 up to 1 is documented"),
+        (["--presence-penalty", "3"], "--presence-penalty: 3; -2 to 2 is documented"),
+        (["--frequency-penalty", "-3"], "--frequency-penalty: -3; -2 to 2 is documented"),
+    ],
+)
+def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
+    """`--quiet` keeps the warning back."""
+    with answering(completion("sent")) as server:
+        ran = writer("complete", *flags, STORY, env=server.env)
+        quiet = writer("complete", *flags, "-q", STORY, env=server.env)
+    assert ran == Ran(0, "sent\n", f"warning: {warning}\n")
+    assert quiet == Ran(0, "sent\n", "")
+
+
+# Global options.
+
+
+@pytest.mark.parametrize(
+    "place", [lambda flags, rest: [*flags, *rest], lambda flags, rest: [*rest, *flags]]
+)
+def test_a_global_option_stands_before_or_after_the_command(
+    place: Callable[[list[str], list[str]], list[str]],
+) -> None:
+    """It means the same."""
+    with answering(completion("text")) as server:
+        flags = ["--base-url", server.url, "--timeout", "30", "--json", "--verbose", "-q"]
+        ran = writer(
+            *place(flags, ["complete", STORY]), env=server.env | {"WRITER_BASE_URL": "http://[::1]"}
+        )
+    assert ran.code == 0
+    assert json.loads(ran.output)["choices"][0]["text"] == "text"
+    assert f"Writer({server.url}, organization_id=7): HTTP 200 in " in ran.errors
+    assert ran.errors.endswith(" s, Action-Id action-1\n")
+
+
+def test_what_stands_after_the_command_holds() -> None:
+    """The nearer of two says more, though it be 0."""
+    env = {"WRITER_MODEL_ID": "m", "WRITER_ORGANIZATION_ID": "7"}
+    arguments = ["--base-url", "http://[::1]", "complete", "--base-url", "http://127.0.0.1"]
+    ran = writer(*arguments, "--dry-run", STORY, env=env)
+    assert json.loads(ran.output)["url"].startswith("http://127.0.0.1/")
+    ran = writer("--timeout", "5", "complete", "--timeout", "0", "--sandbox", STORY)
+    assert ran.code == 2
+
+
+# Files.
+
+
+def test_a_result_goes_to_a_file_whole(tmp_path: Path) -> None:
+    """As it came, on a terminal too; nothing goes to standard output."""
+    path = tmp_path / "result"
+    for flags, content in (
+        ([], f"one\n---\n{HOSTILE}"),
+        (["--no-newline", "--separator", r"\0"], f"one\0{HOSTILE}\0"),
+    ):
+        with answering(completion("one", HOSTILE)) as server:
+            ran = writer(
+                "complete",
+                *flags,
+                "-n2",
+                "-o",
+                str(path),
+                STORY,
+                env=server.env,
+                stdout_is_terminal=True,
+            )
+        assert ran == Ran(0, "", "")
+        assert path.read_bytes() == content.encode()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+def test_json_goes_to_a_file_too(tmp_path: Path) -> None:
+    """The object that would have been printed."""
+    path = tmp_path / "result"
+    assert writer("complete", "--sandbox", "--json", "-o", str(path), STORY) == Ran(0, "", "")
+    assert json.loads(path.read_text())["version"] == 1
+
+
+@pytest.mark.parametrize("failing", [http(500, {}), http(200, {"choices": []}), b""])
+def test_a_failure_leaves_the_old_file(failing: bytes, tmp_path: Path) -> None:
+    """Neither a half nor an empty file takes its place."""
+    path = tmp_path / "result"
+    path.write_text("old")
+    with answering(failing) as server:
+        ran = writer("complete", "-o", str(path), STORY, env=server.env)
+    assert ran.code in {7, 8, 9}
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("nowhere/x", "No such file or directory"),
+        ("", "Is a directory"),
+        ("x" * 256, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
+    place: str, reason: str, tmp_path: Path
+) -> None:
+    """A text that cannot be kept is not paid for."""
+    path = tmp_path / place
+    with answering(completion("never sent")) as server:
+        ran = writer("complete", "-o", str(path), STORY, env=server.env)
+        assert server.requests == []
+    assert ran == Ran(
+        2, "", f"error: {path}: {reason}\nhint: name a file in a directory that can be written\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "stdout_is_terminal", "output"),
+    [
+        ([], False, HOSTILE),
+        (["--raw"], True, HOSTILE),
+        ([], True, "␛[2J␇␀<U+009B>31m<U+202E>drow<U+2066> ␡\tok␍\n"),
+    ],
+)
+def test_a_text_whose_directory_vanished_goes_to_standard_output(
+    flags: list[str], output: str, tmp_path: Path, *, stdout_is_terminal: bool
+) -> None:
+    """It was paid for, so it is shown where it still can be, as safely as ever, with exit 11."""
+    path = tmp_path / "directory" / "result"
+    path.parent.mkdir()
+
+    def vanish() -> bytes:
+        shutil.rmtree(path.parent)
+        return completion(HOSTILE)
+
+    with answering(vanish) as server:
+        ran = writer(
+            "complete",
+            *flags,
+            "-o",
+            str(path),
+            STORY,
+            env=server.env,
+            stdout_is_terminal=stdout_is_terminal,
+        )
+    assert ran == Ran(
+        11,
+        output,
+        f"error: --output: {path}: No such file or directory\n"
+        "hint: the text went to standard output instead\n",
+    )
+
+
+@pytest.mark.parametrize("size", [200_001, 1_000_000])
+def test_a_text_that_does_not_fit_goes_to_standard_output(size: int, tmp_path: Path) -> None:
+    """The old file stays, whether the disk is full early or at the last byte."""
+    path = tmp_path / "result"
+    path.write_text("old")
+    with answering(completion("x" * size)) as server:
+        ran = shell(
+            f'ulimit -f 195; writer complete -o "{path}" --no-newline "{STORY}"', env=server.env
+        )
+    assert ran == Ran(
+        11,
+        "x" * size,
+        f"error: --output: {path}: File too large\n"
+        "hint: the text went to standard output instead\n",
+    )
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None,
+    reason="only root may mount a small file system",
+)
+def test_a_full_disk_is_one_of_them(tmp_path: Path) -> None:
+    """A file system of 64 KiB, mounted for this process alone."""
+    with answering(completion("x" * 100_000)) as server:
+        ran = shell(
+            'unshare --mount sh -c \'mount -t tmpfs -o size=64k none "$1" && cd "$1" && '
+            f'writer complete -o result "{STORY}"; echo "$?" >&2; ls -A >&2\' sh "{tmp_path}"',
+            env=server.env,
+        )
+    if "mount:" in ran.errors or "unshare:" in ran.errors:
+        pytest.skip("not allowed here")
+    assert ran.output == "x" * 100_000 + "\n"
+    assert ran.errors.splitlines() == [
+        f"error: --output: {tmp_path}/result: No space left on device",
+        "hint: the text went to standard output instead",
+        "11",
+    ]

@@ -1,0 +1,437 @@
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import KEY, Answer, Held, answering, completion, failure, http
+from program import WRITER, Ran, environment, shell, writer
+
+from writer_cli.exits import ExitCode
+
+STORY = "Once upon a time"
+
+ERROR_KEYS = [
+    "kind",
+    "exit_code",
+    "message",
+    "status_code",
+    "tpe",
+    "errors",
+    "action_id",
+    "retryable",
+    "attempts",
+    "hint",
+]
+
+
+class Unreadable(Mapping[str, str]):
+    """An environment in which one variable cannot be read: nothing that the program expects."""
+
+    def __init__(self, name: str, variables: Mapping[str, str]) -> None:
+        self._name = name
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        if name == self._name:
+            raise RuntimeError(f"{name} and {KEY}")
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
+def failing(*answers: Answer, arguments: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
+    """Return the exit code, the lines for a person, and the JSON error of one failure."""
+    with answering(*answers) as server:
+        ran = writer("complete", *arguments, STORY, env=server.env)
+        as_json = writer("complete", *arguments, "--json", STORY, env=server.env)
+    assert (ran.output, as_json.output) == ("", "")
+    assert as_json.code == ran.code
+    assert as_json.errors.count("\n") == 1
+    error = json.loads(as_json.errors)["error"]
+    assert list(error) == ERROR_KEYS
+    assert error["exit_code"] == ran.code
+    assert KEY not in ran.errors + as_json.errors
+    return ran.code, ran.errors, error
+
+
+def test_every_exit_code_has_a_reason() -> None:
+    """The numbers are a promise to scripts, so they stand here once more."""
+    assert {code.name: int(code) for code in ExitCode} == {
+        "OK": 0,
+        "BUG": 1,
+        "USAGE": 2,
+        "CONFIGURATION": 3,
+        "DENIED": 4,
+        "REFUSED": 5,
+        "LIMITED": 6,
+        "SERVER": 7,
+        "NETWORK": 8,
+        "BAD_ANSWER": 9,
+        "PARTIAL": 10,
+        "OUTPUT": 11,
+        "INTERRUPTED": 130,
+        "READER_GONE": 141,
+        "TERMINATED": 143,
+    }
+    assert all(code.reason for code in ExitCode)
+
+
+def test_a_completion_exits_with_0() -> None:
+    """Of a process of its own, too."""
+    with answering(completion("a text")) as server:
+        assert shell(f'writer complete "{STORY}"', env=server.env) == Ran(0, "a text\n", "")
+        [request] = server.requests
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("name", ["writer-cli", "python -m writer_cli"])
+def test_the_program_has_more_than_one_name(name: str) -> None:
+    """They are the same."""
+    ran = shell(f'{name} complete --sandbox --max-tokens 4 "{STORY}"')
+    assert ran == writer("complete", "--sandbox", "--max-tokens", "4", STORY)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
+    """One line says what happened; only WRITER_DEBUG shows where, and nothing shows the key."""
+    env = Unreadable("WRITER_SANDBOX", {"WRITER_API_KEY": KEY, "WRITER_DEBUG": debug})
+    ran = writer("complete", STORY, env=env)
+    assert (ran.code, ran.output) == (1, "")
+    lines = ran.errors.splitlines()
+    assert lines[-2:] == [
+        "error: this is a bug of ours: RuntimeError: WRITER_SANDBOX and [redacted]",
+        "hint: WRITER_DEBUG=1 shows where; please report it with that",
+    ]
+    assert ("Traceback (most recent call last):" in lines) == bool(debug)
+    assert KEY not in ran.errors
+    assert bool(debug) or len(lines) == 2
+
+    as_json = writer("complete", "--json", STORY, env=env)
+    assert as_json.code == 1
+    error = json.loads(as_json.errors.splitlines()[-1])["error"]
+    assert (error["kind"], error["exit_code"]) == ("bug", 1)
+
+
+def test_a_wrong_flag_exits_with_2() -> None:
+    """Nothing is sent."""
+    code, lines, error = failing(completion("x"), arguments=("--max-tokens", "0"))
+    assert (code, error["kind"], error["retryable"]) == (2, "usage", False)
+    assert lines.startswith("error: --max-tokens 0 is out of range: 1 or more\nhint: ")
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("WRITER_API_KEY", "no API key"),
+        (
+            "WRITER_ORGANIZATION_ID",
+            "no organization id: it is part of the address of the enterprise API",
+        ),
+    ],
+)
+def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:
+    """As a secret that is not there leaves an empty variable in CI; nothing is sent."""
+    with answering(completion("never sent")) as server:
+        ran = writer("complete", STORY, env=server.env | {missing: ""})
+        assert server.requests == []
+    assert (ran.code, ran.output) == (3, "")
+    assert ran.errors.startswith(f"error: {message}\nhint: ")
+
+
+def test_a_switch_that_is_neither_on_nor_off_exits_with_3() -> None:
+    """A typing error must not send a prompt that was meant for the sandbox."""
+    assert writer("complete", STORY, env={"WRITER_SANDBOX": "ture"}) == Ran(
+        3,
+        "",
+        "error: WRITER_SANDBOX: 'ture' is neither yes nor no\nhint: WRITER_SANDBOX=1 or unset it\n",
+    )
+
+
+def test_a_configuration_file_that_is_none_exits_with_3(tmp_path: Path) -> None:
+    """A directory in its place, for one."""
+    ran = writer("complete", STORY, env={"WRITER_CONFIG": str(tmp_path)})
+    assert (ran.code, ran.output) == (3, "")
+    assert ran.errors.startswith(f"error: {tmp_path}: Is a directory\nhint: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "retryable"),
+    [
+        (401, 4, "authentication", False),
+        (403, 4, "permission", False),
+        (400, 5, "refused", False),
+        (404, 5, "not_found", False),
+        (413, 5, "refused", False),
+        (429, 6, "rate_limit", True),
+        (500, 7, "server", True),
+        (503, 7, "server", True),
+        (599, 7, "server", True),
+    ],
+)
+def test_a_refusal_of_the_api_has_the_code_of_its_status(
+    status: int, code: int, kind: str, *, retryable: bool
+) -> None:
+    """With what the API says of it, in words and in JSON."""
+    message = {"description": "because", "key": "fail.key", "extras": {"a": 1}}
+    exited, lines, error = failing(failure(status, message, tpe="Tpe"))
+    assert exited == code
+    first, second, third = lines.splitlines()
+    assert first == "error: because (fail.key)"
+    assert second == f"       HTTP {status} · tpe Tpe · Action-Id action-1"
+    assert third == f"hint: {error['hint']}"
+    assert error == {
+        "kind": kind,
+        "exit_code": code,
+        "message": "because",
+        "status_code": status,
+        "tpe": "Tpe",
+        "errors": [message],
+        "action_id": "action-1",
+        "retryable": retryable,
+        "attempts": error["attempts"],
+        "hint": error["hint"],
+    }
+
+
+def test_a_used_up_quota_exits_with_6_and_is_not_worth_another_try() -> None:
+    """It is a 429 as the rate is, and scripts must be able to tell."""
+    message = {"description": "used up", "key": "fail.model.quotaExceeded"}
+    code, _, error = failing(failure(429, message))
+    assert (code, error["kind"], error["retryable"]) == (6, "quota", False)
+
+
+def test_a_gateways_page_exits_with_7() -> None:
+    """Its text is quoted without its markup."""
+    page = b"<html><head><title>x</title></head><body><h1>Bad Gateway</h1></body></html>"
+    code, lines, error = failing(http(502, page, "text/html"))
+    assert (code, error["kind"], error["tpe"], error["errors"]) == (7, "server", None, [])
+    assert lines.startswith("error: HTTP 502 Bad Gateway: Bad Gateway\n       HTTP 502 · Action-Id")
+
+
+def test_no_answer_exits_with_8() -> None:
+    """Nobody listens, or the connection ends before an answer begins."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    code, lines, error = failing(
+        completion("never sent"), arguments=("--base-url", f"http://127.0.0.1:{port}")
+    )
+    assert (code, error["kind"], error["retryable"]) == (8, "network", True)
+    assert lines.startswith(f"error: no answer from 127.0.0.1:{port}: ")
+    assert failing(b"")[0] == 8
+
+
+def test_an_answer_that_does_not_come_in_time_exits_with_8() -> None:
+    """As long as `--timeout` says."""
+    with answering(held := Held(completion("late"))) as server:
+        ran = writer("complete", "--json", "--timeout", "0.2", STORY, env=server.env)
+        assert held.arrived.wait(60)
+    assert ran.code == 8
+    assert json.loads(ran.errors)["error"]["kind"] == "timeout"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(200, b"not json"),
+        http(200, [1]),
+        http(200, {"choices": []}),
+        http(200, {}),
+        http(200, {"choices": [{"txt": "x"}]}),
+        http(200, {"choices": ["text"]}),
+        http(200, {"choices": {"text": "x"}}),
+        http(200, {"choices": [{"text": 1}]}),
+        http(200, b"<html>login\x1b[2J</html>", "text/html"),
+        http(200, b"{}", "application/json", Content_Encoding="gzip"),
+        http(302, b"", Location="https://elsewhere.example/"),
+        completion("cut short")[:-5],
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_none_exits_with_9(answer: bytes) -> None:
+    """Whatever a server sends: no traceback, nothing on standard output, nothing that acts."""
+    code, lines, error = failing(answer)
+    # What does not even begin as HTTP is no answer at all.
+    assert code == (8 if answer.startswith(b"nonsense") else 9)
+    assert error["kind"] == ("network" if code == 8 else "bad_answer")
+    assert lines.startswith("error: ")
+    assert "bug" not in lines
+    assert "\x1b" not in lines
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('writer complete --sandbox "x" >/dev/full', "standard output: No space left on device"),
+        ('writer complete --sandbox "x" >&-', "standard output is closed"),
+        ("writer --version >&-", "standard output is closed"),
+    ],
+)
+def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str) -> None:
+    """Once, without a second complaint from the interpreter."""
+    assert shell(script) == Ran(11, "", f"error: {message}\n")
+
+
+def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
+    """On standard error, which is still there."""
+    ran = shell("writer complete --sandbox --json x >/dev/full")
+    assert (ran.code, json.loads(ran.errors)["error"]["kind"]) == (11, "output")
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("writer complete 2>&- >/dev/full", 11),
+        ("writer complete --max-tokens 0 2>&-", 2),
+        ("writer complete --max-tokens 0 2>/dev/full", 2),
+    ],
+)
+def test_an_exit_code_does_not_depend_on_standard_error(script: str, code: int) -> None:
+    """Where nobody can be told, the code still says it."""
+    assert shell(script, env={"WRITER_SANDBOX": "1"}, stdin=b"x") == Ran(code, "", "")
+
+
+def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) -> None:
+    """And says nothing: who pressed Ctrl-C knows."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with (
+        subprocess.Popen(
+            [WRITER, "complete", "--sandbox", "-f", str(pipe)],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+        pipe.open("wb"),
+    ):  # opens when the program does
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_a_signal_ends_the_process_as_that_signal(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """A shell sees 130 or 143; no temporary file is left, and the old one is whole."""
+    path = tmp_path / "result"
+    path.write_text("old")
+    with (
+        answering(held := Held(completion("late"))) as server,
+        subprocess.Popen(
+            [WRITER, "complete", "-o", str(path), STORY],
+            env=environment(server.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert held.arrived.wait(60)
+        assert len(list(tmp_path.iterdir())) == 2
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (code, b"", b"")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_ends_the_process_quietly_with_141(unbuffered: str) -> None:
+    """`| head -1` gets its line, and nobody hears of the rest, however Python buffers."""
+    with answering(completion("one\n" * 1_000_000)) as server:
+        ran = shell(
+            f'writer complete "{STORY}" | head -1; echo "${{PIPESTATUS[0]}}"',
+            env=server.env | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert ran == Ran(0, "one\n141\n", "")
+
+
+def without_reader(arguments: list[str]) -> tuple[int, bytes]:
+    """Run a program whose output nobody reads; return its code and what it says of that."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            arguments,
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["complete", "--sandbox", STORY], ["--version"], ["--help"]], ids=" ".join
+)
+def test_a_reader_that_was_never_there_ends_the_process_with_141(arguments: list[str]) -> None:
+    """However short the text."""
+    assert without_reader([WRITER, *arguments]) == (-signal.SIGPIPE, b"")
+
+
+BLOCKING = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("arguments", [["complete", "--sandbox", STORY], ["--help"]], ids=" ".join)
+def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[str]) -> None:
+    """Here because the signal is blocked."""
+    assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
+
+
+def may_make_a_process_1() -> bool:
+    """Whether this user may start a process as a container does."""
+    tried = ["unshare", "--pid", "--fork", "true"]
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run(tried, capture_output=True, check=False).returncode == 0
+    )
+
+
+WAITING = "open({pipe!r}).read()"
+"""A module that takes its time to load."""
+
+
+@pytest.mark.skipif(not may_make_a_process_1(), reason="not allowed here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("while_loading", [True, False])
+def test_process_1_of_a_container_ends_with_the_code(
+    number: signal.Signals, tmp_path: Path, *, while_loading: bool
+) -> None:
+    """The kernel lets no signal end it, so it exits; as soon as it can be interrupted at all."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    arguments = ["complete", "--sandbox", "-f", str(pipe)]
+    if while_loading:
+        (tmp_path / "difflib.py").write_text(WAITING.format(pipe=str(pipe)))
+        arguments = ["complete", "--sandbox", STORY]
+    with (
+        subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", WRITER, *arguments],
+            env=environment({"PYTHONPATH": str(tmp_path)} if while_loading else {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+        pipe.open("wb"),
+    ):
+        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (128 + number, b"", b"")

@@ -1,0 +1,247 @@
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+from loopback import KEY, answering, failure, http
+from program import Ran, writer
+
+STORY = "Once upon a time"
+
+REFUSED_HINT = "see exactly what was sent: repeat the command with --dry-run"
+
+
+def refused(answer: bytes, **terminal: bool) -> Ran:
+    """Return what is said of an error of the API."""
+    with answering(answer) as server:
+        ran = writer("complete", STORY, env=server.env, **terminal)  # type: ignore[arg-type]
+    assert ran.output == ""
+    return ran
+
+
+def test_every_message_of_an_error_is_shown_with_its_key() -> None:
+    """Then the status, what kind of failure it is, the request's id, and what to do next."""
+    answer = failure(
+        400,
+        {"description": "first", "key": "fail.one", "extras": None},
+        {"description": "second"},
+        {"description": "", "key": "fail.three"},
+        {"description": "", "key": None},
+        {"key": "fail.five"},
+    )
+    assert refused(answer) == Ran(
+        5,
+        "",
+        "error: first (fail.one)\n"
+        "error: second\n"
+        "error:  (fail.three)\n"
+        "error:  (fail.five)\n"
+        "       HTTP 400 · tpe BadRequest · Action-Id action-1\n"
+        f"hint: {REFUSED_HINT}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "lines"),
+    [
+        (
+            http(400, {"tpe": "", "errors": [], "extras": None}),
+            ['error: HTTP 400 Bad Request: {"tpe": "", "errors": [], "extras": null}'],
+        ),
+        (http(400, {}), ["error: HTTP 400 Bad Request: {}"]),
+        (http(418, b"", "text/plain"), ["error: HTTP 418 I'm a Teapot"]),
+        (http(400, {"errors": "none"}), ['error: HTTP 400 Bad Request: {"errors": "none"}']),
+        (failure(400, "text", 5, ["x"]), ["error: text", "error: 5", 'error: ["x"]']),  # type: ignore[arg-type]
+        (failure(400, {"description": {"a": 1}, "key": 7}), ['error: {"a": 1} (7)']),
+    ],
+)
+def test_an_error_in_no_known_shape_is_still_an_error(answer: bytes, lines: list[str]) -> None:
+    """Whatever stands in the places of the messages is shown as it is."""
+    ran = refused(answer)
+    assert ran.code == 5
+    assert [line for line in ran.errors.splitlines() if line.startswith("error")] == lines
+
+
+def test_an_error_without_an_id_is_shown_without_one() -> None:
+    """The status alone, then."""
+    answer = http(400, {"errors": [{"description": "no"}]}).replace(b"Action-Id", b"X-Id")
+    assert refused(answer).errors == f"error: no\n       HTTP 400\nhint: {REFUSED_HINT}\n"
+
+
+def test_a_thousand_messages_do_not_bury_the_rest() -> None:
+    """A person sees twenty, and JSON has all."""
+    answer = failure(400, *({"description": f"number {i}"} for i in range(1000)))
+    lines = refused(answer).errors.splitlines()
+    assert lines[:20] == [f"error: number {i}" for i in range(20)]
+    assert lines[20] == "error: and 980 more: see them with --json"
+    assert len(lines) == 23
+    with answering(answer) as server:
+        ran = writer("complete", "--json", STORY, env=server.env)
+    assert len(json.loads(ran.errors)["error"]["errors"]) == 1000
+
+
+ACTING = "\x1b]0;title\x07\x1b[2J\r\x9b1m\u202e\x7f [red]x[/red] [/y] :smile:"
+SHOWN = "␛]0;title␇␛[2J␍<U+009B>1m<U+202E>␡ [red]x[/red] [/y] :smile:"
+
+
+@pytest.mark.parametrize("stderr_is_terminal", [False, True])
+def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool) -> None:
+    """Neither by control characters nor by markup, in a log or on a screen."""
+    answer = http(
+        400,
+        {"tpe": ACTING, "errors": [{"description": ACTING, "key": ACTING, "extras": ACTING}]},
+    )
+    errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
+    if stderr_is_terminal:
+        errors = re.sub("\x1b\\[[0-9;]*m", "", errors)  # the colours of rich
+    assert errors == (
+        f"error: {SHOWN} ({SHOWN})\n"
+        f"       HTTP 400 · tpe {SHOWN} · Action-Id action-1\n"
+        f"hint: {REFUSED_HINT}\n"
+    )
+
+
+def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
+    """And says the same to a parser."""
+    answer = failure(400, {"description": ACTING, "key": ACTING, "extras": {ACTING: ACTING}})
+    with answering(answer) as server:
+        ran = writer("complete", "--json", STORY, env=server.env)
+    line = ran.errors.removesuffix("\n")
+    assert line.isprintable()
+    [message] = json.loads(line)["error"]["errors"]
+    assert message == {"description": ACTING, "key": ACTING, "extras": {ACTING: ACTING}}
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--verbose"]])
+def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]) -> None:
+    """Whole, by its tail or by its hash; anywhere in the answer."""
+    digest = "0123456789abcdef" * 4
+    text = f"got {KEY}, that is ...{KEY[-4:]} with hash {digest}"
+    answer = failure(401, {"description": text, "key": KEY, "extras": [KEY]}, tpe=KEY)
+    with answering(answer) as server:
+        ran = writer("complete", *flags, STORY, env=server.env)
+    assert ran.code == 4
+    assert "got [redacted], that is ...[redacted] with hash [redacted]" in ran.errors
+    for secret in (KEY, f"...{KEY[-4:]}", digest):
+        assert secret not in ran.errors
+
+
+def logprobs_answer(**logprobs: Any) -> bytes:
+    """Write the answer of one choice of three tokens."""
+    return http(200, {"choices": [{"text": "a b\x1b", "logprobs": logprobs}]})
+
+
+FULL = logprobs_answer(
+    tokens=["a", " b", "\x1b"],
+    tokenLogprobs=[math.log(0.9), math.log(0.5), math.log(0.1)],
+    topLogprobs=[
+        {"a": math.log(0.9), "the": math.log(0.1)},
+        {" c": "-1.2", " b": "-0.7"},
+        None,
+    ],
+    textOffset=[0, 1, 3],
+)
+
+TABLE = """\
+ 90.0%  "a"               "a" 90.0%  "the" 10.0%
+ 50.0%  " b"              " b" 49.7%  " c" 30.1%
+ 10.0%  "\\u001b"
+"""
+
+
+def shown(answer: bytes, *flags: str, **env: str) -> Ran:
+    """Return what a person sees of log probabilities."""
+    with answering(answer) as server:
+        return writer(
+            "complete-custom",
+            "--customization-id",
+            "c",
+            "--logprobs",
+            "2",
+            *flags,
+            STORY,
+            env=server.env | env,
+            stdout_is_terminal=True,
+        )
+
+
+def test_tokens_are_coloured_by_their_probability() -> None:
+    """Likely ones green, others yellow, unlikely ones red; each with its alternatives below."""
+    assert shown(FULL) == Ran(0, f"\x1b[32ma\x1b[0m\x1b[33m b\x1b[0m\x1b[31m␛\x1b[0m\n{TABLE}", "")
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_tokens_without_colour_have_their_table(env: dict[str, str]) -> None:
+    """What a terminal cannot show in colour it shows in numbers."""
+    assert shown(FULL, **env) == Ran(0, f"a b␛\n{TABLE}", "")
+
+
+def test_an_empty_no_color_means_nothing() -> None:
+    """As the convention has it."""
+    assert "\x1b[32m" in shown(FULL, NO_COLOR="").output
+
+
+def test_raw_text_has_no_table() -> None:
+    """`--raw` gives the text as it came."""
+    assert shown(FULL, "--raw") == Ran(0, "a b\x1b\n", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        (
+            logprobs_answer(tokens=["a", " b\n"]),
+            'a b\n     ?  "a"\n     ?  " b\\n"\n',
+        ),
+        (
+            logprobs_answer(tokens=["a"], tokenLogprobs=[None], topLogprobs=[{"a": None}]),
+            'a\n     ?  "a"               "a" ?\n',
+        ),
+        (
+            # More of one than of the other, and a probability of more than 1.
+            logprobs_answer(tokens=["a"], tokenLogprobs=[5.0, -1.0], topLogprobs=[None, {}, {}]),
+            '\x1b[32ma\x1b[0m\n100.0%  "a"\n',
+        ),
+        (logprobs_answer(tokens=[]), "a b␛\n"),
+        (logprobs_answer(tokens=None), "a b␛\n"),
+        (
+            logprobs_answer(tokens=["a"], tokenLogprobs=[-800.0]),
+            '\x1b[31ma\x1b[0m\n  0.0%  "a"\n',
+        ),
+    ],
+)
+def test_log_probabilities_that_lack_something_show_the_rest(answer: bytes, output: str) -> None:
+    """A server need not send all the lists, nor lists of one length."""
+    assert shown(answer) == Ran(0, output, "")
+
+
+def test_several_choices_have_a_table_each() -> None:
+    """Below their headings."""
+    choice = {"text": "a", "logprobs": {"tokens": ["a"], "tokenLogprobs": [0.0]}}
+    ran = shown(http(200, {"choices": [choice, choice]}), NO_COLOR="1")
+    table = 'a\n100.0%  "a"\n'
+    assert ran == Ran(0, f"── 1 of 2 ──\n{table}\n── 2 of 2 ──\n{table}", "")
+
+
+@pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
+def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
+    """JSON as Python and others write it has infinities."""
+    ran = shown(
+        logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),
+        NO_COLOR="1",
+    )
+    assert ran == Ran(0, 'a\n     ?  "a"               "a" ?\n', "")
+
+
+def test_settings_in_a_pipe_are_lines_of_three_fields() -> None:
+    """Tab-separated, for `cut`; on a terminal they are a table with a heading."""
+    env = {"WRITER_MODEL_ID": "m\x1b[2J", "WRITER_BASE_URL": "tab\there"}
+    piped = writer("config", "list", env=env)
+    assert piped.code == 0
+    assert {line.count("\t") for line in piped.output.splitlines()} == {2}
+    drawn = writer("config", "list", env=env, stdout_is_terminal=True)
+    heading = re.sub("\x1b\\[[0-9;]*m", "", drawn.output.splitlines()[0]).split()
+    assert heading == ["name", "value", "from"]
+    assert "m␛[2J" in drawn.output
+    assert "\x1b[2J" not in drawn.output

@@ -1,0 +1,233 @@
+import signal
+from pathlib import Path
+
+import pytest
+from loopback import Held, answering, completion
+from program import WRITER, Ran, shell, writer
+from pseudo_terminal import OnTerminal, screen
+
+from writer_cli.terminal import Terminal, escaped_json, visible
+
+STORY = "Once upon a time"
+
+
+@pytest.mark.parametrize("pipes", [[], ["stdout"]])
+def test_a_spinner_shows_while_waiting_and_leaves_no_trace(pipes: list[str]) -> None:
+    """It is on standard error, so a pipe on standard output gets the text alone."""
+    with (
+        answering(held := Held(completion("the text"))) as server,
+        OnTerminal(
+            [WRITER, "complete-custom", "--customization-id", "c", STORY],
+            env=server.env,
+            pipes=pipes,
+        ) as terminal,
+    ):
+        terminal.wait_for("waiting for palmyra-x5")
+        assert "waiting for palmyra-x5" in screen(terminal.raw)[0]
+        held.release.set()
+        piped = terminal.process.stdout.read() if terminal.process.stdout else b""
+        assert terminal.wait() == 0
+        assert piped == (b"the text\n" if pipes else b"")
+        assert screen(terminal.raw) == ("" if pipes else "the text", True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "pipes"),
+    [
+        (["--quiet"], {}, []),
+        ([], {"TERM": "dumb"}, []),
+        ([], {}, ["stderr"]),
+    ],
+)
+def test_no_spinner_where_none_is_wanted(
+    flags: list[str], env: dict[str, str], pipes: list[str]
+) -> None:
+    """Not where it is asked to be quiet, nor where nothing can be drawn or nobody looks."""
+    with (
+        answering(held := Held(completion("the text"))) as server,
+        OnTerminal(
+            [WRITER, "complete-custom", "--customization-id", "c", *flags, STORY],
+            env=server.env | env,
+            pipes=pipes,
+        ) as terminal,
+    ):
+        assert held.arrived.wait(60)
+        # Longer than a spinner takes to show, so that one that is wrongly there is seen.
+        held.release.wait(0.6)
+        held.release.set()
+        errors = terminal.process.stderr.read() if terminal.process.stderr else b""
+        assert terminal.wait() == 0
+        assert (terminal.text, errors) == ("the text\n", b"")
+
+
+def test_a_quick_answer_needs_no_spinner() -> None:
+    """On a terminal the text is all that is written."""
+    with OnTerminal([WRITER, "complete", "--sandbox", "--max-tokens", "5", STORY]) as terminal:
+        assert terminal.wait() == 0
+        text = writer("complete", "--sandbox", "--max-tokens", "5", STORY).output
+        assert screen(terminal.raw) == (text.rstrip("\n"), True)
+
+
+@pytest.mark.parametrize(
+    ("env", "colors"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_an_error_has_colours_where_they_are_wanted(env: dict[str, str], *, colors: bool) -> None:
+    """Red on a terminal; NO_COLOR that is not empty, or a dumb terminal, takes it away."""
+    with OnTerminal([WRITER, "complete", "-m", "m", "--max-tokens", "0", "x"], env=env) as terminal:
+        assert terminal.wait() == 2
+        assert ("\x1b[1;31m" in terminal.text) == colors
+        assert screen(terminal.raw)[0].splitlines() == [
+            "error: --max-tokens 0 is out of range: 1 or more",
+            "hint: --help lists every flag with its range",
+        ]
+
+
+def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
+    """The program dies of the signal, so the shell stops the loop; the cursor is back."""
+    loop = f'for i in 1 2 3; do writer complete "{STORY}"; done; echo survived'
+    with (
+        answering(Held(completion("late"))) as server,
+        OnTerminal(["bash", "-c", loop], env=server.env) as terminal,
+    ):
+        terminal.wait_for("waiting for palmyra-x5")
+        terminal.type(b"\x03")
+        assert terminal.wait() == -signal.SIGINT
+        assert len(server.requests) == 1
+        left, cursor = screen(terminal.raw)
+        assert (left.replace("^C", "").strip(), cursor) == ("", True)
+
+
+def test_sigterm_while_waiting_cleans_the_terminal_and_the_directory(tmp_path: Path) -> None:
+    """The spinner, the hidden cursor and the temporary file are gone."""
+    with (
+        answering(Held(completion("late"))) as server,
+        OnTerminal(
+            [WRITER, "complete", "-o", str(tmp_path / "result"), STORY], env=server.env
+        ) as terminal,
+    ):
+        terminal.wait_for("waiting for palmyra-x5")
+        assert len(list(tmp_path.iterdir())) == 1
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == -signal.SIGTERM
+        assert screen(terminal.raw) == ("", True)
+        assert list(tmp_path.iterdir()) == []
+
+
+NOTE = "warning: standard input was not read: add - to make it part of the prompt"
+
+
+@pytest.mark.parametrize(
+    ("flags", "pipes", "note"),
+    [
+        ([], ["stdin"], NOTE),
+        (["-q"], ["stdin"], ""),
+        ([], ["stdin", "stderr"], ""),
+        (["-"], ["stdin"], ""),
+        (["-f", "-"], ["stdin"], ""),
+    ],
+)
+def test_piped_input_that_nobody_asked_for_is_mentioned_to_a_person(
+    flags: list[str], pipes: list[str], note: str
+) -> None:
+    """Once, and never to a script's log."""
+    with OnTerminal(
+        ["sh", "-c", 'read -r go; exec writer complete "$@"', "sh", "--dry-run", STORY, *flags],
+        env={"WRITER_SANDBOX": "1"},
+        pipes=[*pipes, "stdout"],
+    ) as terminal:
+        stdin = terminal.process.stdin
+        assert stdin is not None
+        stdin.write(b"go\nnot asked for\n")
+        stdin.close()
+        stderr = terminal.process.stderr
+        errors = stderr.read() if stderr else b""
+        assert terminal.process.stdout is not None
+        terminal.process.stdout.read()
+        assert terminal.wait() == 0
+        assert (terminal.text.strip(), errors) == (note, b"")
+
+
+def test_an_open_pipe_without_data_is_not_mentioned() -> None:
+    """As many a tool leaves one."""
+    with OnTerminal(
+        [WRITER, "complete", "--sandbox", "--dry-run", STORY], pipes=["stdin", "stdout"]
+    ) as terminal:
+        assert terminal.process.stdout is not None
+        terminal.process.stdout.read()
+        assert terminal.wait() == 0
+        assert terminal.text == ""
+
+
+def test_no_prompt_on_a_terminal_is_an_error_and_not_a_wait() -> None:
+    """Of a real terminal, too."""
+    with OnTerminal([WRITER, "complete", "--sandbox"]) as terminal:
+        assert terminal.wait() == 2
+        assert "error: no prompt" in screen(terminal.raw)[0]
+
+
+def test_output_is_utf_8_whatever_the_locale() -> None:
+    """A pipe gets the text and not question marks; an error shows what it can."""
+    env = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
+    with answering(completion("Grüße €")) as server:
+        assert shell(f'writer complete "{STORY}"', env=server.env | env) == Ran(0, "Grüße €\n", "")
+    ran = shell("writer complete -f Grüße", env=env)
+    assert ran.code == 2
+    assert ran.errors.startswith("error: --file ")
+
+
+def test_a_key_is_asked_for_without_echo(isolated_home: Path) -> None:
+    """What is typed at `config set api_key` shows nowhere."""
+    with OnTerminal([WRITER, "config", "set", "api_key"]) as terminal:
+        terminal.wait_for("api_key: ")
+        terminal.type(b"typed-secret-key\n")
+        assert terminal.wait() == 0
+        assert "typed" not in terminal.text
+    file = isolated_home / ".config" / "writer-cli" / "config.toml"
+    assert file.read_text() == 'api_key = "typed-secret-key"\n'
+
+
+def test_what_would_act_is_visible() -> None:
+    """Every control character but newline and tab, and all that reorders text."""
+    assert visible("\t\n") == "\t\n"
+    assert visible("\x00\x08\x0b\x1b\x1f\r") == "␀␈␋␛␟␍"
+    assert visible("\x7f") == "␡"
+    assert visible("\x80\x85\x9b\x9f") == "<U+0080><U+0085><U+009B><U+009F>"
+    bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    assert visible(bidi) == "".join(f"<U+{ord(c):04X}>" for c in bidi)
+    kept = "é 你好 😀 עברית \u00a0\u2028\ufffd"
+    assert visible(kept) == kept
+    assert escaped_json("\x1b\x7f\x9b\u202e") == r"\u001b\u007f\u009b\u202e"
+
+
+def test_a_closed_stream_has_no_terminal() -> None:
+    """A program that runs without any of its streams can still be asked."""
+    terminal = Terminal(stdin=None, stdout=None, stderr=None, env={})
+    assert not terminal.stdin_is_terminal
+    assert not terminal.stdout_is_terminal
+    assert not terminal.stderr_is_terminal
+    assert not terminal.has_unasked_input()
+    terminal.note("to nobody")
+
+
+def test_a_note_ends_where_nobody_is_left_to_read_it() -> None:
+    """A log on a full disk does not stop the work."""
+    ran = shell(f'writer complete --sandbox --temperature 3 --top-p 0 "{STORY}" 2>/dev/full')
+    assert ran.code == 0
+    assert ran.output.strip()
+
+
+def test_the_terminal_of_a_test_is_one_in_memory() -> None:
+    """`Terminal.fake` runs the whole program without a stream of the process."""
+    terminal = Terminal.fake(stdin=b"in", stderr_is_terminal=True)
+    terminal.write("out")
+    terminal.note("note")
+    assert terminal.stdin is not None
+    assert (terminal.stdin.read(), terminal.output, terminal.errors) == (b"in", b"out", "note\n")
+    assert not terminal.has_unasked_input()
+    assert terminal.width > 0
