@@ -34,8 +34,10 @@ class Kind:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text that is not empty")
+    if not isinstance(value, str):
+        raise ValueError("a text")  # noqa: TRY004 - what every parser of a value raises
+    if not value.strip():
+        raise ValueError("a text: it is blank")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("UTF-8")  # Python's stand-ins for bytes of another encoding
     return value
@@ -291,8 +293,8 @@ def _parsed(
     try:
         return kind.parse(value)
     except ValueError as expected:
-        shown = "" if kind.is_secret else f" {_quoted(value)}"
-        raise error(f"{place}:{shown} is not {expected}", hint=hint) from None
+        shown = "" if kind.is_secret else f": {_quoted(value)}"
+        raise error(f"{place}{shown} is not {expected}", hint=hint) from None
     except ConfigurationError as wrong:
         raise error(f"{place}: {wrong.message.partition(': ')[2]}", hint=wrong.hint) from None
 
