@@ -1,6 +1,5 @@
 """Where a setting comes from, what it may be, and what is said where it cannot be right."""
 
-import contextlib
 import os
 import shlex
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from writer_cli.cli import main
-from writer_cli.errors import ConfigurationError, UsageError, WriterError
+from writer_cli.errors import ConfigurationError, WriterError
 from writer_cli.settings import KINDS, Settings
 from writer_cli.terminal import FakeTerminal, Terminal
 
@@ -94,10 +93,11 @@ def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
         setting = loaded(text, directory=tmp_path, flags=flags, env=env, profile=profile).get(name)
         return setting.value, setting.source
 
-    steps = []
     if flag:
-        steps.append(found(flags=flag, env=env, text=file + profile, profile="ci"))
-        assert steps.pop() == (meant[0], "--" + name.replace("_", "-"))
+        assert found(flags=flag, env=env, text=file + profile, profile="ci") == (
+            meant[0],
+            "--" + name.replace("_", "-"),
+        )
     if env:
         assert found(flags={}, env=env, text=file + profile, profile="ci") == (
             meant[1],
@@ -109,20 +109,6 @@ def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
     )
     assert found(flags={}, env={}, text=file + profile, profile=None) == (meant[3], str(path))
     assert found(flags={}, env={}, text="", profile=None) == (kind.default, "default")
-
-
-def test_every_setting_has_a_row_in_the_test_of_precedence() -> None:
-    """A setting that is added is tested too, or named here with the test that it has."""
-    assert {row[0] for row in VALUES} >= {
-        "api_key",
-        "api_key_command",
-        "organization_id",
-        "model_id",
-        "api",
-        "base_url",
-        "auth_scheme",
-        "timeout",
-    }
 
 
 def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
@@ -226,7 +212,7 @@ WRONG_FLAGS = [
     (
         ["--model-id", " "],
         (
-            "error: --model-id: ' ' is not a text that is not empty\n"
+            "error: --model-id: ' ' is not a text: it is blank\n"
             "hint: for example: --model-id palmyra-x5\n"
         ),
     ),
@@ -257,7 +243,7 @@ WRONG_VARIABLES = [
     ("WRITER_ORGANIZATION_ID", "abc", "'abc' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "1.5", "'1.5' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "٣", "'٣' is not a whole number from 0 to 2^63 - 1", "123"),
-    ("WRITER_MODEL_ID", " ", "' ' is not a text that is not empty", "palmyra-x5"),
+    ("WRITER_MODEL_ID", " ", "' ' is not a text: it is blank", "palmyra-x5"),
     ("WRITER_MODEL_ID", "\udcff", "'\\udcff' is not UTF-8", "palmyra-x5"),
 ]
 
@@ -319,7 +305,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     (
         "a wrong type",
         "organization_id = '5'\nmodel_id = 5",
-        'FILE: model_id: 5 is not a text that is not empty | for example: model_id = "palmyra-x5"',
+        'FILE: model_id: 5 is not a text | for example: model_id = "palmyra-x5"',
     ),
     (
         "a boolean is no number",
@@ -356,7 +342,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     (
         "a key that is a number is not shown",
         "api_key = 123456789",
-        "FILE: api_key: is not a text that is not empty | None",
+        "FILE: api_key is not a text | None",
     ),
     (
         "a list where one text belongs",
@@ -399,11 +385,6 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         b"# a comment\nmodel_id = '\xe4'\n",
         "FILE is not UTF-8: byte 0xe4 in line 2 | save it as UTF-8 in an editor",
     ),
-    (
-        "nested beyond measure",
-        "model_id = " + "[" * 5000,
-        "FILE: maximum recursion depth exceeded | it is TOML: lines such as organization_id = 123",
-    ),
 ]
 
 
@@ -415,13 +396,13 @@ def test_a_file_that_is_wrong_is_named_with_the_place(
 ) -> None:
     """The whole message: the file, the place in it, what is wrong, and what to write instead."""
     found = failure(text, directory=tmp_path)
-    assert (
-        found.partition(" in comparison")[0]
-        .partition(" while")[0]
-        .startswith(said.partition(" | ")[0])
-    )
-    assert found.endswith(said.partition(" | ")[2])
+    assert found == said
     assert KEY not in found
+
+
+def test_a_file_that_is_nested_beyond_measure_is_an_error_of_the_file(tmp_path: Path) -> None:
+    """The parser gives up, and the program does not."""
+    assert failure("model_id = " + "[" * 5000, directory=tmp_path).startswith("FILE: ")
 
 
 WRONG_PROFILES = [
@@ -589,7 +570,7 @@ def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:
     assert settings.used("api_key_command").value == "pass writer"
 
 
-@pytest.mark.parametrize("key", ["line\nbreak", "a space", "esc\x1b[31m", "größe", "\x7f123"])
+@pytest.mark.parametrize("key", ["line\nbreak", "two words", "esc\x1b[31m", "größe", "\x7f123"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, tmp_path: Path) -> None:
     """The message names the source of the key, and shows nothing of it."""
     with pytest.raises(ConfigurationError) as caught:
@@ -753,14 +734,13 @@ def test_a_key_within_a_command_is_not_shown(tmp_path: Path) -> None:
 def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
     """Cut and changed at every place, a file with a key never puts it into a message."""
     text = f'model_id = "m"\napi_key = "{KEY}"\ntimeout = 5\n'
+    said = []
     for place in range(len(text)):
-        for broken in (
-            text[:place],
-            text[:place] + text[place + 1 :],
-            f"{text[:place]}\n{text[place:]}",
-        ):
-            with contextlib.suppress(UsageError):
-                try:
-                    loaded(broken, directory=tmp_path)
-                except ConfigurationError as error:
-                    assert KEY[:8] not in f"{error.message} {error.hint}"
+        before, after = text[:place], text[place:]
+        for broken in (before, before + after[1:], f"{before}\n{after}", f"{before}'{after}"):
+            try:
+                loaded(broken, directory=tmp_path)
+            except ConfigurationError as error:
+                said.append(f"{error.message} {error.hint}")
+    assert len(said) > len(text)
+    assert not [message for message in said if KEY[:8] in message]

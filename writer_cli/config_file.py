@@ -61,7 +61,7 @@ def set_value(
     """
     document = _document(path)
     where = document if profile is None else _profile_table(document, path, profile)
-    took_out = where.pop(instead_of, None) is not None
+    took_out = instead_of is not None and where.pop(instead_of, None) is not None
     where[name] = value
     _write(path, document)
     return took_out
