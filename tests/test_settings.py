@@ -1,5 +1,6 @@
 """Where a setting comes from, what it may be, and what is said where it cannot be right."""
 
+import json
 import os
 import shlex
 import sys
@@ -744,3 +745,36 @@ def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
                 said.append(f"{error.message} {error.hint}")
     assert len(said) > len(text)
     assert not [message for message in said if KEY[:8] in message]
+
+
+# The model.
+
+
+def test_without_a_model_nothing_is_sent() -> None:
+    """Exit code 2, and the three ways to name one."""
+    code, terminal = run("complete", "hello", env={"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1"})
+    assert (code, terminal.output) == (2, b"")
+    assert terminal.errors == (
+        "error: no model: name one with -m\n"
+        "hint: -m palmyra-x5, or WRITER_MODEL_ID=palmyra-x5, "
+        "or writer config set model_id palmyra-x5\n"
+    )
+
+
+def test_the_sandbox_has_a_model_of_its_own() -> None:
+    """Nothing has to be named to try it, and what is named is asked."""
+    code, terminal = run("complete", "hello", "--sandbox", "--json")
+    assert code == 0
+    assert json.loads(terminal.output)["model_id"] == "sandbox"
+    code, terminal = run("complete", "hello", "--sandbox", "--json", "-m", "m")
+    assert json.loads(terminal.output)["model_id"] == "m"
+
+
+def test_verbose_says_what_was_sent_and_never_the_key() -> None:
+    """On standard error; standard output has the text alone, the same as without."""
+    _, plain = run("complete", "hello", "--sandbox", env={"WRITER_API_KEY": KEY})
+    code, terminal = run("complete", "hello", "--sandbox", "-v", env={"WRITER_API_KEY": KEY})
+    assert code == 0
+    assert terminal.output == plain.output
+    assert "HTTP 200" in terminal.errors
+    assert KEY not in terminal.errors
