@@ -150,14 +150,23 @@ def run_list(options: GlobalOptions, app: App) -> None:
         listed = [_as_dict(s) | {"variables": settings.KINDS[s.name].variables} for s in found]
         render.write_json(app.terminal, **_place(path, profile), profiles=profiles, settings=listed)
         return
+    # To a person the path, which is long, is said once; a script has it in every row.
+    short = "the file" if app.terminal.stdout_is_terminal else str(path)
     rows = [
-        (s.name, s.shown(), s.source, " ".join(settings.KINDS[s.name].variables)) for s in found
+        (
+            setting.name,
+            setting.shown(),
+            setting.source.replace(str(path), short),
+            " ".join(settings.KINDS[setting.name].variables),
+        )
+        for setting in found
     ]
-    app.terminal.write(
-        render.table(app.terminal, ("name", "value", "from", "environment variable"), rows)
-    )
-    if profiles and app.terminal.stdout_is_terminal:
-        app.say(f"profiles, for --profile or WRITER_PROFILE: {', '.join(profiles)}")
+    headers = ("name", "value", "from", "environment variable")
+    app.terminal.write(render.table(app.terminal, headers, rows))
+    if app.terminal.stdout_is_terminal:
+        app.say(f"the file: {path}" + ("" if path.exists() else " (not there yet)"))
+        if profiles:
+            app.say(f"its profiles, for --profile or WRITER_PROFILE: {', '.join(profiles)}")
 
 
 def run_path(options: GlobalOptions, app: App) -> None:

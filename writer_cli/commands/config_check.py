@@ -1,6 +1,7 @@
 """`writer config check`: what a request would use, and whether it looks right."""
 
 import os
+import shlex
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -63,8 +64,9 @@ def run_check(options: GlobalOptions, app: App) -> None:
         raise ConfigurationError(f"a request would fail: {names}", hint=hint)
     if app.terminal.stdout_is_terminal and not options.json:
         model = "" if app.uses_sandbox or app.settings.get("model_id").value else " -m palmyra-x5"
-        flag = " --sandbox" if options.sandbox else ""
-        app.say(f'nothing was sent; to try it: writer complete{flag}{model} "Once upon a time"')
+        flags = " --sandbox" if options.sandbox else ""
+        flags += f" --profile {shlex.quote(options.profile)}" if options.profile else ""
+        app.say(f'nothing was sent; to try it: writer complete{flags}{model} "Once upon a time"')
 
 
 def _checks(app: App) -> Iterator[Check]:
