@@ -234,8 +234,12 @@ class App:
 
     def warn(self, text: str) -> None:
         """Say on standard error what is unusual, unless `--quiet` asks not to."""
+        self.say(f"warning: {text}")
+
+    def say(self, text: str) -> None:
+        """Say on standard error what was done, unless `--quiet` asks not to."""
         if not self.options.quiet:
-            self.terminal.note(f"warning: {text}")
+            self.terminal.note(text)
 
     def report(self, text: str) -> None:
         """Say on standard error what `--verbose` asks to know."""

@@ -1,70 +1,140 @@
-"""Changing the configuration file: one value at a time, comments kept, never half written."""
+"""The configuration file: read with a bound, changed one value at a time, comments kept."""
 
+import re
 import shlex
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import tomlkit
-from tomlkit.exceptions import ParseError
-
-from writer_cli import atomic
 from writer_cli.errors import ConfigurationError, OutputError, UsageError
-from writer_cli.settings import PROFILE_NAME
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 MODE = 0o600
 """Only its owner may read a file that may hold a key."""
 
+LARGEST_FILE = 1024 * 1024
+"""Bytes of a configuration file."""
 
-def set_value(path: Path, name: str, value: Any, *, profile: str | None) -> None:
+_Parsed = TypeVar("_Parsed")
+
+PROFILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def text(path: Path) -> str:
+    """Return what stands in the file, nothing where there is none. Raises `ConfigurationError`."""
+    another = "WRITER_CONFIG can name another file"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"{path}: {reason}", hint=another) from error
+    if len(raw) > LARGEST_FILE:
+        raise ConfigurationError(f"{path} is larger than 1 MiB", hint=another)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigurationError(
+            f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}",
+            hint="save it as UTF-8 in an editor",
+        ) from None
+
+
+def table(path: Path) -> dict[str, Any]:
+    """Return what the file says, unchecked. Raises `ConfigurationError`."""
+    return _parsed(path, text(path), tomllib.loads)
+
+
+def set_value(
+    path: Path, name: str, value: Any, *, profile: str | None, instead_of: str | None = None
+) -> bool:
     """Set a value at the top of the file or in a profile's table; what is not there is made.
 
-    Raises `ConfigurationError` where the file cannot be read or written, and `UsageError` where
-    the profile's name is none.
+    In the same write `instead_of` is taken out; returns whether it was there. Raises
+    `ConfigurationError` where the file cannot be read or written.
     """
-    document = _read(path)
-    table = document if profile is None else _profile_table(document, profile)
-    table[name] = value
+    document = _document(path)
+    where = document if profile is None else _profile_table(document, path, profile)
+    took_out = instead_of is not None and where.pop(instead_of, None) is not None
+    where[name] = value
     _write(path, document)
+    return took_out
 
 
 def unset_value(path: Path, name: str, *, profile: str | None) -> bool:
     """Take a value out and return whether it was there. A profile left empty stays."""
-    document = _read(path)
-    table = document if profile is None else _profile_table(document, profile)
-    if name not in table:
+    document = _document(path)
+    where = document if profile is None else _profile_table(document, path, profile)
+    if name not in where:
         return False
-    del table[name]
+    del where[name]
     _write(path, document)
     return True
 
 
-def _profile_table(document: tomlkit.TOMLDocument, profile: str) -> Any:
-    if not PROFILE_NAME.fullmatch(profile):
+def check_profile_name(name: str, source: str) -> None:
+    """Raise `UsageError` where a profile of that name cannot be made."""
+    if not PROFILE_NAME.fullmatch(name):
         raise UsageError(
-            f"--profile {profile!r}: a name has letters, digits, - and _",
+            f"{source}: {name!r} is no name of a profile: those have letters, digits, - and _",
             hint="for example: --profile ci",
         )
+
+
+def _profile_table(document: "TOMLDocument", path: Path, profile: str) -> Any:
+    import tomlkit
+
     profiles = document.setdefault("profiles", tomlkit.table(is_super_table=True))
-    return profiles.setdefault(profile, tomlkit.table())
+    if not isinstance(profiles, dict):
+        raise not_a_table(path, "profiles", "profiles.NAME")
+    found = profiles.setdefault(profile, {})
+    if not isinstance(found, dict):
+        raise not_a_table(path, f"profiles.{profile}", f"profiles.{profile}")
+    return found
 
 
-def _read(path: Path) -> tomlkit.TOMLDocument:
-    try:
-        return tomlkit.parse(path.read_bytes().decode())
-    except FileNotFoundError:
-        return tomlkit.document()
-    except (OSError, UnicodeDecodeError, ParseError) as error:
+def not_a_table(path: Path, name: str, header: str) -> ConfigurationError:
+    """Return the error for what should be a table and is a value."""
+    return ConfigurationError(f"{path}: {name} is not a table", hint=f"write it as [{header}]")
+
+
+def _document(path: Path) -> "TOMLDocument":
+    import tomlkit
+
+    if path.exists() and not path.is_file():
         raise ConfigurationError(
-            f"{path}: {error}", hint="correct it in an editor, or move it away"
+            f"{path} is not a file that can be changed", hint="WRITER_CONFIG can name another file"
+        )
+    table(path)  # its messages are the ones that quote nothing, whoever reads the file
+    return _parsed(path, text(path), tomlkit.parse)
+
+
+def _parsed(path: Path, content: str, parse: Callable[[str], _Parsed]) -> _Parsed:
+    try:
+        return parse(content)
+    except (ValueError, RecursionError) as error:
+        # A message of the TOML parser names line and column and quotes nothing but one character.
+        raise ConfigurationError(
+            f"{path}: {error}", hint="it is TOML: lines such as organization_id = 123"
         ) from None
 
 
-def _write(path: Path, document: tomlkit.TOMLDocument) -> None:
-    text = tomlkit.dumps(document)
+def _write(path: Path, document: "TOMLDocument") -> None:
+    import tomlkit
+
+    from writer_cli import atomic
+
+    content = tomlkit.dumps(document)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with atomic.replacement(path, mode=MODE) as file:
-            file.write(text.encode())
+            file.write(content.encode())
     except (OSError, UsageError, OutputError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(

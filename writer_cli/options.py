@@ -229,7 +229,7 @@ def as_command(
     def command(ctx: typer.Context, **given: Any) -> None:
         app: App = ctx.obj
         for name in app.given_before:
-            if given[name] is None or given[name] is False:
+            if given[name] is None or given[name] is False:  # 0 is a value, if a wrong one
                 given[name] = app.given_before[name]
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value

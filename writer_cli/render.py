@@ -48,6 +48,11 @@ def document(terminal: Terminal, value: dict[str, Any]) -> str:
     return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
 
 
+def write_json(terminal: Terminal, **result: Any) -> None:
+    """Write a JSON document with our version number to standard output."""
+    terminal.write(document(terminal, {"version": JSON_VERSION, **result}))
+
+
 def completion_as_dict(
     choices: "Sequence[CompletionGenerationChoice]",
     response: "CreateCompletionResponse",

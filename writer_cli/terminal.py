@@ -127,10 +127,15 @@ class Terminal:
         )
 
     def ask_secretly(self, question: str) -> str:
-        """Ask the person at the terminal, and do not show what is typed."""
+        """Ask the person at the terminal, and do not show what is typed; Ctrl-D answers nothing."""
         from getpass import getpass
 
-        return getpass(question, stream=self._stderr)
+        # The question goes to the terminal itself, for standard error may be a file.
+        try:
+            return getpass(question)
+        except EOFError:
+            self.note("")
+            return ""
 
     def has_unasked_input(self) -> bool:
         """Whether a pipe on standard input holds data now; never waits for any."""

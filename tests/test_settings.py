@@ -1,0 +1,780 @@
+"""Where a setting comes from, what it may be, and what is said where it cannot be right."""
+
+import json
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from writer_cli.cli import main
+from writer_cli.errors import ConfigurationError, WriterError
+from writer_cli.settings import KINDS, Settings
+from writer_cli.terminal import FakeTerminal, Terminal
+
+KEY = "made-up-key-for-a-test-0123456789"
+NO_KEY = "a space, a line break, a control character or one beyond ASCII"
+
+
+def loaded(
+    text: str | bytes = "",
+    *,
+    directory: Path,
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    profile: str | None = None,
+) -> Settings:
+    """Return the settings of a file with that text."""
+    path = directory / "config.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return Settings(
+        flags=flags or {}, env=env or {}, path=path, profile=profile, key_command_timeout=10
+    )
+
+
+def failure(text: str | bytes, *, directory: Path, profile: str | None = None) -> str:
+    """Return what is said of a file that is wrong, with the hint, and `FILE` for its path."""
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(text, directory=directory, profile=profile)
+    said = f"{caught.value.message} | {caught.value.hint}"
+    return said.replace(str(directory / "config.toml"), "FILE")
+
+
+def command(program: str, *arguments: str) -> str:
+    """Return a line of the file that sets `api_key_command` to a Python program."""
+    words = [sys.executable, "-c", program, *arguments]
+    return f"api_key_command = '''{shlex.join(words)}'''\n"
+
+
+def run(
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> tuple[int, FakeTerminal]:
+    """Run the program in a pipe and return its exit code and what it wrote."""
+    terminal = Terminal.fake(env=env or {}, stdin=stdin)
+    return main(arguments, terminal), terminal
+
+
+# Precedence.
+
+VALUES: list[tuple[str, list[Any], list[Any]]] = [
+    # name, values by flag, variable, profile and file, and what each means
+    ("organization_id", [1, "2", 3, 4], [1, 2, 3, 4]),
+    ("model_id", ["a", "b", "c", "d"], ["a", "b", "c", "d"]),
+    ("timeout", [1.0, "2.5", 3, 4.5], [1.0, 2.5, 3.0, 4.5]),
+    (
+        "base_url",
+        ["https://a", "https://b/", "https://c", "https://d"],
+        ["https://a", "https://b", "https://c", "https://d"],
+    ),
+    ("api", ["enterprise"] * 4, ["enterprise"] * 4),
+    ("auth_scheme", [None, None, "raw", "bearer"], [None, None, "raw", "bearer"]),
+    ("api_key", [None, "k2", "k3", "k4"], [None, "k2", "k3", "k4"]),
+    ("api_key_command", [None, None, "c3", "c4"], [None, None, "c3", "c4"]),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "meant"), VALUES, ids=[row[0] for row in VALUES])
+def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
+    name: str, given: list[Any], meant: list[Any], tmp_path: Path
+) -> None:
+    """Take each source away in turn: the next one is used, and named."""
+    path = tmp_path / "config.toml"
+    kind = KINDS[name]
+    flag = {} if given[0] is None else {name: given[0]}
+    env = {} if given[1] is None else {kind.variables[0]: given[1]}
+    profile = f"[profiles.ci]\n{name} = {given[2]!r}\n"
+    file = f"{name} = {given[3]!r}\n"
+
+    def found(*, flags: Any, env: Any, text: str, profile: str | None) -> tuple[Any, str]:
+        setting = loaded(text, directory=tmp_path, flags=flags, env=env, profile=profile).get(name)
+        return setting.value, setting.source
+
+    if flag:
+        assert found(flags=flag, env=env, text=file + profile, profile="ci") == (
+            meant[0],
+            "--" + name.replace("_", "-"),
+        )
+    if env:
+        assert found(flags={}, env=env, text=file + profile, profile="ci") == (
+            meant[1],
+            kind.variables[0],
+        )
+    assert found(flags={}, env={}, text=file + profile, profile="ci") == (
+        meant[2],
+        f"profile ci in {path}",
+    )
+    assert found(flags={}, env={}, text=file + profile, profile=None) == (meant[3], str(path))
+    assert found(flags={}, env={}, text="", profile=None) == (kind.default, "default")
+
+
+def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
+    """Without any source, a request goes to the enterprise API and waits for three minutes."""
+    settings = Settings(flags={}, env={}, path=tmp_path / "none.toml")
+    assert settings.get("api").value == "enterprise"
+    assert settings.get("auth_scheme").value == "bearer"
+    assert settings.get("timeout").value == 180.0
+    assert settings.api_key() is None
+
+
+def test_the_short_name_of_the_organization_variable_works(tmp_path: Path) -> None:
+    """`WRITER_ORG_ID` is read, and `WRITER_ORGANIZATION_ID` before it."""
+    short = loaded(directory=tmp_path, env={"WRITER_ORG_ID": "5"}).get("organization_id")
+    assert (short.value, short.source) == (5, "WRITER_ORG_ID")
+    both = loaded(
+        directory=tmp_path, env={"WRITER_ORG_ID": "5", "WRITER_ORGANIZATION_ID": "6"}
+    ).get("organization_id")
+    assert (both.value, both.source) == (6, "WRITER_ORGANIZATION_ID")
+
+
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    """A CI system leaves the variable of a missing secret empty: the file's value holds."""
+    env = {variable: "" for kind in KINDS.values() for variable in kind.variables}
+    text = f"model_id = 'm'\napi_key = '{KEY}'\norganization_id = 7\ntimeout = 8\n"
+    settings = loaded(text, directory=tmp_path, env=env | {"WRITER_PROFILE": ""})
+    assert settings.get("model_id").value == "m"
+    assert settings.get("organization_id").value == 7
+    assert settings.get("timeout").value == 8
+    assert settings.api_key() == KEY
+    assert settings.profile is None
+
+
+def test_a_profile_is_named_by_flag_or_variable(tmp_path: Path) -> None:
+    """`--profile` comes before `WRITER_PROFILE`; what a profile leaves out the file gives."""
+    text = "organization_id = 1\nmodel_id = 'm'\n[profiles.a]\norganization_id = 2\n[profiles.b]\n"
+    by_variable = loaded(text, directory=tmp_path, env={"WRITER_PROFILE": "a"})
+    assert by_variable.get("organization_id").value == 2
+    assert by_variable.get("model_id").value == "m"
+    by_flag = loaded(text, directory=tmp_path, env={"WRITER_PROFILE": "a"}, profile="b")
+    assert by_flag.get("organization_id").value == 1
+    assert by_flag.profiles == ["a", "b"]
+
+
+def test_the_largest_organization_id_is_that_of_64_bits(tmp_path: Path) -> None:
+    """2^63 - 1 is taken from every source, and 2^63 from none."""
+    largest = 2**63 - 1
+    for settings in (
+        loaded(f"organization_id = {largest}", directory=tmp_path),
+        loaded(directory=tmp_path, env={"WRITER_ORG_ID": str(largest)}),
+        loaded(directory=tmp_path, flags={"organization_id": largest}),
+    ):
+        assert settings.get("organization_id").value == largest
+    assert "2^63 - 1" in failure(f"organization_id = {largest + 1}", directory=tmp_path)
+    for too_large in (
+        loaded(directory=tmp_path, env={"WRITER_ORG_ID": str(largest + 1)}),
+        loaded(directory=tmp_path, flags={"organization_id": largest + 1}),
+    ):
+        with pytest.raises(WriterError, match=r"2\^63 - 1"):
+            too_large.get("organization_id")
+
+
+# Values that cannot be right.
+
+WRONG_FLAGS = [
+    (
+        ["--timeout", "0"],
+        (
+            "error: --timeout: 0.0 is not a number of seconds over 0 up to 1000000\n"
+            "hint: for example: --timeout 30\n"
+        ),
+    ),
+    (
+        ["--timeout", "nan"],
+        (
+            "error: --timeout: nan is not a number of seconds over 0 up to 1000000\n"
+            "hint: for example: --timeout 30\n"
+        ),
+    ),
+    (
+        ["--base-url", "ftp://example.com"],
+        (
+            "error: --base-url: 'ftp://example.com' is not an address\n"
+            "hint: an address looks like https://enterprise-api.writer.com\n"
+        ),
+    ),
+    (
+        ["--base-url", "http://example.com"],
+        (
+            "error: --base-url: a key is not sent to example.com over plain http\n"
+            "hint: use https://example.com\n"
+        ),
+    ),
+    (
+        ["--organization-id", "-1"],
+        (
+            "error: --organization-id: -1 is not a whole number from 0 to 2^63 - 1\n"
+            "hint: for example: --organization-id 123\n"
+        ),
+    ),
+    (
+        ["--model-id", " "],
+        (
+            "error: --model-id: ' ' is not a text: it is blank\n"
+            "hint: for example: --model-id palmyra-x5\n"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("flags", "said"), WRONG_FLAGS, ids=[" ".join(r[0]) for r in WRONG_FLAGS])
+def test_a_flag_that_cannot_be_right_is_a_usage_error(flags: list[str], said: str) -> None:
+    """Exit code 2, the flag, the value, what it may be, and an example; nothing is sent."""
+    env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m"}
+    code, terminal = run("complete", "hello", *flags, env=env)
+    assert (code, terminal.output, terminal.errors) == (2, b"", said)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) -> None:
+    """Zero is a wrong value and not a missing one."""
+    flags = ["--timeout", "0"]
+    before, after = (flags, []) if place == "before" else ([], flags)
+    code, terminal = run(*before, "config", "get", "timeout", *after)
+    assert code == 2
+    assert "--timeout: 0.0 is not a number of seconds" in terminal.errors
+
+
+WRONG_VARIABLES = [
+    ("WRITER_TIMEOUT", "5s", "'5s' is not a number of seconds over 0 up to 1000000", "30"),
+    ("WRITER_TIMEOUT", "inf", "'inf' is not a number of seconds over 0 up to 1000000", "30"),
+    ("WRITER_ORGANIZATION_ID", "abc", "'abc' is not a whole number from 0 to 2^63 - 1", "123"),
+    ("WRITER_ORG_ID", "1.5", "'1.5' is not a whole number from 0 to 2^63 - 1", "123"),
+    ("WRITER_ORG_ID", "٣", "'٣' is not a whole number from 0 to 2^63 - 1", "123"),
+    ("WRITER_MODEL_ID", " ", "' ' is not a text: it is blank", "palmyra-x5"),
+    ("WRITER_MODEL_ID", "\udcff", "'\\udcff' is not UTF-8", "palmyra-x5"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "said", "example"), WRONG_VARIABLES)
+def test_a_variable_that_cannot_be_right_is_a_configuration_error(
+    variable: str, text: str, said: str, example: str
+) -> None:
+    """Exit code 3, the variable, the value, what it may be, and an example."""
+    env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m", variable: text}
+    code, terminal = run("complete", "hello", env=env)
+    assert (code, terminal.output, terminal.errors) == (
+        3,
+        b"",
+        f"error: {variable}: {said}\nhint: for example: {variable}={example}\n",
+    )
+
+
+def test_a_variable_may_name_no_other_api_and_no_other_address(tmp_path: Path) -> None:
+    """An API that is none, and an address that is none, name their variable too."""
+    settings = loaded(directory=tmp_path, env={"WRITER_API": "smoke", "WRITER_BASE_URL": "x"})
+    with pytest.raises(ConfigurationError, match=r"^WRITER_API: 'smoke' is not "):
+        settings.get("api")
+    with pytest.raises(ConfigurationError, match=r"^WRITER_BASE_URL: 'x' is not an address$"):
+        settings.get("base_url")
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("1", 0), ("TRUE", 0), ("yes", 0), ("on", 0), ("0", 3), ("no", 3), ("", 3), ("maybe", 3)],
+)
+def test_the_sandbox_variable_is_yes_or_no(value: str, code: int) -> None:
+    """Yes needs no key; no needs one, as nothing does; anything else is refused by its name."""
+    found, terminal = run("complete", "hello", "-m", "m", env={"WRITER_SANDBOX": value})
+    assert found == code
+    if value == "maybe":
+        assert terminal.errors == (
+            "error: WRITER_SANDBOX: 'maybe' is neither yes nor no\n"
+            "hint: WRITER_SANDBOX=1 or unset it\n"
+        )
+
+
+WRONG_FILES: list[tuple[str, str | bytes, str]] = [
+    (
+        "an unknown setting names the nearest",
+        "organisation_id = 1",
+        "FILE: there is no setting 'organisation_id' | did you mean organization_id?",
+    ),
+    (
+        "a setting like no other names them all",
+        "zzz = 1",
+        "FILE: there is no setting 'zzz' | the settings are " + ", ".join(KINDS),
+    ),
+    (
+        "a name as long as a page is cut",
+        f"{'z' * 5000} = 1",
+        f"FILE: there is no setting '{'z' * 59}… | the settings are " + ", ".join(KINDS),
+    ),
+    (
+        "a wrong type",
+        "organization_id = '5'\nmodel_id = 5",
+        'FILE: model_id: 5 is not a text | for example: model_id = "palmyra-x5"',
+    ),
+    (
+        "a boolean is no number",
+        "organization_id = true",
+        (
+            "FILE: organization_id: True is not a whole number from 0 to 2^63 - 1"
+            " | for example: organization_id = 123"
+        ),
+    ),
+    (
+        "a boolean is no time",
+        "timeout = true",
+        (
+            "FILE: timeout: True is not a number of seconds over 0 up to 1000000"
+            " | for example: timeout = 30"
+        ),
+    ),
+    (
+        "a number that no float holds",
+        f"timeout = 1{'0' * 400}",
+        (
+            f"FILE: timeout: 1{'0' * 59}… is not a number of seconds over 0 up to 1000000"
+            " | for example: timeout = 30"
+        ),
+    ),
+    (
+        "a number that Python does not write",
+        f"timeout = 0x{'f' * 10_000}",
+        (
+            "FILE: timeout: what stands there is not a number of seconds over 0 up to 1000000"
+            " | for example: timeout = 30"
+        ),
+    ),
+    (
+        "a key that is a number is not shown",
+        "api_key = 123456789",
+        "FILE: api_key is not a text | None",
+    ),
+    (
+        "a list where one text belongs",
+        "auth_scheme = ['raw']",
+        "FILE: auth_scheme: ['raw'] is not bearer or raw | for example: auth_scheme = \"bearer\"",
+    ),
+    (
+        "two places for a key",
+        f"api_key = '{KEY}'\napi_key_command = 'pass writer'",
+        "FILE has both api_key and api_key_command | keep one of them",
+    ),
+    (
+        "profiles that are none",
+        "profiles = 3",
+        "FILE: profiles is not a table | write it as [profiles.NAME]",
+    ),
+    (
+        "a list of profiles",
+        "[[profiles]]\norganization_id = 1",
+        "FILE: profiles is not a table | write it as [profiles.NAME]",
+    ),
+    (
+        "toml that is none names the line",
+        f"organization_id = 5\napi_key = {KEY}",
+        (
+            "FILE: Invalid value (at line 2, column 11)"
+            " | it is TOML: lines such as organization_id = 123"
+        ),
+    ),
+    (
+        "a broken line of a key shows no key",
+        f"api_key = '{KEY}",
+        (
+            'FILE: Expected "\'" (at end of document)'
+            " | it is TOML: lines such as organization_id = 123"
+        ),
+    ),
+    (
+        "bytes of another encoding name the line",
+        b"# a comment\nmodel_id = '\xe4'\n",
+        "FILE is not UTF-8: byte 0xe4 in line 2 | save it as UTF-8 in an editor",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [row[1:] for row in WRONG_FILES], ids=[row[0] for row in WRONG_FILES]
+)
+def test_a_file_that_is_wrong_is_named_with_the_place(
+    text: str | bytes, said: str, tmp_path: Path
+) -> None:
+    """The whole message: the file, the place in it, what is wrong, and what to write instead."""
+    found = failure(text, directory=tmp_path)
+    assert found == said
+    assert KEY not in found
+
+
+def test_a_file_that_is_nested_beyond_measure_is_an_error_of_the_file(tmp_path: Path) -> None:
+    """The parser gives up, and the program does not."""
+    assert failure("model_id = " + "[" * 5000, directory=tmp_path).startswith("FILE: ")
+
+
+WRONG_PROFILES = [
+    (
+        "[profiles.ci]\ntimout = 1",
+        "FILE: [profiles.ci]: there is no setting 'timout' | did you mean timeout?",
+    ),
+    (
+        "[profiles.ci]\ntimeout = -1",
+        (
+            "FILE: [profiles.ci]: timeout: -1 is not a number of seconds over 0 up to 1000000"
+            " | for example: timeout = 30"
+        ),
+    ),
+    ("profiles.ci = 1", "FILE: profiles.ci is not a table | write it as [profiles.ci]"),
+    (
+        f"[profiles.ci]\napi_key = '{KEY}'\napi_key_command = 'x'",
+        "FILE: [profiles.ci] has both api_key and api_key_command | keep one of them",
+    ),
+    (
+        "[profiles.work]\n[profiles.home]",
+        (
+            "no profile 'ci' in FILE; there: work, home"
+            " | writer config set --profile ci organization_id 123 makes it"
+        ),
+    ),
+    (
+        "",
+        (
+            "no profile 'ci' in FILE; there: none"
+            " | writer config set --profile ci organization_id 123 makes it"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG_PROFILES)
+def test_a_profile_that_is_wrong_is_named(text: str, said: str, tmp_path: Path) -> None:
+    """A profile is checked as the file is, and one that is missing names those that are there."""
+    assert failure(text, directory=tmp_path, profile="ci") == said
+
+
+def test_a_profile_that_is_not_used_is_not_checked(tmp_path: Path) -> None:
+    """What is wrong in one profile does not stop the others."""
+    text = "[profiles.old]\ntimout = 1\n[profiles.ci]\ntimeout = 5\n"
+    assert loaded(text, directory=tmp_path, profile="ci").get("timeout").value == 5
+
+
+def test_a_byte_order_mark_at_the_start_of_the_file_is_no_error(tmp_path: Path) -> None:
+    """Some editors put one there."""
+    text = b"\xef\xbb\xbforganization_id = 5\r\n"
+    assert loaded(text, directory=tmp_path).get("organization_id").value == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (".", "Is a directory"),
+        ("file/config.toml", "Not a directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("with\0nul", "embedded null byte"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_configuration_error(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    """Exit code 3 and the reason of the system; a request is not made without the settings."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    path = f"{tmp_path}/{name}" if name != "." else str(tmp_path)
+    code, terminal = run(
+        "complete", "x", "-m", "m", env={"WRITER_CONFIG": path, "WRITER_API_KEY": KEY}
+    )
+    shown = path.replace("\0", "\u2400")
+    assert (code, terminal.errors) == (
+        3,
+        f"error: {shown}: {said}\nhint: WRITER_CONFIG can name another file\n",
+    )
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    """A megabyte is enough to see that `/dev/zero` is no configuration; set looks as list does."""
+    code, terminal = run("config", "list", env={"WRITER_CONFIG": "/dev/zero"})
+    assert (code, terminal.errors) == (
+        3,
+        "error: /dev/zero is larger than 1 MiB\nhint: WRITER_CONFIG can name another file\n",
+    )
+    code, terminal = run("config", "set", "timeout", "5", env={"WRITER_CONFIG": "/dev/zero"})
+    assert (code, terminal.output) == (3, b"")
+
+
+def test_dev_null_is_an_empty_configuration_without_a_warning() -> None:
+    """`WRITER_CONFIG=/dev/null` shuts the file out, whatever its mode."""
+    code, terminal = run("config", "get", "timeout", env={"WRITER_CONFIG": "/dev/null"})
+    assert (code, terminal.output, terminal.errors) == (0, b"180\n", "")
+
+
+# The mode of the file.
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "said"),
+    [
+        (0o600, f"api_key = '{KEY}'", None),
+        (0o644, "organization_id = 5", None),
+        (0o644, f"api_key = '{KEY}'", "others can read the key in"),
+        (0o640, f"[profiles.a]\napi_key = '{KEY}'", "others can read the key in"),
+        (0o602, "organization_id = 5", "others can write to"),
+        (0o620, "", "others can write to"),
+    ],
+)
+def test_a_mode_that_gives_the_key_away_is_warned_about(
+    mode: int, text: str, said: str | None, tmp_path: Path
+) -> None:
+    """A key that others read, and a file that others change, get one line with the remedy."""
+    directory = tmp_path / "with space"
+    directory.mkdir()
+    path = directory / "config.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    warnings = Settings(flags={}, env={}, path=path).warnings()
+    if said is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert warning.startswith(f"{said} {path}")
+        assert warning.endswith(f": chmod 600 '{path}'")
+
+
+def test_the_warning_stands_on_standard_error_and_quiet_takes_it_away(tmp_path: Path) -> None:
+    """A result in a pipe is only the result."""
+    path = tmp_path / "config.toml"
+    path.write_text(f"api_key = '{KEY}'\ntimeout = 5\n")
+    path.chmod(0o644)
+    code, terminal = run("config", "get", "timeout", env={"WRITER_CONFIG": str(path)})
+    assert (code, terminal.output) == (0, b"5\n")
+    assert terminal.errors == f"warning: others can read the key in {path}: chmod 600 {path}\n"
+    code, terminal = run("config", "get", "timeout", "-q", env={"WRITER_CONFIG": str(path)})
+    assert (code, terminal.output, terminal.errors) == (0, b"5\n", "")
+
+
+# The key.
+
+
+def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: Path) -> None:
+    """The variable, then the profile's key or command, then the file's."""
+    fails = command("raise SystemExit('this must not run')")
+    text = f"{fails}[profiles.plain]\napi_key = 'of-the-profile-0123'\n"
+    env = {"WRITER_API_KEY": KEY}
+    assert loaded(text, directory=tmp_path, env=env, profile="plain").api_key() == KEY
+    assert loaded(text, directory=tmp_path, profile="plain").api_key() == "of-the-profile-0123"
+    text = f"api_key = '{KEY}'\n[profiles.asks]\n{command('print(1234567890)')}"
+    assert loaded(text, directory=tmp_path, profile="asks").api_key() == "1234567890"
+    assert loaded(text, directory=tmp_path).api_key() == KEY
+
+
+def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:
+    """A key that another source hides has no value, and names that source."""
+    text = f"api_key = '{KEY}'\n[profiles.asks]\napi_key_command = 'pass writer'\n"
+    settings = loaded(text, directory=tmp_path, profile="asks")
+    assert settings.used("api_key").value is None
+    assert settings.used("api_key").source == (
+        f"not used: api_key_command is set in profile asks in {settings.path}"
+    )
+    assert settings.used("api_key_command").value == "pass writer"
+
+
+@pytest.mark.parametrize("key", ["line\nbreak", "two words", "esc\x1b[31m", "größe", "\x7f123"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, tmp_path: Path) -> None:
+    """The message names the source of the key, and shows nothing of it."""
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(directory=tmp_path, env={"WRITER_API_KEY": key}).api_key()
+    assert caught.value.message == (
+        f"api_key in WRITER_API_KEY: the API key has a character that a key cannot have: {NO_KEY}"
+    )
+    assert key not in repr(caught.value)
+
+
+def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
+    """A setting says its name and source; a traceback with it gives nothing away."""
+    settings = loaded(f"api_key = '{KEY}'", directory=tmp_path)
+    settings.api_key()
+    assert KEY not in repr(settings)
+    setting = settings.get("api_key")
+    assert repr(setting) == f"Setting(name='api_key', source='{settings.path}')"
+    assert setting.shown() == "[redacted, 33 characters]"
+
+
+def test_the_output_of_the_command_is_the_key(tmp_path: Path) -> None:
+    """Line breaks at its end are dropped, those of Windows too."""
+    text = command(r"import sys; sys.stdout.write(sys.argv[1] + '\r\n')", KEY)
+    assert loaded(text, directory=tmp_path).api_key() == KEY
+
+
+def test_the_command_is_run_without_a_shell(tmp_path: Path) -> None:
+    """What a shell would expand, split off or start is an argument like any other."""
+    text = command("import sys; print('|'.join(sys.argv[1:]))", "$HOME", "~", ";", "`id`", "*")
+    assert loaded(text, directory=tmp_path).api_key() == "$HOME|~|;|`id`|*"
+
+
+def test_the_command_does_not_read_the_prompt(tmp_path: Path) -> None:
+    """Its standard input is empty, and the prompt that waits on ours is left alone."""
+    program = "import sys; sys.stdout.write('%d-bytes-were-read' % len(sys.stdin.read()))"
+    reader, writer = os.pipe()
+    os.write(writer, b"a prompt")
+    os.close(writer)
+    saved = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        assert loaded(command(program), directory=tmp_path).api_key() == "0-bytes-were-read"
+        assert os.read(0, 100) == b"a prompt"
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(reader)
+
+
+def counting(path: Path) -> str:
+    """Return a command that gives a key and adds a byte to a file each time it is run."""
+    return command(
+        "import sys; open(sys.argv[1], 'a').write('x'); print(sys.argv[2])", str(path), KEY
+    )
+
+
+def test_the_command_is_run_once_however_many_threads_want_the_key(tmp_path: Path) -> None:
+    """A password manager asks a person once."""
+    ran = tmp_path / "ran"
+    settings = loaded(counting(ran), directory=tmp_path)
+    together = threading.Barrier(4, timeout=10)
+
+    def key() -> str | None:
+        together.wait()
+        return settings.api_key()
+
+    with ThreadPoolExecutor(4) as pool:
+        keys = [future.result() for future in [pool.submit(key) for _ in range(4)]]
+    assert keys == [KEY] * 4
+    assert ran.read_text() == "x"
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--print-curl", "--sandbox"])
+def test_the_command_is_not_run_where_no_key_is_needed(flag: str, tmp_path: Path) -> None:
+    """Nobody has to unlock a password manager to look at a request."""
+    ran = tmp_path / "ran"
+    path = tmp_path / "config.toml"
+    path.write_text("organization_id = 5\nmodel_id = 'm'\n" + counting(ran))
+    path.chmod(0o600)
+    code, terminal = run("complete", "hello", flag, env={"WRITER_CONFIG": str(path)})
+    assert (code, terminal.errors) == (0, "")
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("subcommand", [["list"], ["get", "api_key_command"], ["path"]])
+def test_the_command_is_not_run_to_show_the_settings(subcommand: list[str], tmp_path: Path) -> None:
+    """To look at the settings needs no key either."""
+    ran = tmp_path / "ran"
+    path = tmp_path / "config.toml"
+    path.write_text(counting(ran))
+    path.chmod(0o600)
+    code, _ = run("config", *subcommand, env={"WRITER_CONFIG": str(path)})
+    assert code == 0
+    assert not ran.exists()
+
+
+FAILING_COMMANDS = [
+    (["-c", "raise SystemExit(3)"], "ended with exit code 3"),
+    (["-c", "import os; os.kill(os.getpid(), 9)"], "was ended by signal 9"),
+    (["-c", "print()"], "printed nothing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "reason"), FAILING_COMMANDS)
+def test_a_command_that_fails_says_how(arguments: list[str], reason: str, tmp_path: Path) -> None:
+    """The command, what became of it, and what it does not get: a shell."""
+    line = shlex.join([sys.executable, *arguments])
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(f"api_key_command = '''{line}'''", directory=tmp_path).api_key()
+    assert caught.value.message == f"api_key_command: {line!r} {reason}"
+    assert str(caught.value.hint).startswith("try it by hand; it has no shell's ~, $ and |.")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("no-such-program", "cannot be run: No such file or directory"),
+        ("an 'open quote", "cannot be run: No closing quotation"),
+        ("nul\\u0000byte", "cannot be run: embedded null byte"),
+        ("/", "cannot be run: Permission denied"),
+    ],
+)
+def test_a_command_that_cannot_be_run_says_why(line: str, reason: str, tmp_path: Path) -> None:
+    """A program that is missing, and a line that is no command."""
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(f'api_key_command = "{line}"', directory=tmp_path).api_key()
+    assert caught.value.message.endswith(reason)
+
+
+def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
+    """After its time it is killed, and the request is not made."""
+    path = tmp_path / "config.toml"
+    path.write_text(command("import sys; sys.stdin.close(); import time; time.sleep(600)"))
+    settings = Settings(flags={}, env={}, path=path, key_command_timeout=0.2)
+    with pytest.raises(ConfigurationError, match=r"gave no answer within 0\.2 s$"):
+        settings.api_key()
+
+
+def test_a_command_with_several_lines_gives_no_key(tmp_path: Path) -> None:
+    """A whole entry of a password manager is no key; the message shows none of it."""
+    settings = loaded(command("print('the-key\\nuser: me')"), directory=tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        settings.api_key()
+    assert caught.value.message == (
+        f"the output of api_key_command in {settings.path}: "
+        f"the API key has a character that a key cannot have: {NO_KEY}"
+    )
+
+
+def test_a_key_within_a_command_is_not_shown(tmp_path: Path) -> None:
+    """`echo sk-…` is unwise, and still not printed by list or by an error."""
+    path = tmp_path / "config.toml"
+    path.write_text("api_key_command = 'no-such-echo sk-0123456789'\n")
+    path.chmod(0o600)
+    for arguments in (["config", "list"], ["config", "list", "--json"], ["config", "check"]):
+        _, terminal = run(*arguments, env={"WRITER_CONFIG": str(path)})
+        assert b"no-such-echo [redacted]" in terminal.output
+        assert "0123456789" not in terminal.errors + terminal.output.decode()
+
+
+def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
+    """Cut and changed at every place, a file with a key never puts it into a message."""
+    text = f'model_id = "m"\napi_key = "{KEY}"\ntimeout = 5\n'
+    said = []
+    for place in range(len(text)):
+        before, after = text[:place], text[place:]
+        for broken in (before, before + after[1:], f"{before}\n{after}", f"{before}'{after}"):
+            try:
+                loaded(broken, directory=tmp_path)
+            except ConfigurationError as error:
+                said.append(f"{error.message} {error.hint}")
+    assert len(said) > len(text)
+    assert not [message for message in said if KEY[:8] in message]
+
+
+# The model.
+
+
+def test_without_a_model_nothing_is_sent() -> None:
+    """Exit code 2, and the three ways to name one."""
+    code, terminal = run("complete", "hello", env={"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1"})
+    assert (code, terminal.output) == (2, b"")
+    assert terminal.errors == (
+        "error: no model: name one with -m\n"
+        "hint: -m palmyra-x5, or WRITER_MODEL_ID=palmyra-x5, "
+        "or writer config set model_id palmyra-x5\n"
+    )
+
+
+def test_the_sandbox_has_a_model_of_its_own() -> None:
+    """Nothing has to be named to try it, and what is named is asked."""
+    code, terminal = run("complete", "hello", "--sandbox", "--json")
+    assert code == 0
+    assert json.loads(terminal.output)["model_id"] == "sandbox"
+    code, terminal = run("complete", "hello", "--sandbox", "--json", "-m", "m")
+    assert json.loads(terminal.output)["model_id"] == "m"
+
+
+def test_verbose_says_what_was_sent_and_never_the_key() -> None:
+    """On standard error; standard output has the text alone, the same as without."""
+    _, plain = run("complete", "hello", "--sandbox", env={"WRITER_API_KEY": KEY})
+    code, terminal = run("complete", "hello", "--sandbox", "-v", env={"WRITER_API_KEY": KEY})
+    assert code == 0
+    assert terminal.output == plain.output
+    assert "HTTP 200" in terminal.errors
+    assert KEY not in terminal.errors

@@ -1,0 +1,203 @@
+"""`writer config check`: what a request would use, and whether it looks right."""
+
+import os
+import shlex
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from typing import Literal
+from urllib.parse import urlsplit
+
+from writer_cli import apis, render, settings
+from writer_cli.app import App, GlobalOptions
+from writer_cli.errors import ConfigurationError, WriterError
+from writer_cli.settings import Setting
+
+SHORTEST_KEY = 16
+"""Characters; what is shorter may have been cut when it was copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a request needs, whether it looks right, and the command that helps."""
+
+    name: str
+    value: str
+    verdict: Literal["ok", "note", "wrong"]
+    note: str = ""
+    command: str | None = None
+
+
+def run_check(options: GlobalOptions, app: App) -> None:
+    """Print what a request would use, and whether it looks right. Sends nothing.
+
+    Exit code 3 where a request would fail.
+    """
+    checks = list(_checks(app))
+    wrong = [check for check in checks if check.verdict == "wrong"]
+    if options.json:
+        listed = [
+            {
+                "name": c.name,
+                "value": c.value or None,
+                "verdict": c.verdict,
+                "note": c.note,
+                "command": c.command,
+            }
+            for c in checks
+        ]
+        render.write_json(app.terminal, ok=not wrong, checks=listed)
+    else:
+        rows = [(c.name, c.value, c.verdict, c.note) for c in checks]
+        headers = ("what", "value", "verdict", "note")
+        app.terminal.write(render.table(app.terminal, headers, rows))
+    commands = [check.command for check in checks if check.command]
+    if wrong:
+        names = ", ".join(check.name for check in wrong)
+        steps = enumerate([*commands, "writer config check"], 1)
+        # A value that cannot be right says itself what to do.
+        notes = [check.note for check in wrong if not check.command]
+        hint = notes[0] if notes else "  ".join(f"{number}. {step}" for number, step in steps)
+        raise ConfigurationError(f"a request would fail: {names}", hint=hint)
+    if app.terminal.stdout_is_terminal and not options.json:
+        model = "" if app.uses_sandbox or app.settings.get("model_id").value else " -m palmyra-x5"
+        flags = " --sandbox" if options.sandbox else ""
+        flags += f" --profile {shlex.quote(options.profile)}" if options.profile else ""
+        app.say(f'nothing was sent; to try it: writer complete{flags}{model} "Once upon a time"')
+
+
+def _checks(app: App) -> Iterator[Check]:
+    path = settings.default_path(app.terminal.env)
+    file = _tried("file", str(path), partial(_file_check, app))
+    yield file
+    if file.verdict != "wrong":
+        if app.settings.profile:
+            yield Check("profile", app.settings.profile, "ok")
+        sandbox = _tried("sandbox", "", partial(_sandbox_check, app))
+        if sandbox.verdict == "wrong" or sandbox.value:
+            yield sandbox
+        if not sandbox.value:
+            yield from _request_checks(app)
+    yield _program_check(app)
+
+
+def _request_checks(app: App) -> Iterator[Check]:
+    special: dict[str, Callable[..., Check]] = {
+        "api_key": _key_check,
+        "base_url": _host_check,
+        "organization_id": _organization_check,
+        "model_id": _model_check,
+    }
+    for name in settings.KINDS:
+        if name != "api_key_command":
+            check = special.get(name, partial(_plain_check, name=name))
+            yield _tried(name, "", partial(check, app))
+
+
+def _tried(name: str, value: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except WriterError as error:
+        note = f"{error.message}; {error.hint}" if error.hint else error.message
+        return Check(name, value, "wrong", note)
+
+
+def _file_check(app: App) -> Check:
+    path = app.settings.path
+    if path.exists():
+        warnings = app.settings.warnings()
+        return Check("file", str(path), "note" if warnings else "ok", "; ".join(warnings))
+    if app.terminal.env.get("WRITER_CONFIG"):
+        note = "WRITER_CONFIG names it, and it is not there"
+        return Check("file", str(path), "note", note)
+    return Check("file", str(path), "ok", "not there yet: writer config set makes it")
+
+
+def _sandbox_check(app: App) -> Check:
+    if not app.uses_sandbox:
+        return Check("sandbox", "", "ok")
+    return Check("sandbox", "yes", "ok", "nothing else is needed: no key, no network")
+
+
+def _plain_check(app: App, name: str) -> Check:
+    setting = app.settings.get(name)
+    return Check(name, setting.shown(), "ok", _from(setting))
+
+
+def _host_check(app: App) -> Check:
+    setting = app.settings.get("base_url")
+    default = apis.get(app.settings.get("api").value).base_url
+    url = setting.value or default
+    host = urlsplit(url).hostname
+    if url == default:
+        return Check("base_url", url, "ok", _from(setting))
+    if host in apis.OTHER_HOSTS and host != urlsplit(default).hostname:
+        note = f"{_from(setting)}; this host serves another of Writer's APIs"
+        return Check("base_url", url, "wrong", note)
+    note = f"{_from(setting)}; Writer's own is {default}"
+    return Check("base_url", url, "note", note)
+
+
+def _key_check(app: App) -> Check:
+    key, source = app.settings.api_key(), app.settings.key_source()
+    if key is None or source is None:
+        command = "writer config set api_key"
+        note = f"set it with {command}, or WRITER_API_KEY"
+        return Check("api_key", "not set", "wrong", note, command)
+    shown = Setting("api_key", key, source.source).shown()
+    by = "from api_key_command in" if source.name == "api_key_command" else "from"
+    if len(key) < SHORTEST_KEY:
+        note = f"{by} {source.source}; short: was it cut when it was copied?"
+        return Check("api_key", shown, "note", note)
+    return Check("api_key", shown, "ok", f"{by} {source.source}")
+
+
+def _organization_check(app: App) -> Check:
+    setting = app.settings.get("organization_id")
+    if setting.value is None:
+        command = "writer config set organization_id NUMBER"
+        note = f"set it with {command}, or WRITER_ORGANIZATION_ID"
+        return Check("organization_id", "not set", "wrong", note, command)
+    return Check("organization_id", setting.shown(), "ok", _from(setting))
+
+
+def _model_check(app: App) -> Check:
+    setting = app.settings.get("model_id")
+    if setting.value is None:
+        command = "writer config set model_id palmyra-x5"
+        note = f"each command then needs -m; or: {command}"
+        return Check("model_id", "not set", "note", note, command)
+    return Check("model_id", setting.shown(), "ok", _from(setting))
+
+
+def _program_check(app: App) -> Check:
+    ours = _installed_program()
+    path = app.terminal.env.get("PATH")
+    first = shutil.which("writer", path=path)
+    if first is None:
+        return Check("program", ours, "note", "no `writer` is on PATH: call it by this path")
+    if os.path.realpath(first) == os.path.realpath(ours):
+        return Check("program", first, "ok")
+    instead = "writer-cli" if shutil.which("writer-cli", path=path) else f"{ours}-cli"
+    note = f"another program called `writer` is first on PATH: call this one {instead}"
+    return Check("program", first, "note", note)
+
+
+def _installed_program() -> str:
+    """Return where this package's `writer` was installed: what the installer wrote down."""
+    scripts = (
+        str(file.locate())
+        for package in metadata.distributions(name="writer-cli")
+        for file in package.files or ()
+        if file.name == "writer"
+    )
+    return os.path.normpath(
+        next(scripts, os.path.join(sysconfig.get_path("scripts"), "writer"))  # noqa: PTH118 - text
+    )
+
+
+def _from(setting: Setting) -> str:
+    return "default" if setting.source == "default" else f"from {setting.source}"
