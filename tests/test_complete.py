@@ -331,10 +331,13 @@ def test_a_customization_has_its_own_completion() -> None:
         (["--max-tokens", "1.5"], "Invalid value for '--max-tokens': '1.5' is not a valid int."),
         (["--top-p", "½"], "Invalid value for '--top-p': '½' is not a valid float."),
         (["--top-p", ""], "Invalid value for '--top-p': '' is not a valid float."),
-        (["-m", ""], "--model-id: '' is not a text"),
+        (["-m", ""], "--model-id: '' is not a text: it is blank"),
         (["-m", ".."], "'..' is not an id"),
-        (["-m", "\udcff"], r"'\udcff' is not an id"),
-        (["--organization-id", "-1"], "--organization-id: -1 is not a whole number"),
+        (["-m", "\udcff"], r"--model-id: '\udcff' is not UTF-8"),
+        (
+            ["--organization-id", "-1"],
+            "--organization-id: -1 is not a whole number from 0 to 2^63 - 1",
+        ),
         (
             ["--timeout", "0"],
             "--timeout: 0.0 is not a number of seconds over 0 up to 1000000",
@@ -410,8 +413,10 @@ def test_a_global_option_stands_before_or_after_the_command(
         )
     assert ran.code == 0
     assert json.loads(ran.output)["choices"][0]["text"] == "text"
-    assert f"Writer({server.url}, organization_id=7): HTTP 200 in " in ran.errors
-    assert ran.errors.endswith(" s, Action-Id action-1\n")
+    assert ran.errors.startswith("HTTP 200 in ")
+    assert ran.errors.endswith(
+        f" s, attempts: 1, Action-Id: action-1, Writer({server.url}, organization_id=7)\n"
+    )
 
 
 def test_what_stands_after_the_command_holds() -> None:

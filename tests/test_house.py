@@ -29,8 +29,9 @@ HOUSE = [
     "stream",
     "client",
     "batch",
-    "settings",
+    "key_command",
     "config_file",
+    "settings",
     "model_cache",
     "prompts",
     "terminal",
@@ -43,9 +44,17 @@ HOUSE = [
 ]
 """Modules and packages: each may import those above it and none below."""
 
-CORE = HOUSE[: HOUSE.index("settings")]
+CORE = HOUSE[: HOUSE.index("key_command")]
 
-LONG = {"batch/records.py", "batch/runner.py", "connection.py", "errors.py", "settings.py"}
+LONG = {
+    "batch/records.py",
+    "batch/runner.py",
+    "commands/batch.py",
+    "connection.py",
+    "errors.py",
+    "render.py",
+    "settings.py",
+}
 """Files that have passed the 300 lines at which a file asks to be two."""
 
 FILES = sorted(ROOT.rglob("*.py"))
@@ -168,7 +177,7 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
             if isinstance(value, type) and value.__module__ == f"writer_cli.{module}":
                 expected.add(name)
     internal = {name for name in expected if name.startswith("_")}
-    of_the_command_line = {"OutputError", "ReaderGoneError", "Retirement"}
+    of_the_command_line = {"OutputError", "PartialError", "ReaderGoneError", "Retirement"}
     assert set(writer_cli.__all__) == expected - internal - of_the_command_line
 
 

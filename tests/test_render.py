@@ -234,14 +234,14 @@ def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
     assert ran == Ran(0, 'a\n     ?  "a"               "a" ?\n', "")
 
 
-def test_settings_in_a_pipe_are_lines_of_three_fields() -> None:
+def test_settings_in_a_pipe_are_lines_of_four_fields() -> None:
     """Tab-separated, for `cut`; on a terminal they are a table with a heading."""
-    env = {"WRITER_MODEL_ID": "m\x1b[2J", "WRITER_BASE_URL": "tab\there"}
+    env = {"WRITER_MODEL_ID": "m\x1b[2J", "WRITER_CONFIG": "tab\there"}
     piped = writer("config", "list", env=env)
     assert piped.code == 0
-    assert {line.count("\t") for line in piped.output.splitlines()} == {2}
+    assert {line.count("\t") for line in piped.output.splitlines()} == {3}
     drawn = writer("config", "list", env=env, stdout_is_terminal=True)
     heading = re.sub("\x1b\\[[0-9;]*m", "", drawn.output.splitlines()[0]).split()
-    assert heading == ["name", "value", "from"]
+    assert heading == ["name", "value", "from", "environment", "variable"]
     assert "m␛[2J" in drawn.output
     assert "\x1b[2J" not in drawn.output

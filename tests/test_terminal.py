@@ -184,7 +184,7 @@ def test_output_is_utf_8_whatever_the_locale() -> None:
 def test_a_key_is_asked_for_without_echo(isolated_home: Path) -> None:
     """What is typed at `config set api_key` shows nowhere."""
     with OnTerminal([WRITER, "config", "set", "api_key"]) as terminal:
-        terminal.wait_for("api_key: ")
+        terminal.wait_for("(what you type is not shown): ")
         terminal.type(b"typed-secret-key\n")
         assert terminal.wait() == 0
         assert "typed" not in terminal.text

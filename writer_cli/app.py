@@ -172,7 +172,7 @@ class App:
             self.settings.api_key,
             self.settings.get("organization_id").value,
             api=self.settings.get("api").value,
-            base_url=self.settings.get("base_url").value,
+            base_url=None if self.uses_sandbox else self.settings.get("base_url").value,
             auth_scheme=self.settings.get("auth_scheme").value,
             timeout=self.settings.get("timeout").value,
             max_retries=self.settings.get("max_retries").value,
