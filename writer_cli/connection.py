@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from writer_cli import __version__, apis, retry, tls
+from writer_cli import __version__, apis, deadline, retry, tls
 from writer_cli.apis import AuthScheme, Call
-from writer_cli.deadline import before
 from writer_cli.errors import (
     BadAnswerError,
     CutError,
@@ -127,18 +126,23 @@ class Connection:
 
     def _attempt(self, call: Call, left: float | None) -> "Reply":
         """Send a call once; return when a success has begun to be answered."""
-        pieces: Generator[httpx.Response | bytes] = self._pieces(call, left)
-        if left is not None:
-            pieces = before(left, pieces)
+        ends = None if left is None else time.monotonic() + left
+        pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends)
+        if ends is not None:
+            pieces = deadline.before(ends, pieces)
         reply = Reply(pieces, self._key())
         reply.raise_unless_successful()
         return reply
 
-    def _pieces(self, call: Call, left: float | None) -> Generator[httpx.Response | bytes]:
+    def _pieces(self, call: Call, ends: float | None) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
         prepared = self.prepare(call)
         authorization = apis.authorization(self._key(), self._auth_scheme)
-        timeout = self._timeout if left is None else min(self._timeout, left)
+        timeout, extensions = self._timeout, {}
+        if ends is not None:
+            # For a thread that has been left to itself: the deadline proper is kept elsewhere.
+            timeout = min(timeout, ends - time.monotonic() + 1)
+            extensions = {"trace": _unsent_after(ends)}
         with self._our_exceptions(timeout) as progress:
             http = self._pool()
             request = http.build_request(
@@ -147,6 +151,7 @@ class Connection:
                 headers=prepared.headers | {"Authorization": authorization},
                 content=None if prepared.body is None else _as_json(prepared.body),
                 timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
+                extensions=extensions,
             )
             response = http.send(request, stream=True)
             progress.answer_began = True
@@ -192,7 +197,10 @@ class Connection:
             if progress.answer_began:
                 raise CutError(f"the answer from {host} was cut short: {reason}") from error
             failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
-            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason
+            # Asking a proxy or a stranger once more changes nothing.
+            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason and not isinstance(
+                error, httpx.ProxyError
+            )
             raise failure from error
 
 
@@ -201,7 +209,7 @@ class Reply:
 
     def __init__(self, pieces: Generator[httpx.Response | bytes], key: str | None) -> None:
         self._pieces = pieces
-        self.key = key
+        self.key = (key or "").removeprefix("Bearer ")  # as it was sent, and may come back
         head = next(pieces)
         assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
         self._response = head
@@ -318,6 +326,19 @@ class Answer:
                 f"the answer is JSON and not an object: {cleaned_excerpt(self.text)}"
             )
         return parsed
+
+
+def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
+    """Return what keeps a request from being sent once nobody waits for its answer any more.
+
+    That is so where a name took longer to look up than the deadline allowed.
+    """
+
+    def trace(event: str, _: dict[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and time.monotonic() >= ends:
+            raise deadline.passed()
+
+    return trace
 
 
 def _as_json(body: dict[str, Any]) -> bytes:
