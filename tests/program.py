@@ -1,0 +1,67 @@
+"""The program, run in this process with streams in memory, or as a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from writer_cli.cli import main
+from writer_cli.terminal import Terminal
+
+WRITER = str(Path(sys.executable).parent / "writer")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run left behind."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def writer(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    stdin_is_terminal: bool = False,
+    stdout_is_terminal: bool = False,
+    stderr_is_terminal: bool = False,
+) -> Ran:
+    """Run the program in this process."""
+    terminal = Terminal.fake(
+        stdin=stdin,
+        stdin_is_terminal=stdin_is_terminal,
+        stdout_is_terminal=stdout_is_terminal,
+        stderr_is_terminal=stderr_is_terminal,
+        env=env,
+    )
+    code = main(arguments, terminal)
+    return Ran(int(code), terminal.output.decode(), terminal.errors)
+
+
+def shell(
+    script: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    interpreter: str = "bash",
+) -> Ran:
+    """Run a script in which `writer` is the program; a signal that ends it is a negative code."""
+    done = subprocess.run(
+        [interpreter, "-c", script],
+        env=environment(env),
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables of this process with `writer` first on PATH, and some more."""
+    path = f"{Path(WRITER).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, **(env or {})}

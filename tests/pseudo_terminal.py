@@ -1,0 +1,137 @@
+"""A real terminal for a process, and what a person would see on it."""
+
+import fcntl
+import os
+import re
+import struct
+import subprocess
+import termios
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from program import environment
+
+ROWS, COLUMNS = 24, 80
+
+_OUTPUT = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n\b])|([^\x1b\r\n\b]+)|(.)", re.DOTALL)
+
+
+class OnTerminal:
+    """A process with a controlling terminal; a stream that is named in `pipes` is a pipe instead.
+
+    Attributes:
+        raw: Everything that was written to the terminal.
+        process: The process; its pipes are its own.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        pipes: Sequence[str] = (),
+    ) -> None:
+        self.raw = b""
+        self._written = threading.Condition()
+        self._master, self._slave = os.openpty()
+        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+        # The first terminal that a session leader opens becomes the one that controls it.
+        redirections = {"stdin": '<"$TTY"', "stdout": '>"$TTY"', "stderr": '2>"$TTY"'}
+        wanted = [text for stream, text in redirections.items() if stream not in pipes]
+        variables = {"TERM": "xterm-256color", "TTY": os.ttyname(self._slave), **(env or {})}
+        self.process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {" ".join(wanted)}', "sh", *arguments],
+            env=environment(variables),
+            stdin=subprocess.PIPE if "stdin" in pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if "stdout" in pipes else None,
+            stderr=subprocess.PIPE if "stderr" in pipes else None,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self.process.wait()
+        self._close()
+        os.close(self._master)
+
+    @property
+    def text(self) -> str:
+        """What was written to the terminal, with its line ends as the program wrote them."""
+        return self.raw.decode().replace("\r\n", "\n")
+
+    def type(self, keys: bytes) -> None:
+        """Press keys, such as Ctrl-C, which is the byte 3."""
+        os.write(self._master, keys)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the process has written this."""
+        with self._written:
+            assert self._written.wait_for(lambda: text.encode() in self.raw, 60), self.raw
+
+    def wait(self) -> int:
+        """Wait for the end of the process, and of what it wrote; return its code."""
+        code = self.process.wait(60)
+        self._close()
+        return code
+
+    def _close(self) -> None:
+        if self._slave >= 0:
+            os.close(self._slave)  # without a last user of this side the reader ends
+            self._slave = -1
+        self._reader.join(60)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                chunk = os.read(self._master, 65536)
+            except OSError:
+                return
+            with self._written:
+                self.raw += chunk
+                self._written.notify_all()
+
+
+def screen(raw: bytes) -> tuple[str, bool]:
+    """Return what is left to see after these bytes, and whether the cursor shows.
+
+    Knows what rich uses, and fails on anything else. Lines are as long as they like.
+    """
+    lines, row, column, cursor = [""], 0, 0, True
+    for match in _OUTPUT.finditer(raw.decode()):
+        parameters, command, move, text, strange = match.groups()
+        assert strange is None, f"a terminal is told {match.string[match.start() :][:20]!r}"
+        if text:
+            before = lines[row].ljust(column)[:column]
+            lines[row] = before + text + lines[row][column + len(text) :]
+            column += len(text)
+        elif move == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif move == "\r":
+            column = 0
+        elif command == "A":
+            row = max(0, row - int(parameters or 1))
+        elif command == "K":
+            lines[row] = "" if parameters == "2" else lines[row][:column]
+        elif command in ("h", "l"):
+            assert parameters == "?25", parameters
+            cursor = command == "h"
+        else:
+            assert command == "m", (parameters, command)
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n"), cursor
