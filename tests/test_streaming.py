@@ -225,9 +225,10 @@ def test_leaving_a_stream_closes_its_connection(settings: dict[str, Any], leave:
 
     class Noticing(Server):
         def _answer(self, connection: Any, request: Received) -> bool:
-            stays = super()._answer(connection, request)
-            noticed.set()
-            return stays
+            try:
+                return super()._answer(connection, request)
+            finally:
+                noticed.set()
 
     with Noticing(script) as server, client(server, **settings) as s:
         threads = threading.active_count()
