@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from writer_cli import __version__, apis, deadline, retry, tls
+from writer_cli import __version__, apis, retry, tls
 from writer_cli.apis import AuthScheme, Call
+from writer_cli.deadline import before
 from writer_cli.errors import (
     BadAnswerError,
     CutError,
+    DeadlineError,
     NetworkError,
     RequestTimeoutError,
     cleaned_excerpt,
@@ -129,7 +131,7 @@ class Connection:
         ends = None if left is None else time.monotonic() + left
         pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends)
         if ends is not None:
-            pieces = deadline.before(ends, pieces)
+            pieces = before(ends, pieces)
         reply = Reply(pieces, self._key())
         reply.raise_unless_successful()
         return reply
@@ -336,7 +338,7 @@ def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
 
     def trace(event: str, _: dict[str, Any]) -> None:
         if event.endswith("send_request_headers.started") and time.monotonic() >= ends:
-            raise deadline.passed()
+            raise DeadlineError
 
     return trace
 

@@ -6,17 +6,9 @@ from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from writer_cli.errors import RequestTimeoutError
+from writer_cli.errors import DeadlineError
 
 _Piece = TypeVar("_Piece")
-
-
-def passed() -> RequestTimeoutError:
-    """Return the error that it is when time is up."""
-    return RequestTimeoutError(
-        "the deadline passed before the answer was whole",
-        hint="give it longer with --deadline SECONDS, or ask for less with --max-tokens",
-    )
 
 
 def before(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
@@ -27,7 +19,7 @@ def before(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
     any generator does, and is closed before this one has been; only a step that is under way when
     time is up is left to itself, and the generator is closed after it.
 
-    Raises `RequestTimeoutError`.
+    Raises `DeadlineError`.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     arrived: SimpleQueue[_Piece | BaseException] = SimpleQueue()
@@ -51,7 +43,7 @@ def before(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
             try:
                 piece = arrived.get(timeout=max(0.0, ends - time.monotonic()))
             except Empty:
-                raise passed() from None
+                raise DeadlineError from None
             is_idle = True
             if isinstance(piece, StopIteration):
                 return

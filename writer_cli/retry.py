@@ -11,8 +11,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from writer_cli import deadline
-from writer_cli.errors import SDKError, WriterError
+from writer_cli.errors import DeadlineError, SDKError, WriterError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -76,7 +75,7 @@ class RetryPolicy:
             nonlocal attempts
             left = None if self.deadline is None else self.deadline - (self.clock() - started)
             if left is not None and left <= 0:
-                raise deadline.passed()
+                raise DeadlineError
             attempts += 1
             return attempt(left)
 

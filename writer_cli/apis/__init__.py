@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from writer_cli.errors import (
     ConfigurationError,
+    DeadlineError,
     NetworkError,
     SDKError,
     UsageError,
@@ -134,6 +135,8 @@ def hint_at_other_api(name: ApiName, organization_id: int | None, error: WriterE
     if name == "studio":
         if status == HTTPStatus.UNAUTHORIZED and organization_id is not None:
             return "a key that belongs to an organization id is for --api enterprise"
+        return None
+    if isinstance(error, DeadlineError):  # which says nothing about who was asked
         return None
     if (
         isinstance(error, NetworkError)
