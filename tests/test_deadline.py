@@ -3,7 +3,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]
 
     def script(_: Received) -> Iterator[Step]:
         yield from begin
-        for _ in range(1000):
+        for _piece in range(1000):
             time.sleep(0.02)  # a slow server is what is wanted
             yield piece
 
@@ -114,8 +114,8 @@ def test_a_name_that_is_looked_up_for_too_long_is_given_up_on(
             ask(client, streams=False)
         assert time.monotonic() - started < SHORT + GRACE
         found.set()
-        until(lambda: threading.active_count() == before + 1 + server.connections)
-        assert server.requests == []
+        until(lambda: threading.active_count() == before + 1)  # the server's own
+    assert (server.connections, server.requests) == (1, [])
 
 
 def test_a_shorter_timeout_counts_as_ever() -> None:
@@ -141,8 +141,7 @@ def test_retries_stay_within_the_deadline() -> None:
 
 def test_late_attempts_are_cut_by_the_deadline() -> None:
     """It is one for all of them."""
-    scripts = [http(503, headers=[("retry-after-ms", "1")]), [HANG]]
-    with Server(*scripts) as server:
+    with Server(http(503, headers=[("retry-after-ms", "1")]), [HANG]) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, deadline=SHORT)
         started = time.monotonic()
         with client, pytest.raises(writer.RequestTimeoutError, match=PASSED) as caught:
@@ -192,7 +191,7 @@ def test_nothing_is_read_ahead_of_its_reader() -> None:
     """A generator under a deadline takes a step when it is asked for one."""
     steps = []
 
-    def pieces() -> Iterator[int]:
+    def pieces() -> Generator[int]:
         try:
             for step in range(10):
                 steps.append(step)
@@ -200,7 +199,7 @@ def test_nothing_is_read_ahead_of_its_reader() -> None:
         finally:
             steps.append(-1)
 
-    watched = deadline.before(time.monotonic() + 30, pieces())  # type: ignore[arg-type]
+    watched = deadline.before(time.monotonic() + 30, pieces())
     assert steps == []
     assert [next(watched), next(watched)] == [0, 1]
     assert steps == [0, 1]
@@ -228,7 +227,7 @@ def test_a_process_ends_at_its_deadline() -> None:
         done = subprocess.run(
             arguments, env=environment(env), capture_output=True, timeout=60, check=False
         )
-        assert 1 <= time.monotonic() - started < 1 + 2 * GRACE  # with the start of a process
+        assert time.monotonic() - started < 1 + 2 * GRACE  # with the start of a process
     assert (done.returncode, done.stdout) == (8, b"")
     assert done.stderr.decode() == f"error: {PASSED}\nhint: {HINT}\n"
 
