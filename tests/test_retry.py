@@ -137,6 +137,25 @@ def test_an_answer_that_is_late_is_asked_for_again() -> None:
     assert (result.attempts, len(waits), requests) == (3, 2, 3)
 
 
+def test_a_connection_that_is_late_is_tried_again() -> None:
+    """A TLS handshake that nobody answers is no connection yet."""
+    time = Time()
+    policy = RetryPolicy(max_retries=1, clock=time.clock, sleep=time.sleep)
+    with Server([HANG]) as server:
+        connection = Connection(
+            server.url.replace("http:", "https:"),
+            KEY,
+            auth_scheme="bearer",
+            timeout=0.2,
+            retries=policy,
+            sandbox=None,
+        )
+        with pytest.raises(writer.RequestTimeoutError, match=r"^no connection to .* 0.2 s$") as e:
+            connection.send(CALL)
+        connection.close()
+    assert (e.value.attempts, len(time.waits), server.connections) == (2, 1, 2)
+
+
 def test_a_refused_connection_is_tried_again() -> None:
     """Nobody listens, and nobody comes."""
     time = Time()

@@ -610,6 +610,15 @@ def test_a_part_for_a_device_is_printed() -> None:
     assert not Path("/dev/null.partial").exists()
 
 
+def test_a_stream_that_does_not_fit_is_printed_as_safely_as_any() -> None:
+    """The device is full; a terminal is not acted on."""
+    with Server(texts("a\x1b", "[31mb")) as server:
+        for is_terminal, text in ((False, "a\x1b[31mb\n"), (True, "a\u241b[31mb\n")):
+            ran = ask(server, "--stream", "-o", "/dev/full", stdout_is_terminal=is_terminal)
+            assert (ran.code, ran.output) == (11, text)
+            assert "the text went to standard output instead" in ran.errors
+
+
 def test_a_verbose_stream_says_how_it_came() -> None:
     """On standard error."""
     with Server(texts("x")) as server:

@@ -69,7 +69,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
                 for piece in pieces:
                     app.terminal.write(piece)
             else:
-                _write_file(options.output, pieces, app)
+                _write_file(options.output, pieces, options, app)
     except SDKError as error:
         near = model_cache.nearest(
             model_cache.path_for(app.settings.get("api").value), question.model_id
@@ -205,7 +205,7 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             yield "\n"
 
 
-def _write_file(path: Path, pieces: Generator[str], app: App) -> None:
+def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, app: App) -> None:
     """Write a file whole, keep in `FILE.partial` what came of a text that was cut.
 
     The place is tried before anything is sent, and what cannot be written there after all goes to
@@ -219,16 +219,16 @@ def _write_file(path: Path, pieces: Generator[str], app: App) -> None:
             app.stop_spinner()
             file.write(text.encode("utf-8", "replace"))
     except OutputError as error:
-        app.terminal.write(text)
+        _print_after_all(text, options, app)
         error.hint = "the text went to standard output instead"
         raise
     except BaseException:
         if text:
-            _keep(text, path, app)
+            _keep(text, path, options, app)
         raise
 
 
-def _keep(text: str, path: Path, app: App) -> None:
+def _keep(text: str, path: Path, options: CompleteOptions, app: App) -> None:
     """Keep what came of a text that was cut beside the file that it was for."""
     try:
         if path.exists() and not path.is_file():
@@ -238,7 +238,12 @@ def _keep(text: str, path: Path, app: App) -> None:
             file.write(text.encode("utf-8", "replace"))
         app.warn(f"what came of the text is in {partial}")
     except WriterError:
-        app.terminal.write(text)
+        _print_after_all(text, options, app)
+
+
+def _print_after_all(text: str, options: CompleteOptions, app: App) -> None:
+    is_safe = options.raw or not app.terminal.stdout_is_terminal
+    app.terminal.write(text if is_safe else visible(text))
 
 
 def register(app: typer.Typer) -> None:
