@@ -205,10 +205,11 @@ class Completions:
             WriterError: The same errors as `create`.
         """
         target = self._writer.target(model_id, organization_id)
-        call = self._call(completion_request, target, stream=True)
-        with self._writer.hints():
-            self._writer.connection.check_key()
-            return CompletionStream(self._writer.connection.stream(call), self._writer.api)
+        writer = self._writer
+        with writer.hints():
+            writer.connection.check_key()
+            call = self._call(completion_request, target, stream=True)
+            return CompletionStream(writer.connection.stream(call), writer.api, writer.hints)
 
     def prepare(
         self,

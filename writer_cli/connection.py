@@ -23,6 +23,7 @@ from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
     CutError,
+    DeadlineError,
     NetworkError,
     RequestTimeoutError,
     cleaned_excerpt,
@@ -134,19 +135,24 @@ class Connection:
     def _attempt(self, call: Call, left: float | None) -> "Reply":
         """Send a call once; return when a success has begun to be answered."""
         authorization = apis.authorization(self._key(), self._auth_scheme)
-        pieces: Generator[httpx.Response | bytes] = self._pieces(call, left, authorization)
-        if left is not None:
-            pieces = before(left, pieces)
+        ends = None if left is None else time.monotonic() + left
+        pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends, authorization)
+        if ends is not None:
+            pieces = before(ends, pieces)
         reply = Reply(pieces, partial(redact, key=authorization.removeprefix("Bearer ")))
         reply.raise_unless_successful()
         return reply
 
     def _pieces(
-        self, call: Call, left: float | None, authorization: str
+        self, call: Call, ends: float | None, authorization: str
     ) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
         prepared = self.prepare(call)
-        timeout = self._timeout if left is None else min(self._timeout, left)
+        timeout, extensions = self._timeout, {}
+        if ends is not None:
+            # For a thread that has been left to itself: the deadline proper is kept elsewhere.
+            timeout = min(timeout, ends - time.monotonic() + 1)
+            extensions = {"trace": _unsent_after(ends)}
         with self._our_exceptions(timeout) as progress:
             http = self._pool()
             request = http.build_request(
@@ -155,6 +161,7 @@ class Connection:
                 headers=prepared.headers | {"Authorization": authorization},
                 content=None if prepared.body is None else _as_json(prepared.body),
                 timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
+                extensions=extensions,
             )
             response = http.send(request, stream=True)
             progress.answer_began = True
@@ -212,7 +219,10 @@ class Connection:
             if progress.answer_began:
                 raise CutError(f"the answer from {host} was cut short: {reason}") from error
             failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
-            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason
+            # Asking a proxy or a stranger once more changes nothing.
+            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason and not isinstance(
+                error, httpx.ProxyError
+            )
             raise failure from error
 
 
@@ -353,6 +363,19 @@ def _host_of(base_url: str) -> str:
             hint="an address looks like https://enterprise-api.writer.com",
         ) from error
     return url.netloc.decode()
+
+
+def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
+    """Return what keeps a request from being sent once nobody waits for its answer any more.
+
+    That is so where a name took longer to look up than the deadline allowed.
+    """
+
+    def trace(event: str, _: dict[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and time.monotonic() >= ends:
+            raise DeadlineError
+
+    return trace
 
 
 def _as_json(body: dict[str, Any]) -> bytes:

@@ -6,49 +6,51 @@ from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from writer_cli.errors import RequestTimeoutError
+from writer_cli.errors import DeadlineError
 
 _Piece = TypeVar("_Piece")
 
 
-def before(seconds: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
-    """Yield what a generator yields, and give up on it when time is up.
+def before(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
+    """Yield what a generator yields, and give up on it when `time.monotonic()` reaches `ends`.
 
-    The generator runs in a thread of its own, which is left to itself then: a name that is looked
-    up, or a server that sends a byte now and then, cannot be interrupted otherwise.
+    The generator runs in a thread of its own: a name that is looked up, or a server that sends a
+    byte now and then, cannot be interrupted otherwise. It takes a step when one is asked for, as
+    any generator does, and is closed before this one has been; only a step that is under way when
+    time is up is left to itself, and the generator is closed after it.
 
-    Raises `RequestTimeoutError`.
+    Raises `DeadlineError`.
     """
-    arrived: SimpleQueue[tuple[_Piece | None, BaseException | None]] = SimpleQueue()
-    abandoned = threading.Event()
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    arrived: SimpleQueue[_Piece | BaseException] = SimpleQueue()
 
     def produce() -> None:
         try:
-            for piece in pieces:
-                arrived.put((piece, None))
-                if abandoned.is_set():
-                    break
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it belongs
-            arrived.put((None, error))
-        else:
-            arrived.put((None, None))
+            while wanted.get():
+                arrived.put(next(pieces))
+        except BaseException as failure:  # noqa: BLE001 - it is raised again where it belongs
+            arrived.put(failure)
         finally:
             pieces.close()
 
-    ends = time.monotonic() + seconds
-    threading.Thread(target=produce, daemon=True).start()
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    is_idle = True
     try:
         while True:
+            is_idle = False
+            wanted.put(True)
             try:
-                piece, error = arrived.get(timeout=max(0.0, ends - time.monotonic()))
+                piece = arrived.get(timeout=max(0.0, ends - time.monotonic()))
             except Empty:
-                raise RequestTimeoutError(
-                    "the deadline passed before the answer was whole"
-                ) from None
-            if error is not None:
-                raise error
-            if piece is None:
+                raise DeadlineError from None
+            is_idle = True
+            if isinstance(piece, StopIteration):
                 return
+            if isinstance(piece, BaseException):
+                raise piece
             yield piece
     finally:
-        abandoned.set()
+        wanted.put(False)
+        if is_idle:
+            thread.join()

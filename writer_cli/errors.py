@@ -5,6 +5,7 @@ WriterError
 ├── ConfigurationError        no key, no organization id, an unreadable file; nothing was sent
 ├── NetworkError              no answer: refused, reset, TLS
 │   └── RequestTimeoutError   no answer in time
+│       └── DeadlineError     ... of all attempts together
 ├── BadAnswerError            an answer that is not what the API promises
 │   └── CutError              ... because it ended too early
 ├── OutputError               the answer came and could not be written
@@ -100,6 +101,15 @@ class RequestTimeoutError(NetworkError):
 
     kind = "timeout"
     hint = "give it longer with --timeout SECONDS, or ask for less with --max-tokens"
+
+
+class DeadlineError(RequestTimeoutError):
+    """The answer was not whole when the time for everything, retries and waits included, was up."""
+
+    hint = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before the answer was whole")
 
 
 class BadAnswerError(WriterError):

@@ -258,7 +258,7 @@ class Spinner:
     """What a person sees on standard error while waiting. It leaves no trace.
 
     Drawing is imported while the answer is on its way, not before, and nothing is drawn where
-    standard error is no terminal.
+    standard error is no terminal. An answer that comes during the import does not wait for it.
     """
 
     def __init__(self, terminal: Terminal, text: str) -> None:
@@ -266,31 +266,34 @@ class Spinner:
         self._text = text
         self._status: Status | None = None
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._lock = threading.Lock()
         if terminal.stderr_can_draw:
-            self._thread.start()
+            threading.Thread(target=self._draw, daemon=True).start()
 
     def update(self, text: str) -> None:
         """Say something else beside the spinner."""
-        self._text = text
-        if self._status is not None:
-            self._status.update(visible(text))
+        with self._lock:
+            self._text = text
+            if self._status is not None:
+                self._status.update(visible(text))
 
     def stop(self) -> None:
         """Take the spinner away, for good."""
-        self._done.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        with self._lock:
+            self._done.set()
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
 
-    def _spin(self) -> None:
+    def _draw(self) -> None:
         if self._done.wait(SPINNER_DELAY):
             return
-        console = self._terminal.console()
-        if self._done.is_set():
-            return
-        with console.status(visible(self._text)) as self._status:
-            self.update(self._text)
-            self._done.wait()
+        status = self._terminal.console().status("")
+        with self._lock:
+            if not self._done.is_set():
+                status.update(visible(self._text))
+                status.start()
+                self._status = status
 
 
 class BatchProgress:

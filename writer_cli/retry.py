@@ -7,10 +7,11 @@ up to a quarter more at random; a server that says how long to wait is obeyed.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from writer_cli.errors import RequestTimeoutError, SDKError, WriterError
+from writer_cli.errors import DeadlineError, SDKError, WriterError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -76,7 +77,7 @@ class RetryPolicy:
             nonlocal attempts
             left = None if self.deadline is None else self.deadline - (self.clock() - started)
             if left is not None and left <= 0:
-                raise RequestTimeoutError(f"the deadline of {self.deadline:g} s passed")
+                raise DeadlineError
             if self.before_attempt is not None:
                 self.before_attempt()
             attempts += 1
@@ -165,9 +166,12 @@ def retry_after(
     if seconds is not None or value is None:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+        date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
+    # The oldest of the three forms names no zone, and means the same as the others.
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, date.timestamp() - now())
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:

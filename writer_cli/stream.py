@@ -1,12 +1,14 @@
 """A text that is still being generated, chunk by chunk."""
 
+import codecs
 import json
 import time
-from collections.abc import Generator, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from typing import Self
 
 from writer_cli import sse
-from writer_cli.apis import EVENT_STREAM, Api, read_chunk
+from writer_cli.apis import EVENT_STREAM, Api, read_chunk, unwrapped
 from writer_cli.connection import Reply
 from writer_cli.errors import (
     BadAnswerError,
@@ -30,7 +32,7 @@ DONE = "[DONE]"
 class CompletionStream:
     """An iterator of chunks that closes its connection at its end, and at the end of a `with`.
 
-    `text` is what has come so far. While it is iterated it raises `CutError` where the connection
+    While it is iterated it raises `CutError` where the connection
     breaks or the last event is incomplete, `SDKError` or `FailResponse` where the API says inside
     the stream that it failed, and `RequestTimeoutError` where it stops answering.
 
@@ -38,14 +40,17 @@ class CompletionStream:
     events, and Writer's SDK for `[DONE]`. A stream may also simply end.
     """
 
-    def __init__(self, reply: Reply, api: Api) -> None:
+    def __init__(
+        self, reply: Reply, api: Api, hints: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self.status_code = reply.status_code
         self.content_type = reply.content_type
         self.headers = reply.headers
         self.attempts = reply.attempts
-        self.text = ""
+        self._texts: list[str] = []
         self._reply = reply
         self._api = api
+        self._hints = hints
         self._chunks = self._read()
 
     def __enter__(self) -> Self:
@@ -59,8 +64,13 @@ class CompletionStream:
 
     def __next__(self) -> CompletionChunk:
         chunk = CompletionChunk(next(self._chunks))
-        self.text += chunk.text
+        self._texts.append(chunk.text)
         return chunk
+
+    @property
+    def text(self) -> str:
+        """What has come so far."""
+        return "".join(self._texts)
 
     @property
     def action_id(self) -> str | None:
@@ -89,16 +99,23 @@ class CompletionStream:
     def _read(self) -> Generator[str]:
         try:
             if self.content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
-                yield self._whole_text()
+                with self._hints():
+                    whole = self._whole_text()
+                yield whole
                 return
+            # JSON can cut a character in two, as "\ud83d" and "\ude00", and an event between them.
+            halves = codecs.getincrementaldecoder("utf-16-le")("replace")
             for event in sse.events(self._reply.chunks()):
                 if event.event == "error":
                     raise self._failure(event.data)
                 if event.event != "message":
                     continue
                 if event.data == DONE:
-                    return
-                yield self._text_of(event.data)
+                    break
+                text = self._text_of(event.data).encode("utf-16-le", "surrogatepass")
+                yield halves.decode(text)
+            if rest := halves.decode(b"", final=True):
+                yield rest
         except sse.IncompleteEventError as error:
             if error.data != DONE:
                 raise CutError("the stream ended in the middle of an event") from error
@@ -117,23 +134,23 @@ class CompletionStream:
 
     def _text_of(self, data: str) -> str:
         try:
-            parsed = json.loads(data)
-            if isinstance(parsed, dict) and is_fail_response(parsed):
+            event = unwrapped(json.loads(data))
+            if isinstance(event, dict) and "value" not in event and is_fail_response(event):
                 raise self._failure(data)
-            return read_chunk(parsed)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return read_chunk(event)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             shown = cleaned_excerpt(self._reply.redacted(data))
             raise BadAnswerError(f"the stream has an event that is no text: {shown}") from error
 
     def _failure(self, data: str) -> SDKError:
         """Read an event that is an error as the same error that an answer would be."""
         try:
-            parsed: Any = json.loads(data)
+            event = unwrapped(json.loads(data))
+            data = json.dumps(event, ensure_ascii=False)
         except (ValueError, RecursionError):
-            parsed = None
-        status = status_in_stream(parsed) if isinstance(parsed, dict) else 500
+            event = None
         failure = error_from_answer(
-            status,
+            status_in_stream(event) if isinstance(event, dict) else 500,
             "application/json",
             self._reply.redacted(data),
             action_id=None if self.action_id is None else self._reply.redacted(self.action_id),

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from writer_cli.errors import (
     ConfigurationError,
+    DeadlineError,
     NetworkError,
     SDKError,
     UsageError,
@@ -119,13 +120,18 @@ def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | N
     return "logprobs" if request.logprobs is not None else None
 
 
-def read_chunk(data: dict[str, Any]) -> str:
-    """Return the text of an event: `{"value": "…"}`, or the same inside `{"data": …}`.
+def unwrapped(event: Any) -> Any:
+    """Return what an event says, which the enterprise description writes inside `{"data": …}`."""
+    inner = event.get("data") if isinstance(event, dict) else None
+    return inner if isinstance(inner, dict) else event
+
+
+def read_chunk(event: Any) -> str:
+    """Return the text of an event, `{"value": "…"}`.
 
     Raises `TypeError` or `KeyError` for anything else.
     """
-    inner = data.get("data", data)
-    value = inner["value"]
+    value = event["value"]
     if not isinstance(value, str):
         raise TypeError("value: not a string")
     return value
@@ -138,10 +144,12 @@ def hint_at_other_api(name: ApiName, organization_id: int | None, error: WriterE
         if status == HTTPStatus.UNAUTHORIZED and organization_id is not None:
             return "a key that belongs to an organization id is for --api enterprise"
         return None
+    if isinstance(error, DeadlineError):  # which says nothing about who was asked
+        return None
     if (
         isinstance(error, NetworkError)
         or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-        or error.content_type.startswith("text/html")
+        or error.content_type.lower().startswith("text/html")
     ):
         return "a key of AI Studio is for --api studio"
     return None

@@ -62,7 +62,7 @@ class EnterpriseApi:
 
     def read_models(self, body: dict[str, Any]) -> list[Model]:
         """Read `{"data": [{"id", "name", "type"}]}`."""
-        return [Model.model_validate(model) for model in body.get("data") or []]
+        return [Model.model_validate(model) for model in body["data"]]
 
     def customizations(self, target: Target) -> Call:
         """GET the customizations of a model."""
@@ -70,8 +70,7 @@ class EnterpriseApi:
 
     def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
         """Read `{"customizations": [{"id", "name", "status", …}]}`."""
-        found = body.get("customizations") or []
-        return [Customization.model_validate(customization) for customization in found]
+        return [Customization.model_validate(one) for one in body["customizations"]]
 
     def _model(self, target: Target) -> list[str | int]:
         return [*self._organization(target), "model", target.model_id]

@@ -61,7 +61,7 @@ class StudioApi:
 
     def read_models(self, body: dict[str, Any]) -> list[Model]:
         """Read `{"models": [{"id", "name"}]}`."""
-        return [Model.model_validate(model) for model in body.get("models") or []]
+        return [Model.model_validate(model) for model in body["models"]]
 
     def customizations(self, target: Target) -> Call:  # noqa: ARG002 - every dialect has one
         """Raise `UsageError`: there are none."""

@@ -1,5 +1,6 @@
 """`writer complete`: a prompt goes in, a text comes out."""
 
+import shlex
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
             model_cache.path_for(app.settings.get("api").value), question.model_id
         )
         if error.kind == "not_found" and near is not None:
-            error.hint = f"did you mean -m {near}? {error.hint}"
+            error.hint = f"did you mean -m {shlex.quote(near)}? {error.hint}"
         raise
     finally:
         app.stop_spinner()
@@ -91,16 +92,19 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
     model_id = app.model_id()
     app.warn_if_retired(model_id)
     stream = options.stream
-    if stream is None:
+    if stream is not False:
         from writer_cli import apis
 
         target = apis.Target(model_id=model_id, customization_id=customization_id)
-        stream = (
-            app.terminal.stdout_is_terminal
-            and not options.json
-            and options.output is None
-            and apis.obstacle_to_streaming(request, target) is None
-        )
+        obstacle = apis.obstacle_to_streaming(request, target)
+        if stream and obstacle is not None:
+            raise UsageError(
+                f"{obstacle}: such a request cannot be streamed",
+                hint="leave it out, or do without --stream",
+                field=obstacle,
+            )
+        shows_it = app.terminal.stdout_is_terminal and not options.json and options.output is None
+        stream = stream or (shows_it and obstacle is None)
     return _Question(request, model_id, customization_id, stream)
 
 
@@ -204,18 +208,32 @@ def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, ap
             app.stop_spinner()
             file.write(text.encode("utf-8", "replace"))
     except OutputError as error:
-        is_safe = options.raw or not app.terminal.stdout_is_terminal
-        app.terminal.write(text if is_safe else visible(text))
+        _print_after_all(text, options, app)
         error.message = f"--output: {error.message}"
         error.hint = "the text went to standard output instead"
         raise
     except BaseException:
         if text:
-            partial = path.with_name(f"{path.name}.partial")
-            with atomic.replacement(partial) as file:
-                file.write(text.encode("utf-8", "replace"))
-            app.warn(f"what came of the text is in {partial}")
+            _keep(text, path, options, app)
         raise
+
+
+def _keep(text: str, path: Path, options: CompleteOptions, app: App) -> None:
+    """Keep what came of a text that was cut beside the file that it was for."""
+    try:
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no file")  # but a device or a pipe, which has no beside
+        partial = path.with_name(f"{path.name}.partial")
+        with atomic.replacement(partial) as file:
+            file.write(text.encode("utf-8", "replace"))
+        app.warn(f"what came of the text is in {partial}")
+    except WriterError:
+        _print_after_all(text, options, app)
+
+
+def _print_after_all(text: str, options: CompleteOptions, app: App) -> None:
+    is_safe = options.raw or not app.terminal.stdout_is_terminal
+    app.terminal.write(text if is_safe else visible(text))
 
 
 def register(app: typer.Typer) -> None:

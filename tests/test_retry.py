@@ -1,0 +1,513 @@
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from events import event, stream, texts
+from hypothesis import given
+from hypothesis import strategies as st
+from program import WRITER, Ran, environment
+from program import writer as run
+from pseudo_terminal import OnTerminal
+from servers import CLOSE, HANG, RESET, Received, Script, Server, Step, completion, http, http_json
+
+import writer_cli as writer
+from writer_cli.apis import Call
+from writer_cli.connection import Answer, Connection
+from writer_cli.errors import NetworkError, WriterError
+from writer_cli.retry import RetryPolicy, Wait, retry_after, should_retry
+
+KEY = "kW8-secret"
+CALL = Call(method="GET", path="/")
+QUICK = [("retry-after-ms", "1")]
+QUOTA = {"tpe": "CompletionModelQuotaError", "errors": [{"key": "fail.model.quotaExceeded"}]}
+
+
+class Time:
+    """A clock that moves when somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def clock(self) -> float:
+        """Return the seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass."""
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def tried(
+    *scripts: Script, max_retries: int = 3, deadline: float | None = None, timeout: float = 30.0
+) -> tuple[Answer | WriterError, list[float], int]:
+    """Return what came of a call at last, the waits before, and how many requests were sent."""
+    time = Time()
+    policy = RetryPolicy(
+        max_retries=max_retries, deadline=deadline, clock=time.clock, sleep=time.sleep
+    )
+    with Server(*scripts) as server:
+        connection = Connection(
+            server.url, KEY, auth_scheme="bearer", timeout=timeout, retries=policy, sandbox=None
+        )
+        try:
+            result: Answer | WriterError = connection.send(CALL)
+        except WriterError as error:
+            result = error
+        finally:
+            connection.close()
+    return result, time.waits, len(server.requests)
+
+
+MAY_PASS: dict[str, Script] = {
+    "408": http(408),
+    "409": http(409),
+    "425": http(425),
+    "429": http_json({"tpe": "TooManyRequests", "errors": []}, 429),
+    "500": http(500),
+    "502": http(502, b"<h1>Bad Gateway</h1>", "text/html"),
+    "503": http_json({"tpe": "ServiceUnavailable", "errors": []}, 503),
+    "504": http(504),
+    "507": http(507),
+    "599": http(599),
+    "closed": [CLOSE],
+    "reset": [RESET],
+    "reset in the head": [b"HTTP/1.1 200 OK\r\nContent-", RESET],
+}
+
+WILL_NOT_PASS: dict[str, Script] = {
+    **{str(code): http(code) for code in (400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451)},
+    "quota": http_json(QUOTA, 429),
+    "redirect": http(307, headers=[("Location", "/elsewhere")]),
+    "cut": [http(200, b"{", length=100), CLOSE],
+    "reset in the body": [http(200, b"{", length=100), RESET],
+    "not gzip": http(200, b"{}", headers=[("Content-Encoding", "gzip")]),
+}
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+@pytest.mark.parametrize("cause", MAY_PASS)
+def test_what_may_pass_is_tried_again(cause: str, failures: int) -> None:
+    """Until it succeeds; the answer knows how many attempts that took."""
+    result, waits, requests = tried(*[MAY_PASS[cause]] * failures, http(200, b"{}"))
+    assert isinstance(result, Answer)
+    assert (result.status_code, result.attempts) == (200, failures + 1)
+    assert (len(waits), requests) == (failures, failures + 1)
+
+
+@pytest.mark.parametrize("cause", MAY_PASS)
+def test_what_does_not_pass_fails_after_the_last_retry(cause: str) -> None:
+    """With the last error and the number of attempts."""
+    for max_retries in (0, 1, 3):
+        error, waits, requests = tried(MAY_PASS[cause], max_retries=max_retries)
+        assert isinstance(error, WriterError)
+        assert error.retryable
+        assert (error.attempts, len(waits), requests) == (
+            max_retries + 1,
+            max_retries,
+            max_retries + 1,
+        )
+
+
+@pytest.mark.parametrize("cause", WILL_NOT_PASS)
+def test_what_will_not_pass_is_tried_once(cause: str) -> None:
+    """The same request would fail in the same way, or has been answered in part."""
+    error, waits, requests = tried(WILL_NOT_PASS[cause], http(200, b"{}"))
+    assert isinstance(error, WriterError)
+    assert (error.retryable, error.attempts, waits, requests) == (False, 1, [], 1)
+
+
+def test_a_failure_that_will_not_pass_ends_the_attempts() -> None:
+    """Whatever the failures before it were."""
+    error, waits, requests = tried(http(500), http(500), http(400), http(200, b"{}"))
+    assert isinstance(error, writer.SDKError)
+    assert (error.status_code, error.attempts, len(waits), requests) == (400, 3, 2, 3)
+
+
+def test_an_answer_that_is_late_is_asked_for_again() -> None:
+    """Each attempt has the whole timeout."""
+    result, waits, requests = tried([HANG], [HANG], http(200, b"{}"), timeout=0.2)
+    assert isinstance(result, Answer)
+    assert (result.attempts, len(waits), requests) == (3, 2, 3)
+
+
+def test_a_connection_that_is_late_is_tried_again() -> None:
+    """A TLS handshake that nobody answers is no connection yet."""
+    time = Time()
+    policy = RetryPolicy(max_retries=1, clock=time.clock, sleep=time.sleep)
+    with Server([HANG]) as server:
+        connection = Connection(
+            server.url.replace("http:", "https:"),
+            KEY,
+            auth_scheme="bearer",
+            timeout=0.2,
+            retries=policy,
+            sandbox=None,
+        )
+        with pytest.raises(writer.RequestTimeoutError, match=r"^no connection to .* 0.2 s$") as e:
+            connection.send(CALL)
+        connection.close()
+    assert (e.value.attempts, len(time.waits), server.connections) == (2, 1, 2)
+
+
+def test_a_refused_connection_is_tried_again() -> None:
+    """Nobody listens, and nobody comes."""
+    time = Time()
+    with Server() as server:
+        url = server.url
+    policy = RetryPolicy(clock=time.clock, sleep=time.sleep)
+    connection = Connection(url, KEY, auth_scheme="bearer", timeout=5, retries=policy, sandbox=None)
+    with pytest.raises(NetworkError, match="Connection refused") as caught:
+        connection.send(CALL)
+    connection.close()
+    assert (caught.value.attempts, len(time.waits)) == (4, 3)
+
+
+def test_a_proxy_that_refuses_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It did answer, and would answer the same."""
+    with Server([http(407, b"who are you?"), CLOSE]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with writer.Writer(KEY, 1) as s, pytest.raises(NetworkError, match="407") as caught:
+            s.models.list()
+    assert (caught.value.attempts, len(proxy.requests)) == (1, 1)
+
+
+def test_waits_double_with_up_to_a_quarter_more() -> None:
+    """From a second to a minute; chance spreads the clients that failed together."""
+    first = []
+    for _ in range(20):
+        _, waits, _ = tried(http(500), max_retries=8)
+        for wait, least in zip(waits, (1, 2, 4, 8, 16, 32, 60, 60), strict=True):
+            assert least <= wait <= least * 1.25
+        first.append(waits[0])
+    assert len(set(first)) > 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([("retry-after-ms", "1500")], 1.5),
+        ([("Retry-After", "7")], 7.0),
+        ([("Retry-After", "0")], 0.0),
+        ([("Retry-After", "0.5")], 0.5),
+        ([("Retry-After", "7"), ("Retry-After-Ms", "2")], 0.002),
+        ([("Retry-After", "7"), ("Retry-After-Ms", "soon")], 7.0),
+        ([("Retry-After", "120")], 120.0),
+        ([("Retry-After", "Thu, 01 Jan 1970 00:00:00 GMT")], 0.0),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_says_how_long_to_wait_is_obeyed(
+    headers: list[tuple[str, str]], expected: float, status: int
+) -> None:
+    """To the millisecond, without chance."""
+    result, waits, _ = tried(http(status, headers=headers), http(200, b"{}"))
+    assert isinstance(result, Answer)
+    assert waits == [expected]
+
+
+def test_a_server_may_name_the_time_to_come_back() -> None:
+    """As a date, in whole seconds."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    result, waits, _ = tried(http(429, headers=[("Retry-After", date)]), http(200, b"{}"))
+    assert isinstance(result, Answer)
+    assert 30 < waits[0] <= 60
+
+
+def test_a_wait_beyond_reason_is_not_begun() -> None:
+    """A server cannot stop a program for an hour."""
+    for header in (("Retry-After", "121"), ("retry-after-ms", "1e300")):
+        error, waits, requests = tried(http(429, headers=[header]))
+        assert isinstance(error, writer.SDKError)
+        assert (error.status_code, error.attempts, waits, requests) == (429, 1, [], 1)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "-1", "nan", "inf", "1e999", "Thu, 99 Foo 2026 00:00:00 GMT", "0x10"]
+)
+def test_a_wait_that_cannot_be_read_is_not_obeyed(value: str) -> None:
+    """The usual one is."""
+    result, waits, _ = tried(http(429, headers=[("Retry-After", value)]), http(200, b"{}"))
+    assert isinstance(result, Answer)
+    assert 1 <= waits[0] <= 1.25
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+    ],
+)
+def test_each_form_of_a_date_is_in_the_same_zone(
+    date: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9110, 5.6.7 has three; where this machine is does not matter."""
+    import time
+
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert retry_after({"retry-after": date}, now=lambda: 784111777.0 - 5) == 5
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@given(st.text(st.characters(codec="latin-1")))
+def test_no_header_breaks_a_retry(value: str) -> None:
+    """Whatever it says, it is a time to wait or nothing."""
+    for name in ("retry-after-ms", "retry-after"):
+        seconds = retry_after({name: value}, now=lambda: 0.0)
+        assert seconds is None or seconds >= 0
+    assert should_retry({"x-should-retry": value}) in {True, False, None}
+
+
+@pytest.mark.parametrize(
+    ("script", "says", "requests"),
+    [
+        (http(400, headers=[("x-should-retry", "true"), *QUICK]), True, 4),
+        (http(500, headers=[("x-should-retry", "false")]), False, 1),
+        (http(500, headers=[("X-Should-Retry", "FALSE")]), False, 1),
+        (http(500, headers=[("x-should-retry", "maybe"), *QUICK]), True, 4),
+        (http_json(QUOTA, 429, headers=[("x-should-retry", "true"), *QUICK]), True, 4),
+    ],
+)
+def test_a_server_decides_whether_to_try_again(script: bytes, says: bool, requests: int) -> None:
+    """Over what the status means."""
+    error, _, sent = tried(script)
+    assert isinstance(error, WriterError)
+    assert (error.retryable, sent) == (says, requests)
+
+
+# The deadline, by an injected clock.
+
+
+def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
+    """The last error is more use than one about time, and comes earlier."""
+    error, waits, requests = tried(http(429, headers=[("Retry-After", "4")]), deadline=10)
+    assert isinstance(error, writer.SDKError)
+    assert (error.status_code, waits, requests, error.attempts) == (429, [4, 4], 3, 3)
+
+
+def test_a_sleep_that_took_too_long_ends_at_the_deadline() -> None:
+    """A machine may be suspended meanwhile; nothing more is sent."""
+    time = Time()
+
+    def oversleep(seconds: float) -> None:
+        time.sleep(seconds + 3600)
+
+    left = []
+
+    def attempt(seconds: float | None) -> None:
+        left.append(seconds)
+        raise NetworkError("down")
+
+    policy = RetryPolicy(deadline=10, clock=time.clock, sleep=oversleep)
+    with pytest.raises(writer.RequestTimeoutError, match=r"^the deadline passed") as caught:
+        policy.run(attempt)
+    assert (left, caught.value.attempts) == ([10], 1)
+
+
+def test_an_attempt_knows_how_long_it_has() -> None:
+    """What is left, or None where there is no deadline."""
+    time = Time()
+    left: list[float | None] = []
+
+    def attempt(seconds: float | None) -> None:
+        left.append(seconds)
+        time.now += 2
+        error = writer.SDKError("busy", 503)
+        error.retry_after = 1
+        raise error
+
+    with pytest.raises(writer.SDKError):
+        RetryPolicy(deadline=10, clock=time.clock, sleep=time.sleep).run(attempt)
+    assert left == [10, 7, 4, 1]
+    left.clear()
+    with pytest.raises(writer.SDKError):
+        RetryPolicy(max_retries=1, clock=time.clock, sleep=time.sleep).run(attempt)
+    assert left == [None, None]
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+@pytest.mark.parametrize("bug", [ZeroDivisionError, KeyboardInterrupt])
+def test_what_is_no_failure_of_ours_is_not_tried_again(
+    bug: type[BaseException], failures: int
+) -> None:
+    """A bug stays the same, and an interrupt means it."""
+    time = Time()
+    causes: list[BaseException] = [NetworkError("down")] * failures + [bug()]
+    attempts = iter(causes)
+
+    def attempt(_: float | None) -> None:
+        raise next(attempts)
+
+    with pytest.raises(bug):
+        RetryPolicy(clock=time.clock, sleep=time.sleep).run(attempt)
+    assert (len(time.waits), next(attempts, None)) == (failures, None)
+
+
+# From outside.
+
+
+def test_waits_are_told() -> None:
+    """To whoever asked for it: what failed, how long it takes, and which retry follows."""
+    waits: list[Wait] = []
+    scripts = [http(429, headers=QUICK), http(503, headers=QUICK), http(200, b'{"data":[]}')]
+    with Server(*scripts) as server:
+        s = writer.Writer(KEY, 1, base_url=server.url, max_retries=2, on_wait=waits.append)
+        with s:
+            assert s.models.list() == []
+    assert [wait.retry for wait in waits] == [1, 2]
+    assert str(waits[0]) == "429, trying again in 0.0 s, 1 of 2"
+    assert str(waits[1]) == "503, trying again in 0.0 s, 2 of 2"
+    assert str(Wait(NetworkError("down"), 59.6, 2, 2)) == "network, trying again in 60 s, 2 of 2"
+    assert str(Wait(waits[0].failure, 3.2, 1, 3)) == "429, trying again in 3 s, 1 of 3"
+
+
+def test_a_customized_completion_counts_its_attempts() -> None:
+    """Every operation is tried again."""
+    with Server(http(500, headers=QUICK), completion("x")) as server:
+        s = writer.Writer(KEY, 1, base_url=server.url)
+        with s:
+            response = s.completions.create_model_customization_completion(
+                completion_request=writer.CompletionRequest(prompt="p"),
+                model_id="m",
+                customization_id="c",
+            )
+    assert response.attempts == 2
+    assert [request.body for request in server.requests] == [b'{"prompt":"p"}'] * 2
+
+
+def test_a_stream_is_tried_again_until_it_begins() -> None:
+    """And knows how many attempts that took."""
+    with Server(http(503, headers=QUICK), http(429, headers=QUICK), texts("x")) as server:
+        s = writer.Writer(KEY, 1, base_url=server.url)
+        request = writer.CompletionRequest(prompt="p")
+        with s, s.completions.stream(completion_request=request, model_id="m") as chunks:
+            assert chunks.attempts == 3
+            assert [chunk.text for chunk in chunks] == ["x"]
+            assert chunks.response().attempts == 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [*texts("x")[:-1], RESET],
+        stream(event("x"), event({"tpe": "ServiceUnavailable", "errors": []})),
+        stream(whole=False),
+    ],
+)
+def test_a_stream_that_has_begun_is_not_tried_again(script: list[Step]) -> None:
+    """What it showed cannot be taken back."""
+    with Server(script, texts("again")) as server:
+        s = writer.Writer(KEY, 1, base_url=server.url)
+        with s, pytest.raises(writer.WriterError) as caught:
+            list(
+                s.completions.stream(
+                    completion_request=writer.CompletionRequest(prompt="p"), model_id="m"
+                )
+            )
+    assert caught.value.retryable is False
+    assert len(server.requests) == 1
+
+
+def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
+    """Run `writer complete` against a server."""
+    env = {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_BASE_URL": server.url}
+    return run("complete", "-m", "m", "p", *arguments, env=env, **terminal)
+
+
+@pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
+def test_the_attempts_are_in_the_json(flag: str) -> None:
+    """In that of a result, and in that of an error."""
+
+    def answer(request: Received) -> Any:
+        return texts("x") if request.target.endswith("/stream") else completion("x")
+
+    with Server(http(500, headers=QUICK), answer) as server:
+        assert json.loads(ask(server, "--json", flag).output)["attempts"] == 2
+    with Server(http(500, headers=QUICK)) as server:
+        ran = ask(server, "--json", flag, "--max-retries", "2")
+    assert (ran.code, ran.output) == (7, "")
+    error = json.loads(ran.errors)["error"]
+    assert (error["attempts"], error["retryable"], len(server.requests)) == (3, True, 3)
+
+
+@pytest.mark.parametrize(("flags", "requests"), [([], 4), (["--max-retries", "0"], 1)])
+def test_three_retries_are_the_default_and_none_can_be_had(flags: list[str], requests: int) -> None:
+    """The flag may stand before or after the command."""
+    with Server(http(500, headers=QUICK)) as server:
+        assert ask(server, *flags).code == 7
+        env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
+        assert run(*flags, "complete", "-m", "m", "p", env=env).code == 7
+    assert len(server.requests) == 2 * requests
+
+
+def test_a_pipe_hears_of_a_retry_only_when_it_asks() -> None:
+    """With --verbose."""
+    scripts = (http(429, headers=[("Retry-After", "0")]), completion("x"))
+    with Server(*scripts) as server:
+        assert ask(server) == Ran(0, "x\n", "")
+    with Server(*scripts) as server:
+        first, second = ask(server, "--verbose").errors.splitlines()
+    assert first == "429, trying again in 0.0 s, 1 of 3"
+    assert second.startswith("HTTP 200 in ")
+    assert "attempts: 2" in second
+
+
+def test_the_sandbox_fails_twice_on_demand() -> None:
+    """The waits are those of a real failure, so here they are refused by a deadline."""
+    ran = run("complete", "--sandbox", "-m", "fault-flaky", "--deadline", "0.9", "--json", "p")
+    assert ran.code == 7
+    assert json.loads(ran.errors)["error"]["attempts"] == 1
+
+
+@pytest.fixture
+def waiting() -> Iterator[Server]:
+    """Serve what asks to wait for a minute."""
+    with Server(http(429, headers=[("Retry-After", "60")]), completion("x")) as server:
+        yield server
+
+
+def settings(server: Server) -> dict[str, str]:
+    """Return the environment of a process that asks this server."""
+    return {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
+
+
+def test_a_person_sees_the_wait_and_can_end_it(waiting: Server) -> None:
+    """Ctrl-C ends it at once, and leaves the terminal as it was."""
+    arguments = [WRITER, "complete", "-m", "m", "p"]
+    with OnTerminal(arguments, env=settings(waiting)) as terminal:
+        terminal.wait_for("429, trying again in 60 s, 1 of 3")
+        terminal.type(b"\x03")
+        assert terminal.wait() == -signal.SIGINT
+        assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
+    assert len(waiting.requests) == 1
+
+
+def test_an_interrupt_during_a_wait_ends_the_process(waiting: Server) -> None:
+    """With 130, in the words of a shell, and without a message."""
+    process = subprocess.Popen(
+        [WRITER, "complete", "-m", "m", "p", "--verbose"],
+        env=environment(settings(waiting)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr.readline() == b"429, trying again in 60 s, 1 of 3\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")

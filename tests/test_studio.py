@@ -1,0 +1,301 @@
+import json
+from typing import Any
+
+import pytest
+from events import event, stream
+from program import Ran
+from program import writer as run
+from servers import CLOSE, Script, Server, http, http_json
+
+import writer_cli as writer
+from writer_cli.apis import ApiName
+
+KEY = "kW8-secret"
+REQUEST = writer.CompletionRequest(prompt="p")
+STUDIO = "a key of AI Studio is for --api studio"
+ENTERPRISE = "a key that belongs to an organization id is for --api enterprise"
+
+
+def answered(text: str) -> bytes:
+    """Write an answer as the studio API gives it."""
+    return http_json({"choices": [{"text": text, "log_probs": None}], "model": "m"})
+
+
+def ask(server: Server, *arguments: str, **settings: str) -> Ran:
+    """Run the program against a server, without a configured organization."""
+    env = {"WRITER_API_KEY": KEY, "WRITER_BASE_URL": server.url, **settings}
+    return run(*arguments, env=env)
+
+
+def test_a_request_is_what_the_description_says() -> None:
+    """One address, snake case, the model in the body, and no organization."""
+    request = writer.CompletionRequest(
+        prompt="p",
+        max_tokens=5,
+        temperature=0.5,
+        top_p=0.25,
+        stop=["a"],
+        best_of=2,
+        random_seed=-3,
+    )
+    with Server(answered("x")) as server:
+        s = writer.Writer(KEY, api="studio", base_url=server.url)
+        with s:
+            response = s.completions.create(completion_request=request, model_id="a/b ?")
+    [sent] = server.requests
+    assert (sent.method, sent.target) == ("POST", "/v1/completions")
+    assert sent.headers["authorization"] == f"Bearer {KEY}"
+    assert sent.headers["accept"] == "application/json"
+    assert sent.json() == {
+        "model": "a/b ?",
+        "prompt": "p",
+        "max_tokens": 5,
+        "temperature": 0.5,
+        "top_p": 0.25,
+        "stop": ["a"],
+        "best_of": 2,
+        "random_seed": -3,
+    }
+    assert response.completion_response is not None
+    assert response.completion_response.choices[0].text == "x"
+
+
+def test_the_studio_api_has_an_address_of_its_own() -> None:
+    """Where nothing else is said."""
+    with writer.Writer(KEY, api="studio") as s:
+        prepared = s.completions.prepare(completion_request=REQUEST, model_id="m")
+    assert prepared.url == "https://api.writer.com/v1/completions"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        (["--api", "studio", "complete", "-m", "m", "p"], {}),
+        (["complete", "-m", "m", "p", "--api", "studio"], {}),
+        (["complete", "-m", "m", "p", "--api", "studio"], {"WRITER_API": "enterprise"}),
+        (["complete", "-m", "m", "p"], {"WRITER_API": "studio"}),
+    ],
+)
+def test_the_studio_api_is_chosen_by_flag_or_variable(
+    arguments: list[str], settings: dict[str, str]
+) -> None:
+    """And needs no organization id."""
+    with Server(answered("x")) as server:
+        assert ask(server, *arguments, **settings) == Ran(0, "x\n", "")
+    assert [request.target for request in server.requests] == ["/v1/completions"]
+
+
+def test_the_studio_api_can_be_configured(tmp_path: Any) -> None:
+    """In the file, or in a profile of it."""
+    config = tmp_path / "config.toml"
+    for text, flags in (
+        ('api = "studio"\n', []),
+        ('[profiles.s]\napi = "studio"\n', ["--profile", "s"]),
+    ):
+        config.write_text(text)
+        config.chmod(0o600)
+        with Server(answered("x")) as server:
+            ran = ask(server, "complete", "-m", "m", "p", *flags, WRITER_CONFIG=str(config))
+        assert ran == Ran(0, "x\n", "")
+        assert server.requests[0].target == "/v1/completions"
+
+
+@pytest.mark.parametrize(
+    ("api", "flag", "value"),
+    [
+        ("studio", "--min-tokens", "1"),
+        ("studio", "--n", "1"),
+        ("studio", "--logprobs", "1"),
+        ("studio", "--presence-penalty", "1"),
+        ("studio", "--frequency-penalty", "1"),
+        ("enterprise", "--random-seed", "1"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"], ["--stream"]])
+def test_a_flag_that_the_api_cannot_carry_is_a_usage_error(
+    api: str, flag: str, value: str, more: list[str]
+) -> None:
+    """It names both, and nothing is sent."""
+    if flag == "--logprobs" and more == ["--stream"]:
+        return  # which is refused for another reason
+    with Server(answered("x")) as server:
+        arguments = ["complete", "--api", api, "-m", "m", "p", flag, value, *more]
+        ran = ask(server, *arguments, WRITER_ORG_ID="7")
+    assert ran == Ran(
+        2,
+        "",
+        f"error: {flag} cannot be sent to the {api} API\n"
+        f"hint: leave it out, or choose the other API; {api} is the one in use\n",
+    )
+    assert server.connections == 0
+
+
+def test_a_seed_is_for_the_studio_api() -> None:
+    """The same seed gives the same text."""
+    arguments = ["complete", "--sandbox", "--api", "studio", "--temperature", "2", "p"]
+    one, same, other = (run(*arguments, "--random-seed", seed) for seed in ("1", "1", "2"))
+    assert one == same
+    assert one.code == other.code == 0
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["complete-custom", "-m", "m", "--customization-id", "c", "p"], ["customizations", "-m", "m"]],
+)
+def test_customizations_exist_only_in_the_enterprise_api(command: list[str]) -> None:
+    """The hint says how to ask there."""
+    with Server(answered("x")) as server:
+        ran = ask(server, *command, "--api", "studio")
+    assert ran == Ran(
+        2,
+        "",
+        "error: customizations exist only in the enterprise API, and the studio API is in use\n"
+        "hint: --api enterprise, with --organization-id\n",
+    )
+    assert server.connections == 0
+
+
+def test_the_list_of_customizations_cannot_be_read_either() -> None:
+    """The dialect has none."""
+    with writer.Writer(KEY, api="studio") as s, pytest.raises(writer.UsageError, match="only in"):
+        s.api.read_customizations({"customizations": []})
+
+
+TOKEN = {"token": "é", "logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -1.0}]}
+
+
+@pytest.mark.parametrize(
+    ("log_probs", "expected"),
+    [
+        (
+            {"content": [TOKEN, {"token": "bc", "logprob": -2, "top_logprobs": []}, TOKEN]},
+            {
+                "tokens": ["é", "bc", "é"],
+                "token_logprobs": [-0.5, -2.0, -0.5],
+                "top_logprobs": [{"a": -1.0}, {}, {"a": -1.0}],
+                "text_offset": [0, 1, 3],
+            },
+        ),
+        (
+            {"content": []},
+            {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []},
+        ),
+        (None, None),
+        ({}, None),
+        ([], None),
+        ({"content": None}, None),
+        ({"content": [{"token": "a"}]}, None),
+        ({"content": [{"token": 5, "logprob": -1, "top_logprobs": []}]}, None),
+        ({"content": [{"token": "a", "logprob": -1, "top_logprobs": [{"token": []}]}]}, None),
+        (
+            {
+                "content": [
+                    {"token": "a", "logprob": 1, "top_logprobs": [{"token": [], "logprob": 1}]}
+                ]
+            },
+            None,
+        ),
+        ("no", None),
+    ],
+)
+def test_log_probabilities_are_read_as_those_of_the_other_api(
+    log_probs: Any, expected: dict[str, Any] | None
+) -> None:
+    """What has another shape is left out: the text is what was paid for."""
+    answer = http_json({"choices": [{"text": "x", "log_probs": log_probs}]})
+    with Server(answer) as server, writer.Writer(KEY, api="studio", base_url=server.url) as s:
+        response = s.completions.create(completion_request=REQUEST, model_id="m")
+    assert response.completion_response is not None
+    [choice] = response.completion_response.choices
+    assert choice.text == "x"
+    assert (choice.logprobs and choice.logprobs.model_dump()) == expected
+
+
+@pytest.mark.parametrize("body", [{"choices": 5}, {"choices": [5]}, {"choices": [{}]}])
+def test_an_answer_that_is_no_completion_is_bad(body: dict[str, Any]) -> None:
+    """It exits with 9."""
+    with Server(http_json(body)) as server:
+        ran = ask(server, "complete", "--api", "studio", "-m", "m", "p")
+    assert (ran.code, ran.output) == (9, "")
+
+
+def test_a_stream_begins_with_an_empty_chunk_and_ends_with_done() -> None:
+    """As the studio API sends it."""
+    script = stream(event(""), event("Hel"), event("lo"), b"data: [DONE]\n\n")
+    with Server(script) as server:
+        ran = ask(server, "complete", "--api", "studio", "-m", "m", "p", "--stream")
+    assert ran == Ran(0, "Hello\n", "")
+    assert server.requests[0].json() == {"model": "m", "prompt": "p", "stream": True}
+
+
+def test_an_error_of_the_studio_api_is_the_same_kind_of_error() -> None:
+    """As of the enterprise API."""
+    fail = {"tpe": "BadRequest", "errors": [{"description": "no", "key": "k"}], "extras": None}
+    with Server(http_json(fail, 400)) as server:
+        ran = ask(server, "complete", "--api", "studio", "-m", "m", "p", "--json")
+    error = json.loads(ran.errors)["error"]
+    assert (ran.code, error["tpe"], error["message"]) == (5, "BadRequest", "no")
+
+
+# Hints between the two.
+
+
+def hint(script: Script, api: ApiName, organization_id: int | None, *, streams: bool) -> str:
+    """Return the hint that an answer earns."""
+    with Server(script) as server:
+        s = writer.Writer(KEY, organization_id, api=api, base_url=server.url, max_retries=0)
+        ask = s.completions.stream if streams else s.completions.create
+        with s, pytest.raises(writer.WriterError) as caught:
+            list(ask(completion_request=REQUEST, model_id="m"))
+    return caught.value.hint or ""
+
+
+PAGES: dict[str, Script] = {
+    "404": http_json({"tpe": "NotFound", "errors": []}, 404),
+    "404 page": http(404, b"<p>", "text/html"),
+    "410": http(410, b"gone", "text/plain"),
+    "200 page": http(200, b"<p>", "text/html; charset=utf-8"),
+    "502 page": http(502, b"<p>", "TEXT/HTML"),
+    "no answer": [CLOSE],
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_host_that_is_gone_hints_at_the_studio_api(page: str, *, streams: bool) -> None:
+    """Beside what else there is to do; the studio API itself earns no such hint."""
+    assert hint(PAGES[page], "enterprise", 7, streams=streams).endswith(STUDIO)
+    assert "--api" not in hint(PAGES[page], "studio", 7, streams=streams)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_studio_401_with_an_organization_hints_at_the_enterprise_api(*, streams: bool) -> None:
+    """Without one there is no reason to think so."""
+    refused = http(401, b"{}")
+    assert hint(refused, "studio", 7, streams=streams).endswith(f"; {ENTERPRISE}")
+    assert "--api" not in hint(refused, "studio", None, streams=streams)
+    assert "--api" not in hint(refused, "enterprise", 7, streams=streams)
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+def test_other_answers_hint_at_no_other_api(status: int) -> None:
+    """They come from the right one."""
+    for api in ("enterprise", "studio"):
+        assert "--api" not in hint(http(status, b"{}"), api, 7, streams=False)
+
+
+def test_the_hint_is_on_the_screen() -> None:
+    """And an organization id is configured where a variable has it."""
+    with Server(http(401, b"{}")) as server:
+        arguments = ["complete", "--api", "studio", "-m", "m", "p"]
+        ran = ask(server, *arguments, WRITER_ORG_ID="7")
+    assert ran.code == 4
+    assert ran.errors.splitlines()[-1].endswith(ENTERPRISE)
+
+
+def test_the_sandbox_hints_at_no_other_api() -> None:
+    """It is both."""
+    ran = run("complete", "--sandbox", "-m", "fault-404", "p")
+    assert ran.code == 5
+    assert "--api" not in ran.errors
