@@ -220,8 +220,7 @@ def as_command(
     def command(ctx: typer.Context, **given: Any) -> None:
         app: App = ctx.obj
         for name in app.given_before:
-            if given[name] is None or given[name] is False:  # which 0 is not
-                given[name] = app.given_before[name]
+            given[name] = given[name] or app.given_before[name]
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in given.items()
