@@ -177,6 +177,11 @@ class App:
             sandbox=self.uses_sandbox,
         )
 
+    def close(self) -> None:
+        """Close the connections, if there are any."""
+        if "writer" in vars(self):
+            self.writer.close()
+
     def _show_wait(self, wait: "Wait") -> None:
         if self._spinner is not None:
             self._spinner.update(str(wait))
