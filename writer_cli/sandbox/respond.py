@@ -5,6 +5,7 @@ Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and
 
 import hashlib
 import json
+import math
 import re
 import threading
 import time
@@ -76,7 +77,7 @@ class Sandbox:
     def _limited(self) -> Response | None:
         with self._lock:
             seconds = 0.0 if self._limit is None else self._limit.seconds_until_next()
-        return None if seconds == 0 else faults.too_many_requests(max(1, round(seconds + 0.5)))
+        return None if seconds == 0 else faults.too_many_requests(math.ceil(seconds))
 
     def _route(self, request: Request) -> Response:
         if not request.headers.get("authorization", "").strip():

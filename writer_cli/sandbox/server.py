@@ -59,7 +59,7 @@ class SandboxServer:
         self.latency = latency
         try:
             self._server = _Server((host, port), self)
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, TypeError) as error:
             raise UsageError(
                 f"--host {host} --port {port} cannot be listened on: {error}",
                 hint="--port 0 lets the system choose",
@@ -128,6 +128,7 @@ class _Server(ThreadingTCPServer):
 
     def __init__(self, address: tuple[str, int], owner: SandboxServer) -> None:
         self.owner = owner
+        self.breaking: set[socket.socket] = set()
         self._connections: set[socket.socket] = set()
         self._changed = threading.Condition()
         if ":" in address[0]:
@@ -141,8 +142,12 @@ class _Server(ThreadingTCPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection."""
-        super().shutdown_request(request)
+        """Close a connection, in good order unless it is to break."""
+        if request in self.breaking:
+            self.breaking.discard(request)
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
         with self._changed:
             self._connections.discard(request)
             self._changed.notify_all()
@@ -253,6 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.owner.closing.wait(0.05)
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.server.breaking.add(self.connection)
         self.close_connection = True
 
     def _still_there_after(self, seconds: float) -> bool:
