@@ -177,7 +177,12 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
             if isinstance(value, type) and value.__module__ == f"writer_cli.{module}":
                 expected.add(name)
     internal = {name for name in expected if name.startswith("_")}
-    of_the_command_line = {"OutputError", "PartialError", "ReaderGoneError", "Retirement"}
+    of_the_command_line = {
+        "OutputError",
+        "PartialError",
+        "ReaderGoneError",
+        "Retirement",
+    }
     assert set(writer_cli.__all__) == expected - internal - of_the_command_line
 
 

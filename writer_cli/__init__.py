@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from writer_cli.errors import BadAnswerError as BadAnswerError
     from writer_cli.errors import ConfigurationError as ConfigurationError
     from writer_cli.errors import CutError as CutError
+    from writer_cli.errors import DeadlineError as DeadlineError
     from writer_cli.errors import FailMessage as FailMessage
     from writer_cli.errors import FailResponse as FailResponse
     from writer_cli.errors import NetworkError as NetworkError
@@ -56,6 +57,7 @@ _HOME = {
     "CreateModelCustomizationCompletionResponse": "models",
     "Customization": "models",
     "CutError": "errors",
+    "DeadlineError": "errors",
     "FailMessage": "errors",
     "FailResponse": "errors",
     "Model": "models",

@@ -107,7 +107,15 @@ class Writer:
     def target(
         self, model_id: str, organization_id: int | None, customization_id: str | None = None
     ) -> Target:
-        """Return what to ask, in the client's organization unless the call names another."""
+        """Return what to ask, in the client's organization unless the call names another.
+
+        Raises `UsageError` for an id that UTF-8 cannot carry.
+        """
+        for name, value in (("model_id", model_id), ("customization_id", customization_id)):
+            if value is not None and any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise UsageError(
+                    f"{name} is not UTF-8", hint="ids look like palmyra-x5", field=name
+                )
         if organization_id is None:
             organization_id = self.organization_id
         return Target(

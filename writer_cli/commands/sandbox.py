@@ -12,6 +12,10 @@ from writer_cli import render
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import UsageError
 from writer_cli.options import as_command
+from writer_cli.settings import LONGEST_WAIT
+
+SLOWEST, FASTEST = 0.001, 1e9
+"""Requests in a minute; the slowest is one in 17 hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +104,19 @@ def run(options: SandboxOptions, app: App) -> None:
 def _check(options: SandboxOptions) -> None:
     for flag, value, is_right, allowed in (
         ("--port", options.port, 0 <= options.port <= 65535, "0 to 65535"),  # noqa: PLR2004
-        ("--latency", options.latency, 0 <= options.latency < float("inf"), "0 or more"),
+        (
+            "--latency",
+            options.latency,
+            0 <= options.latency <= LONGEST_WAIT,
+            f"0 to {LONGEST_WAIT}",
+        ),
         ("--fault-rate", options.fault_rate, 0 <= options.fault_rate <= 1, "0 to 1"),
-        ("--rpm", options.rpm, options.rpm is None or 0 < options.rpm < float("inf"), "over 0"),
+        (
+            "--rpm",
+            options.rpm,
+            options.rpm is None or SLOWEST <= options.rpm <= FASTEST,
+            f"{SLOWEST:g} to {FASTEST:g}",
+        ),
     ):
         if not is_right:
             raise UsageError(

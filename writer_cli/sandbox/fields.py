@@ -23,7 +23,13 @@ MOST_COMPLETIONS = 64
 """Completions that one request may ask for."""
 
 MOST_WORK = 16384
-"""Tokens that all completions of a request may be asked to have together."""
+"""Tokens that all completions of a request have together; a request for more gets fewer."""
+
+MOST_LOGPROBS = 100
+"""Tokens that are listed at each place, so that no answer fills the memory."""
+
+MOST_STOPS = 256
+"""Stop sequences; each is looked for after every token."""
 
 STRONGEST_PENALTY = 1000
 """Far beyond what changes a text, and far from what a float cannot count."""
@@ -65,8 +71,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "presence_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
     "frequency_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
     "best_of": (1, MOST_COMPLETIONS),
-    "logprobs": (0, math.inf),
+    "logprobs": (0, MOST_LOGPROBS),
     "n": (1, MOST_COMPLETIONS),
+    "random_seed": (-(2**31), 2**31 - 1),
 }
 
 
@@ -112,6 +119,8 @@ def read(body: bytes, known: Fields) -> dict[str, Any]:
     fields["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
     if "" in fields["stop"]:
         raise bad_request("stop: a stop sequence is empty")
+    if len(fields["stop"]) > MOST_STOPS:
+        raise bad_request(f"stop: more than {MOST_STOPS} stop sequences")
     _check_together(fields, wire_names)
     return fields
 
@@ -131,16 +140,21 @@ def _check_together(fields: dict[str, Any], wire_names: dict[str, str]) -> None:
         raise bad_request(f"{wire_names['min_tokens']}: more than {wire_names['max_tokens']}")
     if fields.get("best_of", math.inf) < fields.get("n", 1):
         raise bad_request(f"{wire_names['best_of']}: less than n")
-    completions = max(fields.get("best_of", 1), fields.get("n", 1))
-    if completions * fields.get("min_tokens", 0) > MOST_WORK:
+    if _completions(fields) * fields.get("min_tokens", 0) > MOST_WORK:
         raise bad_request(f"{wire_names['min_tokens']}: more than {MOST_WORK} tokens in all")
+
+
+def _completions(fields: dict[str, Any]) -> int:
+    most: int = max(fields.get("best_of", 1), fields.get("n", 1))
+    return most
 
 
 def sampling(fields: dict[str, Any]) -> Sampling:
     """Return what shapes the text, with the sandbox's defaults for what is not said."""
     longest = max(DEFAULT_MAX_TOKENS, fields.get("min_tokens", 0))
+    most = min(MOST_TOKENS, MOST_WORK // _completions(fields))
     known = {name: fields[name] for name in Sampling.__dataclass_fields__ if name in fields}
-    return Sampling(**{"max_tokens": longest} | known)
+    return Sampling(**known | {"max_tokens": min(most, fields.get("max_tokens", longest))})
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 
@@ -63,6 +64,15 @@ def bad_request(description: str) -> FailureError:
     return FailureError(400, "BadRequest", "fail.badRequest.invalidParameters", description)
 
 
+def refusal(status: int, description: str) -> FailureError:
+    """Refuse what is no request that the API could answer."""
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return FailureError(
+            status, "InternalServerError", "fail.internalServerError.generic", description
+        )
+    return FailureError(status, "BadRequest", "fail.badRequest.invalidParameters", description)
+
+
 def json_response(document: dict[str, Any], *, status: int = 200) -> Response:
     """Answer with JSON."""
     return Response(status, {"content-type": "application/json"}, (as_json(document),))
@@ -70,4 +80,6 @@ def json_response(document: dict[str, Any], *, status: int = 200) -> Response:
 
 def as_json(document: dict[str, Any]) -> bytes:
     """Return a document in as few bytes as it needs."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )

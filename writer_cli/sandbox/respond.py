@@ -5,6 +5,7 @@ Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and
 
 import hashlib
 import json
+import math
 import re
 import threading
 import time
@@ -70,16 +71,16 @@ class Sandbox:
             response = self._limited() or self._route(request)
         except FailureError as failure:
             response = failure.response()
-        digest = _digest(request)
-        return replace(response, headers=response.headers | {"action-id": f"sandbox-{digest[:16]}"})
+        identified = response.headers | {"action-id": action_id(request.path, request.body)}
+        return replace(response, headers=identified)
 
     def _limited(self) -> Response | None:
         with self._lock:
             seconds = 0.0 if self._limit is None else self._limit.seconds_until_next()
-        return None if seconds == 0 else faults.too_many_requests(max(1, round(seconds + 0.5)))
+        return None if seconds == 0 else faults.too_many_requests(math.ceil(seconds))
 
     def _route(self, request: Request) -> Response:
-        if not request.headers.get("authorization"):
+        if not request.headers.get("authorization", "").strip():
             raise FailureError(
                 401, "Unauthorized", "fail.unauthorized.badToken", "no Authorization header"
             )
@@ -160,8 +161,9 @@ class Sandbox:
 
     def _fails_again(self, request: Request) -> bool:
         with self._lock:
-            self._failures[_digest(request)] += 1
-            turn = self._failures[_digest(request)] % (faults.FLAKY_FAILURES + 1)
+            key = action_id(request.path, request.body)
+            self._failures[key] += 1
+            turn = self._failures[key] % (faults.FLAKY_FAILURES + 1)
         return turn != 0
 
     def _random_fault(self) -> str | None:
@@ -205,8 +207,10 @@ class _TokenBucket:
         return (1 - self._filled) / self._per_second
 
 
-def _digest(request: Request) -> str:
-    return hashlib.sha256(request.path.encode() + b"\n" + request.body).hexdigest()
+def action_id(path: str, body: bytes = b"") -> str:
+    """Return what identifies a request: the same for the same one, as everything here is."""
+    digest = hashlib.sha256(path.encode() + b"\n" + body).hexdigest()
+    return f"sandbox-{digest[:16]}"
 
 
 def _enterprise_answer(choices: list[Choice], asked: dict[str, Any]) -> Response:

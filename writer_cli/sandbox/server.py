@@ -1,26 +1,32 @@
 """The sandbox on a port, for any client of either API."""
 
 import json
-import select
 import socket
 import struct
 import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingTCPServer
 from typing import Any, TextIO
 
 from writer_cli import __version__
 from writer_cli.errors import UsageError, redact
-from writer_cli.sandbox.messages import Request, Response
-from writer_cli.sandbox.respond import Sandbox
+from writer_cli.sandbox.messages import FailureError, Request, Response, refusal
+from writer_cli.sandbox.respond import Sandbox, action_id
 
 LATE = 600.0
 """Seconds before the first byte of an answer that comes too late; nobody waits that long."""
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of a request."""
+
+PATIENCE = 1.0
+"""Seconds for what cannot be interrupted when the server closes, or a client that sends on."""
 
 
 class SandboxServer:
@@ -52,46 +58,50 @@ class SandboxServer:
         self.sandbox = sandbox
         self.latency = latency
         try:
-            if log is not None:
-                self._log = log.open("a", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--log {log}: {error.strerror}", hint="name a file") from error
-        try:
             self._server = _Server((host, port), self)
-        except (OSError, OverflowError) as error:
+        except (OSError, UnicodeError, TypeError) as error:
             raise UsageError(
                 f"--host {host} --port {port} cannot be listened on: {error}",
                 hint="--port 0 lets the system choose",
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        try:
+            if log is not None:
+                self._log = log.open("a", encoding="utf-8")
+        except OSError as error:
+            self._server.server_close()
+            raise UsageError(f"--log {log}: {error.strerror}", hint="name a file") from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     @property
     def url(self) -> str:
-        """The address, as a client wants it."""
+        """The address, as a client on this machine wants it."""
         host, port = self._server.server_address[:2]
-        shown = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"http://{shown}:{port}"
+        shown = _REACHABLE_AS.get(str(host), str(host))
+        return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
     def close(self) -> None:
         """Stop listening, and end what is still being answered."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+        self._server.hang_up()
         self._thread.join()
-        if self._log is not None:
-            self._log.close()
+        with self._log_lock, suppress(OSError):
+            if self._log is not None:
+                log, self._log = self._log, None
+                log.close()
 
     def record(self, request: Request, response: Response) -> None:
-        """Write a line to the log, if there is one."""
-        if self._log is None:
-            return
+        """Write a line to the log, if there is one. Raises `OSError` where it cannot be written."""
         authorization = request.headers.get("authorization", "")
         key = authorization.rpartition(" ")[2]
         line = {
             "time": datetime.now(UTC).isoformat(),
             "method": request.method,
-            "path": request.path,
+            "path": redact(request.path, key),
             "authorization": "[redacted]" if authorization else None,
             "request": _readable(request.body, key),
             "status": response.status,
@@ -101,20 +111,54 @@ class SandboxServer:
             "late": response.is_late,
         }
         with self._log_lock:
-            self._log.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._log.flush()
+            if self._log is not None:
+                self._log.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._log.flush()
 
 
-class _Server(ThreadingHTTPServer):
+_REACHABLE_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to go, not to listen
+"""Addresses that only a server can use, and what a client uses instead."""
+
+
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], owner: SandboxServer) -> None:
         self.owner = owner
+        self.breaking: set[socket.socket] = set()
+        self._connections: set[socket.socket] = set()
+        self._changed = threading.Condition()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own, and know of it."""
+        with self._changed:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, in good order unless it is to break."""
+        if request in self.breaking:
+            self.breaking.discard(request)
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
+
+    def hang_up(self) -> None:
+        """End every connection, whatever it waits for."""
+        with self._changed:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._connections, PATIENCE)
 
     def handle_error(self, *_: Any) -> None:
         """Say nothing: a client that goes away is its own business."""
@@ -122,78 +166,110 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # What cannot be understood gets a whole answer, and not that of 1991.
+    default_request_version = "HTTP/1.0"
     server_version = f"writer-sandbox/{__version__}"
     # Without these two, an answer waits 40 ms for an acknowledgement that waits for an answer.
     disable_nagle_algorithm = True
     wbufsize = -1
+    timeout = 60  # seconds for each part of a request: a client that stalls holds a thread
     server: _Server
 
     def _answer(self) -> None:
         owner = self.server.owner
-        request = self._read()
-        if request is None:
+        try:
+            request = self._read()
+        except FailureError as failure:
+            self._refuse(failure)
             return
-        if owner.latency:
-            owner.closing.wait(owner.latency)
+        owner.closing.wait(owner.latency)
         response = owner.sandbox.respond(request)
-        owner.record(request, response)
+        try:
+            owner.record(request, response)
+        except OSError as error:
+            self.send_error(500, f"--log: {error.strerror}")
+            return
         if response.is_late and not self._still_there_after(LATE):
             self.close_connection = True
             return
         self._write(response)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815 - as the library calls them
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - as the library calls them
 
-    def _read(self) -> Request | None:
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            self.send_error(413)
-            return None
+    def _read(self) -> Request:
+        """Read the body. Raises `FailureError` where it is not known where that ends."""
         if self.headers.get("Transfer-Encoding"):
-            self.send_error(411)
-            return None
+            raise refusal(411, "the body needs a Content-Length")
+        length = self.headers.get("Content-Length", "0").lstrip("0") or "0"
+        if not length.isdecimal():
+            raise refusal(400, "Content-Length: not a number")
+        if len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
+            raise refusal(413, f"the body is larger than {LARGEST_BODY // 2**20} MiB")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise refusal(400, "the body is shorter than its Content-Length")
         return Request(
             method=self.command,
-            path=self.path,
+            path=self.requestline.split()[1],  # as it was sent; `self.path` has lost a slash
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(length)),
+            body=body,
         )
 
+    def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
+        """Refuse what the library or this class does not understand, as the API would."""
+        self._refuse(refusal(code, message or HTTPStatus(code).phrase))
+
+    def _refuse(self, failure: FailureError) -> None:
+        """Answer, and hang up: what else the client sends has no meaning."""
+        response = failure.response()
+        headers = {"action-id": action_id(self.requestline), "connection": "close"}
+        self._write(replace(response, headers=response.headers | headers))
+        # A connection that is closed before its end was read takes the answer back.
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(PATIENCE)
+        ends = time.monotonic() + PATIENCE
+        while time.monotonic() < ends and self.connection.recv(65536):
+            pass
+
     def _write(self, response: Response) -> None:
+        is_chunked = response.is_stream and self.request_version != "HTTP/1.0"
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name.title(), value)
-        if not response.is_stream:
+        if is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif not response.is_stream:
             # A body that is cut announces more than it has.
             self.send_header("Content-Length", str(len(response.body) + response.is_cut))
-            self.end_headers()
-            self.wfile.write(response.body)
         else:
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            for chunk in response.chunks:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                self.wfile.flush()
-            if not response.is_cut:
-                self.wfile.write(b"0\r\n\r\n")
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for chunk in response.chunks if self.command != "HEAD" else ():
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if is_chunked else chunk)
+            self.wfile.flush()
+        if is_chunked and not response.is_cut:
+            self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
         if response.is_cut:
             self._cut()
 
     def _cut(self) -> None:
         """Reset the connection, once what was sent has had time to arrive."""
-        time.sleep(0.05)
+        self.server.owner.closing.wait(0.05)
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.server.breaking.add(self.connection)
         self.close_connection = True
 
     def _still_there_after(self, seconds: float) -> bool:
         """Wait, and return whether the client waited too."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends and not self.server.owner.closing.is_set():
-            if select.select([self.connection], [], [], 0.05)[0]:
-                return False  # it hung up; nobody sends a second request before the answer
-        return not self.server.owner.closing.is_set()
+        self.connection.settimeout(seconds)
+        try:
+            # It hung up: nobody sends a second request before the answer.
+            self.connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return True
+        return False
 
     def log_message(self, *_: Any) -> None:
         """Say nothing; `--log` is for that."""
