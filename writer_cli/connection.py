@@ -314,10 +314,15 @@ class Answer:
         """Return the body as `read` reads it. Raises `BadAnswerError` where it cannot be."""
         try:
             return read(self.json_object())
+        except BadAnswerError as error:
+            error.attempts = self.attempts
+            raise
         except (ValidationError, TypeError, AttributeError, KeyError) as error:
-            raise BadAnswerError(
+            failure = BadAnswerError(
                 f"the answer is JSON, and not of the shape that was asked for: {self._excerpt()}"
-            ) from error
+            )
+            failure.attempts = self.attempts
+            raise failure from error
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object. Raises `BadAnswerError`."""
