@@ -234,4 +234,5 @@ def test_an_id_that_is_no_utf8_is_a_usage_error(name: str) -> None:
     flags = ["-m", ids["model"], "--customization-id", ids["customization"]]
     code, terminal = run("complete-custom", *flags, "hi", "--sandbox")
     assert code == 2
-    assert terminal.errors == (f"error: --{name}-id is not UTF-8\nhint: ids look like palmyra-x5\n")
+    assert terminal.errors.startswith(f"error: --{name}-id")
+    assert terminal.errors.partition("\n")[0].endswith(" is not UTF-8")

@@ -104,7 +104,7 @@ def test_a_number_that_a_float_cannot_be_is_no_number(number: bytes) -> None:
         ({"temperature": -0.5}, "temperature: -0.5 is not in the range 0 to inf"),
         ({"topP": 1.5}, "topP: 1.5 is not in the range 0 to 1"),
         ({"bestOf": 65}, "bestOf: 65 is not in the range 1 to 64"),
-        ({"logprobs": -1}, "logprobs: -1 is not in the range 0 to inf"),
+        ({"logprobs": -1}, "logprobs: -1 is not in the range 0 to 100"),
         ({"n": 0}, "n: 0 is not in the range 1 to 64"),
         ({"minTokens": 5, "maxTokens": 4}, "minTokens: more than maxTokens"),
         ({"bestOf": 2, "n": 3}, "bestOf: less than n"),

@@ -144,7 +144,10 @@ def test_a_process_prints_its_address_serves_and_stops_cleanly(number: int) -> N
         assert read_all(hanging) == b""
     export, command = errors.splitlines()
     assert (code, output) == (0, "")
-    assert export == f"export WRITER_BASE_URL={url} WRITER_API_KEY=sandbox WRITER_ORGANIZATION_ID=1"
+    assert (
+        export
+        == f"export WRITER_BASE_URL={url} WRITER_API_KEY=the-sandbox-needs-none WRITER_ORGANIZATION_ID=1"
+    )
     assert command == 'writer complete -m palmyra-x5 "Once upon a time"'
 
 
