@@ -413,6 +413,10 @@ BAD_REQUESTS: dict[str, tuple[bytes, int]] = {
         REQUEST.encode() + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         411,
     ),
+    "an array": (
+        post("sandbox", length=2).partition(b"\r\n\r\n")[0] + b"\r\n\r\n[]",
+        400,
+    ),
     "a blank key": (
         b"GET /v1/models HTTP/1.1\r\nAuthorization:  \r\nConnection: close\r\n\r\n",
         401,
@@ -577,14 +581,23 @@ def test_closing_twice_is_closing_once(serve: Callable[..., SandboxServer]) -> N
     [
         ("logprobs", 101, "logprobs: 101 is not in the range 0 to 100"),
         ("stop", ["a"] * 257, "stop: more than 256 stop sequences"),
-        ("minTokens", 300, "minTokens: more than 16384 tokens in all"),
+        ("maxTokens", None, "minTokens: more than 16384 tokens in all"),
+        ("maxTokens", 1.5, "maxTokens: not an integer"),
+        ("topP", 3, "topP: 3 is not in the range 0 to 1"),
+        ("bestOf", 63, "bestOf: less than n"),
+        ("stop", ["a", ""], "stop: a stop sequence is empty"),
+        ("prompt", "", "prompt: required"),
+        ("minTokens", 9, "minTokens: more than maxTokens"),
     ],
 )
-def test_a_request_for_too_much_work_is_refused(
+def test_a_field_that_is_refused_is_named(
     serve: Callable[..., SandboxServer], field: str, value: Any, description: str
 ) -> None:
-    """It names the field."""
-    body = json.dumps({"prompt": "The", "n": 64, field: value})
+    """Whether it cannot be right, or asks for too much work."""
+    body = json.dumps(
+        {"prompt": "The", "n": 64, "maxTokens": 8, "minTokens": 300 if value is None else 0}
+        | {field: value}
+    )
     sent = (
         "POST /llm/organization/1/model/m/completions HTTP/1.1\r\nConnection: close\r\n"
         f"Authorization: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
