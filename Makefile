@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-lowest clean
+.PHONY: demo test check lint types coverage test-lowest test-sdks clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -13,7 +13,7 @@ demo: $(READY)  ## a completion with no key and no network
 test: $(READY)  ## the whole suite, on every core, in any order
 	$(BIN)/python -m pytest -n auto -q
 
-check: lint types coverage  ## what a change must pass, beside `make test`
+check: lint types coverage test-sdks  ## what a change must pass, beside `make test`
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -33,6 +33,9 @@ test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admi
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
+
+test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they can be had
+	$(BIN)/python tests/sdks/run.py
 
 clean:
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

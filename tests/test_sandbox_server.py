@@ -170,6 +170,9 @@ def test_the_two_lines_work_when_they_are_copied() -> None:
 def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
     """`--json --quiet` is one object: the version, the address, the process."""
     process = Process("--json", "--quiet", "--host", "localhost")
+    url = json.loads(process.first_line)["url"]
+    with writer.Writer("made-up", 1, base_url=url, api="studio") as client:
+        assert client.models.list()
     code, output, errors = process.stop(signal.SIGINT)
     assert (code, output, errors) == (0, "", "")
     ready = json.loads(process.first_line)
@@ -416,6 +419,10 @@ BAD_REQUESTS: dict[str, tuple[bytes, int]] = {
         REQUEST.encode() + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         411,
     ),
+    "an array": (
+        post("sandbox", length=2).partition(b"\r\n\r\n")[0] + b"\r\n\r\n[]",
+        400,
+    ),
     "a blank key": (
         b"GET /v1/models HTTP/1.1\r\nAuthorization:  \r\nConnection: close\r\n\r\n",
         401,
@@ -576,18 +583,25 @@ def test_closing_twice_is_closing_once(serve: Callable[..., SandboxServer]) -> N
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "description"),
+    ("fields", "description"),
     [
-        ("logprobs", 101, "logprobs: 101 is not in the range 0 to 100"),
-        ("stop", ["a"] * 257, "stop: more than 256 stop sequences"),
-        ("minTokens", 300, "minTokens: more than 16384 tokens in all"),
+        ({"prompt": ""}, "prompt: required"),
+        ({"maxTokens": 1.5}, "maxTokens: not an integer"),
+        ({"topP": 3}, "topP: 3 is not in the range 0 to 1"),
+        ({"minTokens": 9, "maxTokens": 8}, "minTokens: more than maxTokens"),
+        ({"n": 3, "bestOf": 2}, "bestOf: less than n"),
+        ({"stop": ["a", ""]}, "stop: a stop sequence is empty"),
+        ({"stop": ["a"] * 257}, "stop: more than 256 stop sequences"),
+        ({"logprobs": 101}, "logprobs: 101 is not in the range 0 to 100"),
+        ({"n": 64, "minTokens": 300}, "minTokens: more than 16384 tokens in all"),
+        (["prompt"], "the body is not a JSON object"),
     ],
 )
-def test_a_request_for_too_much_work_is_refused(
-    serve: Callable[..., SandboxServer], field: str, value: Any, description: str
+def test_a_field_that_is_refused_is_named(
+    serve: Callable[..., SandboxServer], fields: Any, description: str
 ) -> None:
-    """It names the field."""
-    body = json.dumps({"prompt": "The", "n": 64, field: value})
+    """Whether it cannot be right, or asks for too much work."""
+    body = json.dumps({"prompt": "The"} | fields if isinstance(fields, dict) else fields)
     sent = (
         "POST /llm/organization/1/model/m/completions HTTP/1.1\r\nConnection: close\r\n"
         f"Authorization: x\r\nContent-Length: {len(body)}\r\n\r\n{body}"
