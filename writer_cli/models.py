@@ -126,7 +126,10 @@ HIGHEST_PENALTY = 2
 class _Answer(BaseModel):
     """Read leniently: a field that is new to us is no reason to lose a text that was paid for."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+    # What a server sent is never quoted: it may hold the key.
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, defer_build=True, hide_input_in_errors=True
+    )
 
 
 class CompletionGenerationChoiceLogprobs(_Answer):

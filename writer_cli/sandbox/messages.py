@@ -54,8 +54,8 @@ class FailureError(Exception):
 
     def response(self) -> Response:
         """Return the answer that it is."""
-        message = {"description": str(self), "key": self.key, "extras": None}
-        document = {"tpe": self.tpe, "errors": [message], "extras": None}
+        message = {"description": str(self), "key": self.key, "extras": {}}
+        document = {"tpe": self.tpe, "errors": [message], "extras": {}}
         return json_response(document, status=self.status)
 
 

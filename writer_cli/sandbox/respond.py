@@ -46,7 +46,8 @@ class Sandbox:
 
     Args:
         fault_rate: The part of the requests, 0 to 1, that fail in one of the ways of a network.
-        rpm: Requests in a minute before 429; None is no limit. A second's worth may come at once.
+        rpm: Requests in a minute before 429; None is no limit. Ten seconds' worth may come
+            at once.
         seed: Decides which requests fail.
         clock: Seconds that only grow.
     """
@@ -187,11 +188,11 @@ class Sandbox:
 
 
 class _TokenBucket:
-    """Lets requests through at a rate, and a second's worth of them at once."""
+    """Lets requests through at a rate, and ten seconds' worth of them at once."""
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
         self._per_second = per_second
-        self._size = max(1.0, per_second)
+        self._size = max(1.0, 10 * per_second)
         self._clock = clock
         self._filled = self._size
         self._at = clock()
