@@ -32,8 +32,8 @@ def failure(response: Response) -> tuple[int, str, str, str]:
     """Return status, tpe, key and description of a failure with one message."""
     body = json.loads(response.body)
     [message] = body["errors"]
-    assert body == {"tpe": body["tpe"], "errors": [message], "extras": None}
-    assert message == message | {"extras": None}
+    assert body == {"tpe": body["tpe"], "errors": [message], "extras": {}}
+    assert message == message | {"extras": {}}
     return response.status, body["tpe"], message["key"], message["description"]
 
 

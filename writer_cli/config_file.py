@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,6 +47,8 @@ def text(path: Path) -> str:
 
 def table(path: Path) -> dict[str, Any]:
     """Return what the file says, unchecked. Raises `ConfigurationError`."""
+    import tomllib
+
     return _parsed(path, text(path), tomllib.loads)
 
 

@@ -15,7 +15,6 @@ WriterError
     └── FailResponse          ... whose body is Writer's own description of it
 """
 
-import html
 import json
 import re
 from collections.abc import Sequence
@@ -321,6 +320,8 @@ def redact(text: str, key: str | None) -> str:
     """
     if key:
         # As it is, and as JSON and HTML may write it.
+        import html
+
         for form in (key, json.dumps(key)[1:-1], key.replace("/", r"\/"), html.escape(key)):
             text = text.replace(form, _REDACTED)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
@@ -390,6 +391,8 @@ def cleaned_excerpt(page: str) -> str:
     # A hostile page may be megabytes long; what is quoted stands near its beginning.
     page = page[: 50 * EXCERPT_LENGTH]
     text = re.sub(r"<(script|style|head)\b.*?</\1>", " ", page, flags=re.DOTALL | re.IGNORECASE)
+    import html
+
     text = " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
     return text if len(text) <= EXCERPT_LENGTH else text[: EXCERPT_LENGTH - 1] + "…"
 

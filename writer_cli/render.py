@@ -6,7 +6,6 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from writer_cli.errors import BadAnswerError, FailResponse, SDKError, WriterError
@@ -338,7 +337,8 @@ def _progress_text(progress: "Progress", seconds: float) -> str:
     parts += [f"{done / seconds:.1f}/s", f"{batch.in_flight} in flight"]
     if progress.part_read:
         left = seconds / progress.part_read - seconds
-        parts.append(f"ETA {timedelta(seconds=round(left))}")
+        minutes, seconds = divmod(round(left), 60)
+        parts.append(f"ETA {minutes}:{seconds:02}")
     parts += ["waiting on 429"] if batch.is_holding else []
     return ", ".join(parts)
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from writer_cli.errors import DeadlineError, SDKError, WriterError
@@ -166,6 +165,8 @@ def retry_after(
     if seconds is not None or value is None:
         return seconds
     try:
+        from email.utils import parsedate_to_datetime
+
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None

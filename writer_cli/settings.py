@@ -1,6 +1,5 @@
 """Settings: flag > environment > profile > file > default; each value knows where it came from."""
 
-import difflib
 import math
 import re
 import shlex
@@ -310,6 +309,8 @@ def _quoted(value: Any) -> str:
 
 
 def _nearest(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
