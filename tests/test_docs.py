@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import fields
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -488,7 +489,13 @@ def request(values: dict[str, Any]) -> writer.CompletionRequest:
         ),
         (
             "CreateCompletionResponse",
-            [*models.CreateModelCustomizationCompletionResponse.model_fields, "action_id"],
+            [
+                *(
+                    field.name.removeprefix("make_")
+                    for field in fields(models.CreateModelCustomizationCompletionResponse)
+                ),
+                "action_id",
+            ],
         ),
         ("models.list", [*models.Model.model_fields]),
         ("customizations.list", [*models.Customization.model_fields]),

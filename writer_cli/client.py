@@ -261,7 +261,7 @@ class Completions:
             status_code=answer.status_code,
             content_type=answer.content_type,
             headers=answer.headers,
-            raw_response=answer.raw_response,
+            make_raw_response=answer.raw_response,
             attempts=answer.attempts,
             elapsed_s=answer.elapsed_s,
         )

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
+from http.cookiejar import CookieJar
 from typing import Any, TypeVar
 
 import httpx
@@ -157,7 +158,7 @@ class Connection:
             http = self._pool()
             request = http.build_request(
                 prepared.method,
-                prepared.url,
+                _url(prepared.url),
                 headers=prepared.headers | {"Authorization": authorization},
                 content=None if prepared.body is None else _as_json(prepared.body),
                 timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
@@ -188,7 +189,7 @@ class Connection:
         trust = tls.trust(plain=plain)
         try:
             # A plain address is this machine, so a proxy would be where others can read the key.
-            return httpx.Client(verify=trust, trust_env=not plain)
+            return httpx.Client(verify=trust, trust_env=not plain, cookies=_NoCookies())
         except (ImportError, ValueError, httpx.InvalidURL) as error:
             raise ConfigurationError(
                 f"the proxy that the environment names cannot be used: {error}",
@@ -238,8 +239,12 @@ class Reply:
         assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
         self._response = head
         self.status_code = head.status_code
-        self.content_type: str = head.headers.get("Content-Type", "")
-        self.headers = {name: head.headers.get_list(name) for name in head.headers}
+        self.headers: dict[str, list[str]] = {}
+        for name, value in head.headers.raw:
+            self.headers.setdefault(name.decode("latin-1").lower(), []).append(
+                value.decode("utf-8", "replace")
+            )
+        self.content_type = ", ".join(self.headers.get("content-type", ()))
         self.attempts = 1
         self.started = time.monotonic()
 
@@ -271,7 +276,7 @@ class Reply:
             headers=self.headers,
             text=self.redacted(text) if self._response.is_error else text,
             redacted=self.redacted,
-            raw_response=_unencoded(self._response, body),
+            raw_response=partial(_unencoded, self._response, body),
         )
 
     def raise_unless_successful(self) -> None:
@@ -292,7 +297,7 @@ class Reply:
             answer.text,
             action_id=None if answer.action_id is None else self.redacted(answer.action_id),
             retry_after=retry.retry_after(self._response.headers),
-            raw_response=answer.raw_response,
+            raw_response=answer.raw_response(),
         )
         verdict = retry.should_retry(self._response.headers)
         if verdict is not None:
@@ -308,7 +313,9 @@ class Answer:
     content_type: str
     headers: dict[str, list[str]]
     text: str
-    raw_response: httpx.Response = field(repr=False)
+    raw_response: Callable[[], httpx.Response] = field(repr=False)
+    """Makes the HTTP library's own object with the body: few ask for it, and it takes time."""
+
     redacted: Callable[[str], str] = field(repr=False)
     """Takes the key out of what a message quotes."""
 
@@ -383,6 +390,12 @@ def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
     return trace
 
 
+@lru_cache(maxsize=64)
+def _url(url: str) -> httpx.URL:
+    """Parse an address, once for all the requests of a batch."""
+    return httpx.URL(url)
+
+
 def _as_json(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -412,6 +425,13 @@ def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:
         request=response.request,
         extensions=response.extensions,
     )
+
+
+class _NoCookies(CookieJar):
+    """Keeps nothing: an API has no sessions, and a server could mark its clients."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Look at nothing, which is also faster."""
 
 
 @dataclass(slots=True)

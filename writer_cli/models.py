@@ -1,8 +1,10 @@
 """What a completion request says and what its answer holds, whichever API carries them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -214,7 +216,8 @@ RETIRED_MODELS = dict.fromkeys(
 """Models that were removed; an unknown id is sent as it is, for organizations have their own."""
 
 
-class CreateCompletionResponse(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class CreateCompletionResponse:
     """The answer to `create`, with how it came.
 
     Attributes:
@@ -222,20 +225,23 @@ class CreateCompletionResponse(BaseModel):
         status_code: The HTTP status.
         content_type: The `Content-Type` header.
         headers: Every header, its name in lower case; a header may be sent more than once.
-        raw_response: The HTTP library's own object.
+        make_raw_response: Makes `raw_response`, which few ask for and which takes time.
         attempts: How many requests it took.
         elapsed_s: Seconds from the first request to the end of the answer.
     """
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
 
     completion_response: CompletionResponse | None
     status_code: int
     content_type: str
     headers: dict[str, list[str]]
-    raw_response: Annotated[Any, Field(repr=False)]
+    make_raw_response: Callable[[], Any] = field(repr=False)
     attempts: int = 1
     elapsed_s: float = 0.0
+
+    @cached_property
+    def raw_response(self) -> Any:
+        """The HTTP library's own object, with the body that was read."""
+        return self.make_raw_response()
 
     @property
     def action_id(self) -> str | None:
@@ -243,5 +249,6 @@ class CreateCompletionResponse(BaseModel):
         return self.headers.get("action-id", [None])[0]
 
 
+@dataclass(frozen=True, kw_only=True)
 class CreateModelCustomizationCompletionResponse(CreateCompletionResponse):
     """The answer to `create_model_customization_completion`, with how it came."""

@@ -86,7 +86,7 @@ class CompletionStream:
             status_code=self.status_code,
             content_type=self.content_type,
             headers=self.headers,
-            raw_response=self._reply.raw_response,
+            make_raw_response=lambda: self._reply.raw_response,
             attempts=self.attempts,
             elapsed_s=time.monotonic() - self._reply.started,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
@@ -155,6 +156,7 @@ def hint_at_other_api(name: ApiName, organization_id: int | None, error: WriterE
     return None
 
 
+@lru_cache(maxsize=64)
 def path_of(*segments: str | int) -> str:
     """Join segments to a path, each percent-encoded whole (RFC 3986, 2.1).
 
