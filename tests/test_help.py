@@ -5,9 +5,16 @@ import pytest
 from program import WRITER, Ran, shell, writer
 from pseudo_terminal import OnTerminal
 
+from writer_cli import cli
+
 COMMANDS = [
     ["complete"],
     ["complete-custom"],
+    ["batch"],
+    ["batch", "merge"],
+    ["models"],
+    ["customizations"],
+    ["sandbox"],
     ["config"],
     *(["config", name] for name in ("set", "get", "unset", "list", "path", "check")),
 ]
@@ -207,3 +214,13 @@ def test_the_shell_completes_commands_and_flags(program: str) -> None:
         tab {program} config un
     """
     assert shell(script) == Ran(0, "complete complete-custom\n--model-id\nunset\n", "")
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The summaries stand apart, so that listing the commands need not load them."""
+    for name, summary in cli.COMMANDS.items():
+        assert writer(name, "--help").code == 0
+        said = " ".join(capfd.readouterr().out.split())
+        assert f" {summary} " in said

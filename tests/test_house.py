@@ -2,11 +2,13 @@
 
 import ast
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -214,20 +216,48 @@ def test_every_module_can_be_imported() -> None:
 # What a start costs.
 
 
-def loaded_by(*arguments: str) -> set[str]:
+def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) -> set[str]:
     """Return the modules that the program loads."""
-    command = [sys.executable, "-X", "importtime", "-m", "writer_cli", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # Under the name that the shell's completion knows; `-m` has another.
+    program = "import sys; sys.argv[0] = 'writer'; from writer_cli.__main__ import run; run()"
+    command = [sys.executable, "-X", "importtime", "-c", program, *arguments]
+    done = subprocess.run(
+        command, check=not env, capture_output=True, text=True, env=os.environ | env
+    )
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-def test_the_version_is_told_without_loading_what_it_does_not_need() -> None:
-    """Neither the HTTP library, nor pydantic, tenacity, the sandbox, nor rich's Markdown."""
-    loaded = loaded_by("--version")
-    heavy = {"httpx", "pydantic", "tenacity", "rich.markdown"}
-    heavy |= {"writer_cli.sandbox", "writer_cli.client"}
-    assert "writer_cli.cli" in loaded
-    assert loaded & heavy == set()
+DRAWING = {"rich.markdown", "rich.console"}
+HTTP = {"httpx", "pydantic", "writer_cli.client"}
+REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "unwanted"),
+    [
+        (["--version"], {}, {"typer", "writer_cli.cli", *DRAWING, *HTTP, *REST}),
+        (["--help"], {}, {"writer_cli.commands", *DRAWING, *HTTP, *REST}),
+        (["complete", "--help"], {}, {*DRAWING, *HTTP, *REST}),
+        (
+            [],
+            {"_WRITER_COMPLETE": "complete_bash", "COMP_WORDS": "writer comp", "COMP_CWORD": "1"},
+            {"writer_cli.commands", *DRAWING, *HTTP, *REST},
+        ),
+        (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
+        (["complete", "p", "--sandbox"], {}, {*DRAWING, *REST} - {"writer_cli.sandbox"}),
+        (["config", "path"], {}, {*DRAWING, *HTTP, *REST}),
+        (["config", "list"], {}, {*DRAWING, *HTTP, *REST}),
+        (["models", "--sandbox"], {}, {*DRAWING, *REST} - {"writer_cli.sandbox"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_loads_only_what_it_uses(
+    arguments: list[str], env: dict[str, str], unwanted: set[str]
+) -> None:
+    """Start-up is the speed of a command line: what is not needed for this run is not imported."""
+    loaded = loaded_by(*arguments, env=env)
+    assert "writer_cli.terminal" in loaded
+    assert loaded & unwanted == set()
 
 
 def test_importing_the_library_is_free_until_it_is_used() -> None:

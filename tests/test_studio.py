@@ -245,11 +245,9 @@ def hint(script: Script, api: ApiName, organization_id: int | None, *, streams: 
     """Return the hint that an answer earns."""
     with Server(script) as server:
         s = writer.Writer(KEY, organization_id, api=api, base_url=server.url, max_retries=0)
+        ask: Any = s.completions.stream if streams else s.completions.create
         with s, pytest.raises(writer.WriterError) as caught:
-            if streams:
-                list(s.completions.stream(completion_request=REQUEST, model_id="m"))
-            else:
-                s.completions.create(completion_request=REQUEST, model_id="m")
+            list(ask(completion_request=REQUEST, model_id="m"))
     return caught.value.hint or ""
 
 

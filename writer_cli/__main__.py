@@ -5,6 +5,7 @@ import signal
 import sys
 from typing import NoReturn
 
+from writer_cli import __version__
 from writer_cli.exits import FIRST_SIGNAL_CODE, ExitCode
 
 
@@ -12,13 +13,29 @@ def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        from writer_cli.cli import main, program_name
-        from writer_cli.terminal import Terminal
-
-        code = main(sys.argv[1:], Terminal.real(), program=program_name())
+        code = _code()
     except (KeyboardInterrupt, SystemExit) as error:  # only the second has a code
         code = int(getattr(error, "code", ExitCode.INTERRUPTED) or 0)
     leave(code)
+
+
+def _code() -> int:
+    from writer_cli.errors import ReaderGoneError, WriterError
+    from writer_cli.terminal import Terminal
+
+    terminal = Terminal.real()
+    if sys.argv[1:] == ["--version"]:
+        # Asked for by installers and shell prompts: it needs none of what follows.
+        try:
+            terminal.write(f"writer {__version__}\n")
+        except WriterError as error:
+            if not isinstance(error, ReaderGoneError):
+                terminal.note(f"error: {error.message}")
+            return error.exit_code
+        return ExitCode.OK
+    from writer_cli.cli import main, program_name
+
+    return main(sys.argv[1:], terminal, program=program_name())
 
 
 def leave(code: int) -> NoReturn:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +32,8 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     # Not before: what /dev/stdout leads to need not have a name.
     path = Path(os.path.realpath(path))
     try:
+        import tempfile
+
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     except OSError as error:
         raise _cannot_write(path, error) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from writer_cli import __version__, render
 from writer_cli.app import App, GlobalOptions
@@ -20,8 +20,16 @@ from writer_cli.options import signature_of
 from writer_cli.settings import flag_of
 from writer_cli.terminal import Terminal
 
-COMMANDS = ("complete", "complete-custom", "batch", "models", "customizations", "config", "sandbox")
-"""Every command in the order of the help; its module is imported when it is used."""
+COMMANDS = {
+    "complete": "Complete a prompt with a language model.",
+    "complete-custom": "Complete a prompt with a customization of a language model.",
+    "batch": "Complete many prompts; what was answered is never asked again.",
+    "models": "List the models that can be asked.",
+    "customizations": "List the customizations of a model; only the enterprise API has any.",
+    "config": "Show and change settings, and see where each comes from.",
+    "sandbox": "Serve both of Writer's APIs on this machine until interrupted: no key, no cost.",
+}
+"""Every command, in the order of the help, and what it does; its module is imported for its use."""
 
 MERGE = "batch merge"
 """A command of two words."""
@@ -35,25 +43,26 @@ EPILOG = "Exit codes: " + "; ".join(
 
 
 class _Commands(TyperGroup):
-    """The commands by name, each built when it is asked for."""
+    """The commands by name; one is built when it is used, and not when it is listed."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        names: dict[str, Any] = dict.fromkeys(COMMANDS)
-        self.commands = names  # typer looks for what a mistyped name may have meant
+        listed: dict[str, Any] = {
+            name: TyperCommand(name, help=summary) for name, summary in COMMANDS.items()
+        }
+        self.commands = listed
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         # `batch` takes a file, and `batch merge` is a command: a file of that name is ./merge.
         if args[:2] == MERGE.split():
-            return super().resolve_command(ctx, [MERGE, *args[2:]])
-        return super().resolve_command(ctx, args)
+            return MERGE, self._built(MERGE), args[2:]
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, None if command is None else self._built(str(command.name)), rest
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as the group calls it
-        if cmd_name not in {*COMMANDS, MERGE}:
-            return None
-        module = importlib.import_module(f"writer_cli.commands.{re.sub('[- ]', '_', cmd_name)}")
+    def _built(self, name: str) -> Any:
+        module = importlib.import_module(f"writer_cli.commands.{re.sub('[- ]', '_', name)}")
         app = typer.Typer(
-            name=cmd_name,
+            name=name,
             add_completion=False,
             pretty_exceptions_enable=False,
             rich_markup_mode=self.rich_markup_mode,
@@ -61,7 +70,7 @@ class _Commands(TyperGroup):
         )
         module.register(app)
         command = typer.main.get_command(app)
-        command.name = cmd_name
+        command.name = name
         return command
 
 

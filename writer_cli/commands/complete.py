@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from writer_cli import atomic, model_cache, prompts, render
+from writer_cli import atomic, prompts, render
 from writer_cli.app import App
 from writer_cli.errors import CutError, OutputError, SDKError, UsageError, WriterError
 from writer_cli.options import (
@@ -71,6 +71,8 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
             else:
                 _write_file(options.output, pieces, options, app)
     except SDKError as error:
+        from writer_cli import model_cache
+
         near = model_cache.nearest(
             model_cache.path_for(app.settings.get("api").value), question.model_id
         )
