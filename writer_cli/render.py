@@ -5,7 +5,7 @@ import math
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +38,12 @@ SCREEN_INTERVAL = 0.2
 
 MOST_MESSAGES = 20
 """Messages of a `FailResponse` that are shown to a person; JSON has all of them."""
+
+MOST_PROBLEMS = 1000
+"""Records that cannot be sent which a JSON document lists; it has the number of all of them."""
+
+LONGEST_MESSAGE = 200
+"""Characters of an error in the summary of a batch, where nobody's terminal is narrower."""
 
 NUL_SEPARATOR = r"\0"
 
@@ -291,11 +297,14 @@ class Spinner:
 class BatchProgress:
     """How far a batch is: beside a spinner for a person, a line now and then for a log."""
 
-    def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._terminal = terminal
         self._quiet = quiet
+        self._clock = clock
         self._spinner: Spinner | None = None
-        self._began = self._said = time.monotonic()
+        self._began = self._said = clock()
 
     def __enter__(self) -> Self:
         if not self._quiet and self._terminal.stderr_is_terminal:
@@ -308,7 +317,7 @@ class BatchProgress:
 
     def show(self, progress: "Progress") -> None:
         """Show where things stand, if it is time for that."""
-        now = time.monotonic()
+        now = self._clock()
         interval = PLAIN_INTERVAL if self._spinner is None else SCREEN_INTERVAL
         if self._quiet or now - self._said < interval:
             return
@@ -333,24 +342,44 @@ def _progress_text(progress: "Progress", seconds: float) -> str:
     return ", ".join(parts)
 
 
-def batch_summary(result: dict[str, Any], summary: "Summary", *, is_drawn: bool) -> list[str]:
-    """Return what a batch did, in lines; drawn, with the latencies as bars."""
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, as in `1 record` and `2 records`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def batch(
+    terminal: Terminal, result: dict[str, Any], summary: "Summary", *, as_json: bool, quiet: bool
+) -> None:
+    """Say what a batch did: to a script as JSON, to a person in lines on standard error."""
+    if as_json:
+        terminal.write(document(terminal, result))
+    elif not quiet:
+        for line in _batch_summary(terminal, result, summary):
+            terminal.note(line)
+
+
+def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary") -> list[str]:
+    """Return what a batch did; on a terminal, with the latencies as bars."""
     latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
-    done = summary.answered + summary.failed
+    done = counted(summary.answered + summary.failed, "record")
+    requests = counted(summary.attempts, "request")
     lines = [
         f"{result['answered']} answered, {result['failed']} failed, in {result['output']}",
-        f"this run: {done} records, {summary.attempts} requests, {seconds:.1f} s",
+        f"this run: {done}, {requests}, {seconds:.1f} s",
     ]
     if summary.answered:
         lines.append(
             f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
         )
+    is_drawn = terminal.stderr_is_terminal
     if is_drawn and summary.answered:
         bars = summary.histogram()
         longest = max(count for _, count in bars)
         lines += [f"  <= {end:8.3f} s {'█' * round(40 * n / longest):<40} {n}" for end, n in bars]
+    width = terminal.width if is_drawn else LONGEST_MESSAGE
     for error in result["this_run"]["errors"]:
-        lines.append(f"  {error['count']} x {error['kind']}: {error['first']}")
+        text = " ".join(f"  {error['count']} x {error['kind']}: {error['first']}".split())
+        lines.append(f"  {text}" if len(text) + 2 <= width else f"  {text[: width - 3]}…")
     return lines
 
 
@@ -358,9 +387,10 @@ def dry_batch(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> s
     """Return what a batch would do."""
     if as_json:
         return document(terminal, result)
-    lines = [f"{result['records']} records, {result['bad']} of them cannot be sent\n"]
+    bad = f"{result['bad']} of them cannot" if result["bad"] else "all of them can"
+    lines = [f"{counted(result['records'], 'record')}, {bad} be sent\n"]
     if result["first_prompt"] is not None:
         text = result["first_prompt"]
         shown = visible(text) if terminal.stdout_is_terminal else text
-        lines.append(f"the first prompt:\n{shown}\n")
+        lines.append(f"the first prompt:\n{_ended(shown)}")
     return "".join(lines)
