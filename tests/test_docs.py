@@ -20,10 +20,13 @@ from documents import ROOT, SHELLS, Block
 
 import writer_cli as writer
 from writer_cli import errors, models, settings
+from writer_cli.apis import ApiName
 from writer_cli.cli import COMMANDS, main
 from writer_cli.client import Completions
 from writer_cli.exits import ExitCode
-from writer_cli.sandbox.respond import Request, Response, respond
+from writer_cli.sandbox import faults
+from writer_cli.sandbox.messages import Request, Response
+from writer_cli.sandbox.respond import Sandbox
 from writer_cli.terminal import Terminal
 
 REFERENCES = ("README.md", "completions.md")
@@ -37,29 +40,22 @@ NOT_RUN = re.compile(r"(make|pip|pipx) ")
 WRONG_KEY = Response(
     401,
     {"content-type": "application/json", "action-id": "5a0c-7d31"},
-    json.dumps(
-        {
-            "tpe": "Unauthorized",
-            "errors": [
-                {
-                    "description": "the key is not known",
-                    "key": "fail.unauthorized.badToken",
-                    "extras": None,
-                }
-            ],
-            "extras": None,
-        }
-    ).encode(),
+    (
+        b'{"tpe": "Unauthorized", "errors": [',
+        b'{"description": "the key is not known", "key": "fail.unauthorized.badToken"}]}',
+    ),
 )
 
 QUOTA = Response(
     429,
     {"content-type": "application/json"},
-    b'{"tpe": "CompletionModelQuotaError", "errors":'
-    b' [{"description": "no tokens left", "key": "fail.model.quotaExceeded"}]}',
+    (
+        b'{"tpe": "CompletionModelQuotaError", "errors":',
+        b' [{"description": "no tokens left", "key": "fail.model.quotaExceeded"}]}',
+    ),
 )
 
-REFUSED = Response(400, {"content-type": "application/json"}, b'{"tpe": "BadRequest"}')
+REFUSED = Response(400, {"content-type": "application/json"}, (b'{"tpe": "BadRequest"}',))
 
 
 class Service:
@@ -68,11 +64,14 @@ class Service:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.scripted: Response | None = None
+        self.sandbox = Sandbox()
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 service.answer(self)
+
+            do_GET = do_POST  # noqa: N815 - as the library calls them
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -83,10 +82,10 @@ class Service:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        body = handler.rfile.read(int(headers["content-length"]))
-        request = Request("POST", handler.path, headers, body)
+        body = handler.rfile.read(int(headers.get("content-length", "0")))
+        request = Request(handler.command, handler.path, headers, body)
         self.requests.append(request)
-        response = self.scripted or respond(request)
+        response = self.scripted or self.sandbox.respond(request)
         if headers["authorization"] == "Bearer wrong-key":
             response = WRONG_KEY
         handler.send_response(response.status)
@@ -110,8 +109,9 @@ def service() -> Iterator[Service]:
 
 
 def uses_sandbox(block: Block) -> bool:
-    """Whether a block says that nothing is sent."""
-    return "--sandbox" in block.text or "WRITER_SANDBOX=1" in block.text
+    """Whether a block says that nothing is sent, or has a server of its own."""
+    signs = ("--sandbox", "WRITER_SANDBOX=1", "writer sandbox")
+    return any(sign in block.text for sign in signs)
 
 
 def environment(block: Block, service: Service) -> dict[str, str]:
@@ -185,7 +185,8 @@ def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path
     assert done.returncode == 0, done.stderr
     assert "warning:" not in done.stderr
     assert "error:" not in done.stderr
-    assert bool(service.requests) is (not uses_sandbox(block) and "writer complete" in script)
+    sends = re.search("writer (complete|models|customizations)", script) is not None
+    assert bool(service.requests) is (sends and not uses_sandbox(block))
 
 
 @pytest.mark.parametrize("block", of("console"), ids=str)
@@ -325,9 +326,9 @@ def every_command() -> set[tuple[str, ...]]:
 def flags_of(*command: str) -> set[str]:
     """Return the flags in the help of a command."""
     options = help_of(*command).partition("\nOptions:\n")[2].partition("\nCommands:\n")[0]
-    lines = re.findall(r"^  (-[\w-]+(?:, -[\w-]+)*)", options, re.MULTILINE)
+    lines = re.findall(r"^  (-[\w-]+(?:(?:, | / )-[\w-]+)*)", options, re.MULTILINE)
     assert lines, f"the help of {command} lists no flags"
-    return {flag for line in lines for flag in line.split(", ")}
+    return {flag for line in lines for flag in re.split(", | / ", line)}
 
 
 def every_flag() -> set[str]:
@@ -416,6 +417,10 @@ RANGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     "any number": ([{"": -1000.0}], [{"": float("nan")}, {"": float("inf")}]),
     "1 or more, and `n` at the least": ([{"": 1}, {"": 2, "n": 2}], [{"": 0}, {"": 1, "n": 2}]),
     "not empty": ([{"": "a"}], [{"": ""}]),
+    "-2147483648 to 2147483647": (
+        [{"": -2147483648}, {"": 2147483647}],
+        [{"": -2147483649}, {"": 2147483648}],
+    ),
 }
 """What a range in the table lets pass, and what it does not; the field itself has no name."""
 
@@ -452,6 +457,20 @@ def test_ranges_are_as_documented(row: list[str]) -> None:
         assert list(request({field: value}).advice()) == [field]
 
 
+@pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
+@pytest.mark.parametrize("api", ["enterprise", "studio"])
+def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[str]) -> None:
+    """What an API does not have is an error, and not dropped."""
+    field = named(row[0])
+    given = request(RANGES[row[3]][0][0] | {field: RANGES[row[3]][0][0][""]})
+    with writer.Writer("a-made-up-key", 1, api=api) as client:
+        if row[6] in {"both", api}:
+            client.completions.prepare(completion_request=given, model_id="a")
+        else:
+            with pytest.raises(writer.UsageError, match=f"^{field} cannot be sent to the {api}"):
+                client.completions.prepare(completion_request=given, model_id="a")
+
+
 def request(values: dict[str, Any]) -> writer.CompletionRequest:
     """Build a request of these values."""
     values.pop("", None)
@@ -471,6 +490,8 @@ def request(values: dict[str, Any]) -> writer.CompletionRequest:
             "CreateCompletionResponse",
             [*models.CreateModelCustomizationCompletionResponse.model_fields, "action_id"],
         ),
+        ("models.list", [*models.Model.model_fields]),
+        ("customizations.list", [*models.Customization.model_fields]),
         ("Error objects", [*inspect.signature(errors.FailMessage).parameters]),
     ],
 )
@@ -491,6 +512,7 @@ def test_the_tables_of_answers_have_every_field(heading: str, fields: list[str])
             Completions.create_model_customization_completion,
             5,
         ),
+        ("stream", Completions.stream, 5),
         ("Writer", writer.Writer.__init__, 4),
     ],
 )
@@ -518,6 +540,7 @@ def test_the_table_of_errors_is_the_tree() -> None:
         writer.NetworkError(""),
         writer.RequestTimeoutError(""),
         writer.BadAnswerError(""),
+        writer.CutError(""),
         *(writer.SDKError("", status) for status in (401, 403, 404, 418, 429)),
         writer.SDKError("", 429, keys=[writer.SDKError.QUOTA_KEY]),
         writer.SDKError("", 503),
@@ -581,6 +604,82 @@ def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
     keys = re.findall(r"`(\w+)`", re.sub(r"\(.*\)", "", row[2]))
     assert [list(item) for item in items] == [keys] * len(items)
     assert {item["verdict"] for item in items if "verdict" in keys} <= {"ok", "note", "wrong"}
+
+
+FAULTS = documents.table("README.md", "model id", "what happens", "exit code")
+
+
+def test_the_table_of_faults_is_the_code() -> None:
+    """README has every model id that fails on purpose, in order."""
+    assert [named(row[0]) for row in FAULTS] == [*faults.FAULTS, faults.FLAKY]
+
+
+@pytest.mark.parametrize("row", FAULTS[:-1], ids=lambda row: named(row[0]))
+@pytest.mark.parametrize("command", ["complete", "complete-custom"])
+def test_a_fault_ends_as_documented(command: str, row: list[str]) -> None:
+    """The exit code and the status are those of the table, for a model and for a customization."""
+    terminal = Terminal.fake()
+    asked = ["-m", named(row[0])]
+    if command == "complete-custom":
+        asked = ["-m", "palmyra-x5", "--customization-id", named(row[0])]
+    limits = ["--max-retries", "0", "--timeout", "0.2"]
+    code = main([command, "--sandbox", "--json", *limits, *asked, "The sea"], terminal)
+    assert str(code) == row[2]
+    error = json.loads(terminal.errors)["error"]
+    status = re.match(r"\d+", row[1])
+    assert error["status_code"] == (int(status[0]) if status else None)
+    assert error["attempts"] == 1
+
+
+def test_a_flaky_model_answers_in_the_end() -> None:
+    """It fails with 503 twice, as documented, and then answers."""
+    asked: Any = {"completion_request": request({}), "model_id": named(FAULTS[-1][0])}
+    with writer.Writer(sandbox=True, max_retries=0) as client:
+        for _ in range(2):
+            with pytest.raises(writer.FailResponse) as caught:
+                client.completions.create(**asked)
+            assert caught.value.status_code == 503
+        assert client.completions.create(**asked).status_code == 200
+
+
+def test_the_faults_of_a_rate_are_documented() -> None:
+    """README names the faults that `--fault-rate` draws from."""
+    [row] = [r for r in documents.table("README.md", "flag", "meaning") if "fault-rate" in r[0]]
+    assert re.findall(r"`(fault-[\w-]+)`", row[1]) == [*faults.TRANSIENT]
+
+
+def test_the_flags_of_the_sandbox_are_in_their_table() -> None:
+    """README has each flag of `writer sandbox` that no other command has."""
+    own = flags_of("sandbox") - flags_of("complete")
+    assert {
+        named(row[0]).split()[0] for row in documents.table("README.md", "flag", "meaning")
+    } == own
+
+
+@pytest.mark.parametrize(
+    ("command", "keys", "fields"),
+    [
+        ("models", ["version", "models"], ["id", "name", "type"]),
+        (
+            "customizations",
+            ["version", "model_id", "customizations"],
+            ["id", "name", "status", "description"],
+        ),
+    ],
+)
+def test_the_keys_of_lists_as_json_are_documented(
+    command: str, keys: list[str], fields: list[str]
+) -> None:
+    """completions.md has the keys of what lists as JSON, and those of an item are its fields."""
+    terminal = Terminal.fake()
+    assert main([command, "--sandbox", "--json"], terminal) == ExitCode.OK
+    printed = json.loads(terminal.output)
+    assert list(printed) == keys
+    assert all(list(item) == fields for item in printed[command])
+    [sentence] = re.findall(
+        r"whose keys are (.+)\.", documents.section("completions.md", f"{command}.list")
+    )
+    assert re.findall(r"`(\w+)`", sentence) == keys
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from writer_cli.client import Writer as Writer
     from writer_cli.errors import BadAnswerError as BadAnswerError
     from writer_cli.errors import ConfigurationError as ConfigurationError
+    from writer_cli.errors import CutError as CutError
     from writer_cli.errors import FailMessage as FailMessage
     from writer_cli.errors import FailResponse as FailResponse
     from writer_cli.errors import NetworkError as NetworkError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from writer_cli.errors import SDKError as SDKError
     from writer_cli.errors import UsageError as UsageError
     from writer_cli.errors import WriterError as WriterError
+    from writer_cli.models import CompletionChunk as CompletionChunk
     from writer_cli.models import CompletionGenerationChoice as CompletionGenerationChoice
     from writer_cli.models import (
         CompletionGenerationChoiceLogprobs as CompletionGenerationChoiceLogprobs,
@@ -34,24 +36,34 @@ if TYPE_CHECKING:
     from writer_cli.models import (
         CreateModelCustomizationCompletionResponse as CreateModelCustomizationCompletionResponse,
     )
+    from writer_cli.models import Customization as Customization
+    from writer_cli.models import Model as Model
+    from writer_cli.retry import Wait as Wait
+    from writer_cli.stream import CompletionStream as CompletionStream
 
 __version__ = "0.1.0"
 
 _HOME = {
     "BadAnswerError": "errors",
+    "CompletionChunk": "models",
     "CompletionGenerationChoice": "models",
     "CompletionGenerationChoiceLogprobs": "models",
     "CompletionRequest": "models",
     "CompletionResponse": "models",
+    "CompletionStream": "stream",
     "ConfigurationError": "errors",
     "CreateCompletionResponse": "models",
     "CreateModelCustomizationCompletionResponse": "models",
+    "Customization": "models",
+    "CutError": "errors",
     "FailMessage": "errors",
     "FailResponse": "errors",
+    "Model": "models",
     "NetworkError": "errors",
     "RequestTimeoutError": "errors",
     "SDKError": "errors",
     "UsageError": "errors",
+    "Wait": "retry",
     "Writer": "client",
     "WriterError": "errors",
 }

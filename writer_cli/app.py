@@ -181,6 +181,11 @@ class App:
             sandbox=self.uses_sandbox,
         )
 
+    def close(self) -> None:
+        """Close the connections of the client, if there is one."""
+        if "writer" in vars(self):
+            self.writer.close()
+
     def _show_wait(self, wait: "Wait") -> None:
         if self._spinner is not None:
             self._spinner.update(str(wait))

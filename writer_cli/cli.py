@@ -128,6 +128,8 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         return ExitCode.READER_GONE
     except Exception as error:  # noqa: BLE001 - the boundary
         failure = _bug(error, app)
+    finally:
+        app.close()
     render.error(terminal, failure, as_json=as_json)
     return failure.exit_code
 

@@ -24,7 +24,7 @@ DEFAULT_TIMEOUT = 180.0
 """Seconds to wait for an answer; what Writer's own SDK waits."""
 
 SANDBOX_URL = "http://sandbox.localhost"
-SANDBOX_KEY = "sandbox"
+SANDBOX_KEY = "the-sandbox-needs-none"  # and no other text has it, for it is redacted
 SANDBOX_MODEL = "sandbox"
 SANDBOX_ORGANIZATION = 1
 

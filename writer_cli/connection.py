@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -20,6 +21,7 @@ from writer_cli.apis import AuthScheme, Call
 from writer_cli.deadline import before
 from writer_cli.errors import (
     BadAnswerError,
+    ConfigurationError,
     CutError,
     NetworkError,
     RequestTimeoutError,
@@ -61,6 +63,9 @@ class Connection:
         timeout: Seconds to wait for each part of an answer.
         retries: Which failures are tried again, and how long everything may take.
         sandbox: What answers in this process instead of the network, if anything.
+
+    Raises:
+        ConfigurationError: The host of the address is no name of one.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Connection:
         sandbox: httpx.BaseTransport | None,
     ) -> None:
         self.base_url = base_url
+        self._host = _host_of(base_url)
         self._api_key = api_key
         self._auth_scheme = auth_scheme
         self._timeout = timeout
@@ -104,7 +110,7 @@ class Connection:
         """Send a call, again if it fails and may succeed later, and read its answer.
 
         Raises:
-            ConfigurationError: No key, or one that cannot be sent.
+            ConfigurationError: No key, or one that cannot be sent, or an unusable proxy.
             NetworkError: No answer came.
             BadAnswerError: An answer that is neither a success nor an error, is too large, or ends
                 early.
@@ -127,17 +133,19 @@ class Connection:
 
     def _attempt(self, call: Call, left: float | None) -> "Reply":
         """Send a call once; return when a success has begun to be answered."""
-        pieces: Generator[httpx.Response | bytes] = self._pieces(call, left)
+        authorization = apis.authorization(self._key(), self._auth_scheme)
+        pieces: Generator[httpx.Response | bytes] = self._pieces(call, left, authorization)
         if left is not None:
             pieces = before(left, pieces)
-        reply = Reply(pieces, self._key())
+        reply = Reply(pieces, partial(redact, key=authorization.removeprefix("Bearer ")))
         reply.raise_unless_successful()
         return reply
 
-    def _pieces(self, call: Call, left: float | None) -> Generator[httpx.Response | bytes]:
+    def _pieces(
+        self, call: Call, left: float | None, authorization: str
+    ) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
         prepared = self.prepare(call)
-        authorization = apis.authorization(self._key(), self._auth_scheme)
         timeout = self._timeout if left is None else min(self._timeout, left)
         with self._our_exceptions(timeout) as progress:
             http = self._pool()
@@ -152,7 +160,7 @@ class Connection:
             progress.answer_began = True
             try:
                 yield response
-                yield from response.iter_bytes()
+                yield from _bounded_body(response)
             finally:
                 response.close()
 
@@ -165,14 +173,26 @@ class Connection:
                 if self._sandbox is not None:
                     self._http = httpx.Client(transport=self._sandbox)
                 else:
-                    trust = tls.trust(plain=self.base_url.startswith("http:"))
-                    self._http = httpx.Client(verify=trust)
+                    self._http = self._client()
             return self._http
+
+    def _client(self) -> httpx.Client:
+        plain = httpx.URL(self.base_url).scheme == "http"
+        trust = tls.trust(plain=plain)
+        try:
+            # A plain address is this machine, so a proxy would be where others can read the key.
+            return httpx.Client(verify=trust, trust_env=not plain)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ConfigurationError(
+                f"the proxy that the environment names cannot be used: {error}",
+                hint="look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
+                "a proxy looks like http://proxy.example:3128",
+            ) from error
 
     @contextmanager
     def _our_exceptions(self, timeout: float) -> Iterator["_Progress"]:
         """Turn the exceptions of the HTTP library into ours; none of theirs leaves this module."""
-        host = httpx.URL(self.base_url).netloc.decode()
+        host = self._host
         progress = _Progress()
         try:
             yield progress
@@ -197,11 +217,13 @@ class Connection:
 
 
 class Reply:
-    """An answer whose body may still be on its way."""
+    """An answer whose body may still be on its way; `redacted` takes the key out of a message."""
 
-    def __init__(self, pieces: Generator[httpx.Response | bytes], key: str | None) -> None:
+    def __init__(
+        self, pieces: Generator[httpx.Response | bytes], redacted: Callable[[str], str]
+    ) -> None:
         self._pieces = pieces
-        self.key = key
+        self.redacted = redacted
         head = next(pieces)
         assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
         self._response = head
@@ -221,13 +243,9 @@ class Reply:
         self._pieces.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it arrives, up to a size that no answer has."""
-        size = 0
+        """Yield the body as it arrives."""
         for chunk in self._pieces:
             assert isinstance(chunk, bytes)  # noqa: S101 - what comes after the head
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
             yield chunk
 
     def read(self) -> "Answer":
@@ -241,7 +259,8 @@ class Reply:
             status_code=self.status_code,
             content_type=self.content_type,
             headers=self.headers,
-            text=redact(text, self.key) if self._response.is_error else text,
+            text=self.redacted(text) if self._response.is_error else text,
+            redacted=self.redacted,
             raw_response=_unencoded(self._response, body),
         )
 
@@ -251,7 +270,7 @@ class Reply:
             return
         answer = self.read()
         if not self._response.is_error:
-            location = self._response.headers.get("Location", "nowhere")
+            location = self.redacted(self._response.headers.get("Location", "nowhere"))
             raise BadAnswerError(
                 f"HTTP {self.status_code}: the answer redirects to {location}, "
                 "and redirects are not followed: the key would go along",
@@ -261,7 +280,7 @@ class Reply:
             self.status_code,
             self.content_type,
             answer.text,
-            action_id=answer.action_id,
+            action_id=None if answer.action_id is None else self.redacted(answer.action_id),
             retry_after=retry.retry_after(self._response.headers),
             raw_response=answer.raw_response,
         )
@@ -280,6 +299,9 @@ class Answer:
     headers: dict[str, list[str]]
     text: str
     raw_response: httpx.Response = field(repr=False)
+    redacted: Callable[[str], str] = field(repr=False)
+    """Takes the key out of what a message quotes."""
+
     attempts: int = 1
     elapsed_s: float = 0.0
 
@@ -292,18 +314,22 @@ class Answer:
         """Return the body as `read` reads it. Raises `BadAnswerError` where it cannot be."""
         try:
             return read(self.json_object())
+        except BadAnswerError as error:
+            error.attempts = self.attempts
+            raise
         except (ValidationError, TypeError, AttributeError, KeyError) as error:
-            raise BadAnswerError(
-                f"the answer is JSON, and not of the shape that was asked for: "
-                f"{cleaned_excerpt(self.text)}"
-            ) from error
+            failure = BadAnswerError(
+                f"the answer is JSON, and not of the shape that was asked for: {self._excerpt()}"
+            )
+            failure.attempts = self.attempts
+            raise failure from error
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object. Raises `BadAnswerError`."""
         if not is_json(self.content_type):
             error = BadAnswerError(
-                f"the answer is {self.content_type or 'of no type'} and not JSON: "
-                f"{cleaned_excerpt(self.text)}"
+                f"the answer is {self.redacted(self.content_type) or 'of no type'} "
+                f"and not JSON: {self._excerpt()}"
             )
             error.content_type = self.content_type
             raise error
@@ -311,17 +337,44 @@ class Answer:
             parsed = json.loads(self.text)
         except (ValueError, RecursionError) as error:
             raise BadAnswerError(
-                f"the answer says that it is JSON and is not: {cleaned_excerpt(self.text)}"
+                f"the answer says that it is JSON and is not: {self._excerpt()}"
             ) from error
         if not isinstance(parsed, dict):
-            raise BadAnswerError(
-                f"the answer is JSON and not an object: {cleaned_excerpt(self.text)}"
-            )
+            raise BadAnswerError(f"the answer is JSON and not an object: {self._excerpt()}")
         return parsed
+
+    def _excerpt(self) -> str:
+        return cleaned_excerpt(self.redacted(self.text))
+
+
+def _host_of(base_url: str) -> str:
+    """Return host and port. Raises `ConfigurationError` where the host is no name of one."""
+    try:
+        url = httpx.URL(base_url)
+        url.host.encode("idna")  # as the name is looked up
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ConfigurationError(
+            f"base_url: {base_url!r} is not an address: {error}",
+            hint="an address looks like https://enterprise-api.writer.com",
+        ) from error
+    return url.netloc.decode()
 
 
 def _as_json(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _bounded_body(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives, up to a size that no answer has."""
+    if "," in response.headers.get("Content-Encoding", ""):
+        # A kilobyte that is compressed twice can be a gigabyte before its size is known.
+        raise BadAnswerError("the answer is compressed more than once")
+    size = 0
+    for chunk in response.iter_bytes():
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
+        yield chunk
 
 
 def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:

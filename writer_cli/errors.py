@@ -161,7 +161,7 @@ class FailMessage:
             return cls(description=_as_text(item))
         key = item.get("key")
         return cls(
-            description=_as_text(item.get("description", "")),
+            description=_as_text(item.get("description") or ""),
             key=None if key is None else _as_text(key),
             extras=item.get("extras"),
         )
@@ -310,7 +310,9 @@ def redact(text: str, key: str | None) -> str:
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
     if key:
-        text = text.replace(key, _REDACTED)
+        # As it is, and as JSON and HTML may write it.
+        for form in (key, json.dumps(key)[1:-1], key.replace("/", r"\/"), html.escape(key)):
+            text = text.replace(form, _REDACTED)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
 

@@ -224,7 +224,8 @@ def as_command(
     def command(ctx: typer.Context, **given: Any) -> None:
         app: App = ctx.obj
         for name in app.given_before:
-            given[name] = given[name] or app.given_before[name]
+            if given[name] is None or given[name] is False:  # 0 is a value, if a wrong one
+                given[name] = app.given_before[name]
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in given.items()

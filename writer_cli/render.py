@@ -85,7 +85,9 @@ def choices_of(response: "CreateCompletionResponse") -> "list[CompletionGenerati
     """Return the completions. Raises `BadAnswerError` where the answer has none."""
     choices = response.completion_response.choices if response.completion_response else []
     if not choices:
-        raise BadAnswerError("the answer has no choices", hint="try again")
+        error = BadAnswerError("the answer has no choices", hint="try again")
+        error.attempts = response.attempts
+        raise error
     return choices
 
 

@@ -15,7 +15,6 @@ from writer_cli.errors import (
     cleaned_excerpt,
     error_from_answer,
     is_fail_response,
-    redact,
     status_in_stream,
 )
 from writer_cli.models import (
@@ -123,7 +122,7 @@ class CompletionStream:
                 raise self._failure(data)
             return read_chunk(parsed)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            shown = cleaned_excerpt(redact(data, self._reply.key))
+            shown = cleaned_excerpt(self._reply.redacted(data))
             raise BadAnswerError(f"the stream has an event that is no text: {shown}") from error
 
     def _failure(self, data: str) -> SDKError:
@@ -136,8 +135,8 @@ class CompletionStream:
         failure = error_from_answer(
             status,
             "application/json",
-            redact(data, self._reply.key),
-            action_id=self.action_id,
+            self._reply.redacted(data),
+            action_id=None if self.action_id is None else self._reply.redacted(self.action_id),
             raw_response=self._reply.raw_response,
         )
         failure.retryable = False

@@ -8,7 +8,6 @@ from pathlib import Path
 from writer_cli.errors import ConfigurationError
 
 
-@cache
 def trust(*, plain: bool) -> ssl.SSLContext:
     """Return what a TLS connection checks a server with, built once for all of them.
 
@@ -16,11 +15,15 @@ def trust(*, plain: bool) -> ssl.SSLContext:
     authorities and is looked up as needed, else the bundle that comes along. For a plain address
     none is needed, and an empty one trusts nobody.
     """
+    return _context(plain, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _context(plain: bool, file: str | None, directory: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if plain:
         return context
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or directory:
         try:
             context.load_verify_locations(cafile=file or None, capath=directory or None)

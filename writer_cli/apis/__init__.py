@@ -4,10 +4,12 @@ A dialect turns a `CompletionRequest` into a `Call` and the JSON of an answer in
 `client.py` sends calls and knows no dialect.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from writer_cli.errors import (
@@ -17,7 +19,9 @@ from writer_cli.errors import (
     UsageError,
     WriterError,
 )
-from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
+
+if TYPE_CHECKING:  # every start of the program comes by here, and pydantic takes its time
+    from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
 
 ApiName = Literal["enterprise", "studio"]
 
@@ -45,6 +49,10 @@ class Target:
     model_id: str
     organization_id: int | None = None
     customization_id: str | None = None
+
+
+LONGEST_ID = 1000
+"""Characters of an id; an address of many more is refused on the way."""
 
 
 class Api(Protocol):
@@ -143,13 +151,18 @@ def path_of(*segments: str | int) -> str:
     """Join segments to a path, each percent-encoded whole (RFC 3986, 2.1).
 
     A segment that is empty, `.` or `..` is refused: it would name another path, encoded or not.
+    So is one that cannot be encoded, or is too long for an address.
     """
+    hint = "ids look like palmyra-x5: writer config check"
     for segment in segments:
         if segment in {"", ".", ".."}:
-            raise UsageError(
-                f"{segment!r} is not an id", hint="ids look like palmyra-x5: writer config check"
-            )
-    return "/" + "/".join(quote(str(segment), safe="") for segment in segments)
+            raise UsageError(f"{segment!r} is not an id", hint=hint)
+        if len(str(segment)) > LONGEST_ID:
+            raise UsageError(f"an id of {len(str(segment))} characters is not one", hint=hint)
+    try:
+        return "/" + "/".join(quote(str(segment), safe="") for segment in segments)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object!r} is not an id", hint=hint) from None
 
 
 def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:

@@ -89,7 +89,7 @@ class EnterpriseApi:
 
 def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
     if not isinstance(logprobs, dict):
-        return None
+        return None  # the text is worth more than they are
     return {
         "tokens": logprobs.get("tokens"),
         "token_logprobs": logprobs.get("tokenLogprobs"),

@@ -86,7 +86,7 @@ def run(options: SandboxOptions, app: App) -> None:
             app.terminal.write(f"{server.url}\n")
         if not options.quiet:
             app.terminal.note(
-                f"export WRITER_BASE_URL={server.url} WRITER_API_KEY=sandbox "
+                f"export WRITER_BASE_URL={server.url} WRITER_API_KEY=the-sandbox-needs-none "
                 "WRITER_ORGANIZATION_ID=1\n"
                 'writer complete -m palmyra-x5 "Once upon a time"'
             )

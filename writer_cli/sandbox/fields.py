@@ -6,6 +6,7 @@ names and types; they give no ranges, so a range is what can be right at all.
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ MOST_COMPLETIONS = 64
 
 MOST_WORK = 16384
 """Tokens that all completions of a request may be asked to have together."""
+
+STRONGEST_PENALTY = 1000
+"""Far beyond what changes a text, and far from what a float cannot count."""
 
 Fields = dict[str, tuple[str, str]]
 """For each field of the body: the name that `Sampling` has for it, and what it is."""
@@ -58,8 +62,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "max_tokens": (1, math.inf),
     "temperature": (0, math.inf),
     "top_p": (0, 1),
-    "presence_penalty": (-1000, 1000),
-    "frequency_penalty": (-1000, 1000),
+    "presence_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
+    "frequency_penalty": (-STRONGEST_PENALTY, STRONGEST_PENALTY),
     "best_of": (1, MOST_COMPLETIONS),
     "logprobs": (0, math.inf),
     "n": (1, MOST_COMPLETIONS),
@@ -71,7 +75,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _are_texts(value: Any) -> bool:

@@ -1,0 +1,202 @@
+"""A real HTTP server on a loopback socket that says what a test wrote down, to the byte."""
+
+import json
+import selectors
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+
+class Action(Enum):
+    """What a script does beside sending bytes."""
+
+    CLOSE = auto()  # end the connection in good order
+    RESET = auto()  # break it, as a crash does
+    HANG = auto()  # say nothing more until the client goes, or the server ends
+
+
+CLOSE, RESET, HANG = Action.CLOSE, Action.RESET, Action.HANG
+
+Step = bytes | Action
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it arrived: `raw` is every byte of it, header names are in lower case."""
+
+    raw: bytes
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+Script = bytes | Iterable[Step] | Callable[[Received], bytes | Iterable[Step]]
+"""An answer: its bytes, its steps, or what makes one of these of a request.
+
+The steps may come from a generator, which sends a piece only when the test lets it go on.
+"""
+
+
+def http(
+    status: int = 200,
+    body: bytes = b"",
+    content_type: str | None = "application/json",
+    *,
+    length: int | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> bytes:
+    """Write an answer; `length` is announced where it is not that of the body."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unheard Of"
+    lines = [f"HTTP/1.1 {status} {phrase}"]
+    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    if content_type is not None:
+        lines.append(f"Content-Type: {content_type}")
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def http_json(value: Any, status: int = 200, *, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Write an answer of JSON."""
+    return http(status, json.dumps(value).encode(), headers=headers)
+
+
+def completion(*texts: str) -> bytes:
+    """Write the answer of the enterprise API that holds these texts."""
+    return http_json({"choices": [{"text": text} for text in texts]})
+
+
+def chunked(
+    *chunks: bytes, status: int = 200, content_type: str = "application/json", whole: bool = True
+) -> list[Step]:
+    """Write an answer in chunks, each a step; without the last, empty one unless it is `whole`."""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        f"Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    steps: list[Step] = [head.encode()]
+    steps += [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+    return [*steps, b"0\r\n\r\n"] if whole else [*steps, CLOSE]
+
+
+class Server:
+    """Answers the first request with the first script and so on, and all later ones as the last.
+
+    It listens at `host`, which is `url` without the scheme. `requests` are what arrived, and
+    `connections` counts over how many connections. A context manager.
+    """
+
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[Received] = []
+        self.connections = 0
+        self._scripts = scripts
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._stop, self._stopped = socket.socketpair()
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.close()  # which wakes whoever waits for it
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+        self._stopped.close()
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._stopped, selectors.EVENT_READ)
+            while self._listener in [key.fileobj for key, _ in selector.select()]:
+                connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.settimeout(60)  # a test that fails is to end
+                self.connections += 1
+                self._sockets.append(connection)
+                self._start(self._serve, connection)
+        for connection in self._sockets:
+            _shut(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            if self._tls is not None:
+                # The first of these closes the other, so both are the same to `_accept`.
+                plain, connection = connection, self._tls.wrap_socket(connection, server_side=True)
+                self._sockets[self._sockets.index(plain)] = connection
+            with connection, connection.makefile("rb") as stream:
+                while (request := _read(stream)) is not None:
+                    if not self._answer(connection, request):
+                        return
+        except OSError:  # the client, or the test, has ended it
+            connection.close()
+
+    def _answer(self, connection: socket.socket, request: Received) -> bool:
+        """Follow the script; say whether the connection stays."""
+        with self._lock:
+            script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
+            self.requests.append(request)
+        steps = script(request) if callable(script) else script
+        for step in [steps] if isinstance(steps, bytes) else steps:
+            if isinstance(step, bytes):
+                connection.sendall(step)
+                continue
+            if step is RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif step is HANG:
+                connection.recv(1)
+            return False
+        return True
+
+
+def _read(stream: BinaryIO) -> Received | None:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return None
+        head += line
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    method, target, _ = first.split(" ")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    body = stream.read(int(headers.get("content-length", "0")))
+    return Received(head + body, method, target, headers, body)
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:  # it has been closed already
+        connection.close()

@@ -1,0 +1,208 @@
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from writer_cli import apis
+from writer_cli.apis import Target, authorization, checked_base_url, is_loopback, path_of
+from writer_cli.errors import ConfigurationError, UsageError
+from writer_cli.models import CompletionRequest
+
+REQUEST = CompletionRequest(prompt="p")
+
+
+def path_for(model_id: str, customization_id: str | None = None) -> str:
+    """Return where the enterprise API is asked."""
+    target = Target(model_id=model_id, organization_id=7, customization_id=customization_id)
+    return apis.get("enterprise").completion(REQUEST, target).path
+
+
+def test_a_model_is_asked_at_its_own_path() -> None:
+    """The path is that of the published description."""
+    assert path_for("palmyra-x5") == "/llm/organization/7/model/palmyra-x5/completions"
+
+
+def test_a_customization_is_asked_at_a_path_of_its_own() -> None:
+    """The path holds the model's id too."""
+    assert path_for("m", "c") == "/llm/organization/7/model/m/customization/c/completions"
+
+
+@pytest.mark.parametrize(
+    ("segment", "encoded"),
+    [
+        ("pal/my ra?", "pal%2Fmy%20ra%3F"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("%2e%2e", "%252e%252e"),
+        ("#;=&+@:", "%23%3B%3D%26%2B%40%3A"),
+        ("é\x00\n", "%C3%A9%00%0A"),
+        ("A-z_0.9~", "A-z_0.9~"),
+        ("...", "..."),
+    ],
+)
+def test_an_id_is_percent_encoded_whole(segment: str, encoded: str) -> None:
+    """No character of an id can lead to another path."""
+    assert path_for(segment) == f"/llm/organization/7/model/{encoded}/completions"
+    assert path_for("m", segment).endswith(f"/customization/{encoded}/completions")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
+def test_every_id_is_one_segment(segment: str) -> None:
+    """Any id gives a path of as many segments, of unreserved characters and escapes only."""
+    if segment in {".", ".."}:
+        return
+    path = path_of("model", segment)
+    assert path.count("/") == 2
+    assert set(path) <= set("/%-_.~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+
+@pytest.mark.parametrize("segment", ["", ".", "..", "a" * 1001, "m\ud800"])
+def test_an_id_that_would_name_another_path_is_refused(segment: str) -> None:
+    """Empty, dots, one too long for an address, and what UTF-8 cannot say."""
+    with pytest.raises(UsageError):
+        path_for(segment)
+    with pytest.raises(UsageError):
+        path_for("m", segment)
+
+
+def test_a_missing_organization_id_says_where_to_put_it() -> None:
+    """The hint names the setting, the variable, the flag and the argument."""
+    with pytest.raises(ConfigurationError, match=r"^no organization id") as caught:
+        apis.get("enterprise").completion(REQUEST, Target(model_id="m"))
+    assert caught.value.hint == (
+        "writer config set organization_id 123, or WRITER_ORGANIZATION_ID=123, "
+        "or --organization-id 123; in Python, Writer(organization_id=123)"
+    )
+
+
+def test_an_organization_id_of_zero_is_one() -> None:
+    """Only a missing id is missing."""
+    call = apis.get("enterprise").completion(REQUEST, Target(model_id="m", organization_id=0))
+    assert call.path == "/llm/organization/0/model/m/completions"
+
+
+@pytest.mark.parametrize(
+    ("key", "scheme", "header"),
+    [
+        ("k", "bearer", "Bearer k"),
+        ("Bearer k", "bearer", "Bearer k"),
+        ("k", "raw", "k"),
+        ("Bearer k", "raw", "k"),
+    ],
+)
+def test_a_key_is_presented_as_its_scheme_says(
+    key: str, scheme: apis.AuthScheme, header: str
+) -> None:
+    """A pasted `Bearer ` is not sent twice, nor with the raw scheme."""
+    assert authorization(key, scheme) == header
+
+
+@pytest.mark.parametrize("key", [None, "", "Bearer "])
+def test_no_key_says_how_to_set_one(key: str | None) -> None:
+    """The hint names the command and the variable."""
+    with pytest.raises(ConfigurationError, match=r"^no API key$") as caught:
+        authorization(key)
+    assert caught.value.hint == (
+        "set one with `writer config set api_key`, or WRITER_API_KEY; to try without one: --sandbox"
+    )
+
+
+@pytest.mark.parametrize(
+    "bad", ["\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "\x7f", " ", "\t", "é", "\u202e", "\ud800"]
+)
+@pytest.mark.parametrize("form", ["secret{}tail", "secret{}", "{}secret"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(bad: str, form: str) -> None:
+    """Neither message, repr, hint nor traceback has any part of the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        authorization(form.format(bad))
+    shown = [str(caught.value), repr(caught.value), str(caught.value.hint)]
+    shown.append("".join(traceback.format_exception(caught.value)))
+    assert not any("secret" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        ("https://enterprise-api.writer.com", "https://enterprise-api.writer.com"),
+        ("https://enterprise-api.writer.com/", "https://enterprise-api.writer.com"),
+        ("https://gateway.example:8443/writer/", "https://gateway.example:8443/writer"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("http://127.0.0.1", "http://127.0.0.1"),
+        ("http://127.8.9.10:1", "http://127.8.9.10:1"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("HTTP://LOCALHOST", "HTTP://LOCALHOST"),
+        ("http://writer.localhost", "http://writer.localhost"),
+    ],
+)
+def test_an_address_may_be_https_or_this_machine(url: str, checked: str) -> None:
+    """The last slash goes."""
+    assert checked_base_url(url) == checked
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://enterprise-api.writer.com",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://notlocalhost",
+        "http://0.0.0.0",
+        "http://10.0.0.1",
+        "http://[::2]",
+        "http://2130706433",
+    ],
+)
+def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str) -> None:
+    """The hint is the same address with https."""
+    with pytest.raises(ConfigurationError, match=r"over plain http$") as caught:
+        checked_base_url(url)
+    assert caught.value.hint == f"use https{url.removeprefix('http')}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "enterprise-api.writer.com",
+        "//enterprise-api.writer.com",
+        "ftp://enterprise-api.writer.com",
+        "file:///etc/passwd",
+        "https://",
+        "https:///path",
+        "https://[::1",
+        "https://host:port",
+        "https://host:99999",
+        "https://ho st",
+        "https://host/\n",
+        "https://host/\x1b[31m",
+        "https://host\u202e",
+        "http://127.0.0.1\\@evil.example",
+        "https://user@host",
+        "https://host?query",
+        "https://host#fragment",
+    ],
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    """The hint shows what an address looks like."""
+    with pytest.raises(ConfigurationError, match=r"^base_url: ") as caught:
+        checked_base_url(url)
+    assert caught.value.hint == "an address looks like https://enterprise-api.writer.com"
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    """It is refused in words that leave it out."""
+    with pytest.raises(ConfigurationError) as caught:
+        checked_base_url("https://user:hunter2@host")
+    assert "hunter2" not in f"{caught.value!r}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.255.0.1", "::1"])
+def test_this_machine_is_known(host: str) -> None:
+    """By name and by address."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["example.com", "localhost.com", "128.0.0.1", "::", ""])
+def test_other_machines_are_known(host: str) -> None:
+    """By name and by address."""
+    assert not is_loopback(host)

@@ -1,0 +1,351 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from writer_cli.errors import (
+    BadAnswerError,
+    ConfigurationError,
+    FailMessage,
+    FailResponse,
+    NetworkError,
+    OutputError,
+    ReaderGoneError,
+    RequestTimeoutError,
+    SDKError,
+    UsageError,
+    WriterError,
+    cleaned_excerpt,
+    error_from_answer,
+    is_json,
+    redact,
+)
+from writer_cli.exits import ExitCode
+
+KEYS = {
+    "kind",
+    "exit_code",
+    "message",
+    "status_code",
+    "tpe",
+    "errors",
+    "action_id",
+    "retryable",
+    "attempts",
+    "hint",
+}
+JSON = "application/json"
+
+
+def fail_body(description: str = "no", key: str | None = "fail.some", tpe: str = "Some") -> str:
+    """Write the JSON of a `FailResponse`."""
+    message = {"description": description, "key": key, "extras": None}
+    return json.dumps({"tpe": tpe, "errors": [message], "extras": None})
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "exit_code", "retryable"),
+    [
+        (WriterError("x"), "bug", 1, False),
+        (UsageError("x"), "usage", 2, False),
+        (ConfigurationError("x"), "configuration", 3, False),
+        (NetworkError("x"), "network", 8, True),
+        (RequestTimeoutError("x"), "timeout", 8, True),
+        (BadAnswerError("x"), "bad_answer", 9, False),
+        (OutputError("x"), "output", 11, False),
+        (ReaderGoneError("x"), "reader_gone", 141, False),
+        (SDKError("x", 401), "authentication", 4, False),
+        (SDKError("x", 403), "permission", 4, False),
+        (SDKError("x", 404), "not_found", 5, False),
+        (SDKError("x", 400), "refused", 5, False),
+        (SDKError("x", 408), "refused", 5, True),
+        (SDKError("x", 409), "refused", 5, True),
+        (SDKError("x", 422), "refused", 5, False),
+        (SDKError("x", 425), "refused", 5, True),
+        (SDKError("x", 429), "rate_limit", 6, True),
+        (SDKError("x", 500), "server", 7, True),
+        (SDKError("x", 503), "server", 7, True),
+        (SDKError("x", 599), "server", 7, True),
+    ],
+    ids=lambda value: f"{type(value).__name__}{getattr(value, 'status_code', '')}",
+)
+def test_every_error_has_a_kind_an_exit_code_and_says_whether_to_try_again(
+    error: WriterError, kind: str, exit_code: int, *, retryable: bool
+) -> None:
+    """A script can tell the failures apart by kind and by exit code."""
+    assert (error.kind, int(error.exit_code), error.retryable) == (kind, exit_code, retryable)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [WriterError("x"), NetworkError("x"), SDKError("x", 500), FailResponse("t", status_code=400)],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_is_told_with_the_same_keys(error: WriterError) -> None:
+    """The keys of `as_dict` do not depend on the error, and JSON can say the values."""
+    told = error.as_dict()
+    assert told.keys() == KEYS
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_a_fail_response_is_told_whole() -> None:
+    """Every key of `as_dict` has the server's value."""
+    error = error_from_answer(
+        404,
+        JSON,
+        '{"tpe":"NotFound","errors":[{"description":"no such model","key":"fail.notFound.resource",'
+        '"extras":{"id":[1,null]}}],"extras":"x"}',
+        action_id="a-1",
+    )
+    assert error.as_dict() == {
+        "kind": "not_found",
+        "exit_code": 5,
+        "message": "no such model",
+        "status_code": 404,
+        "tpe": "NotFound",
+        "errors": [
+            {
+                "description": "no such model",
+                "key": "fail.notFound.resource",
+                "extras": {"id": [1, None]},
+            }
+        ],
+        "action_id": "a-1",
+        "retryable": False,
+        "attempts": 0,
+        "hint": "check --model-id and --organization-id: `writer config check` shows both",
+    }
+    assert isinstance(error, FailResponse)
+    assert error.extras == "x"
+
+
+def test_a_hint_of_the_raiser_wins() -> None:
+    """A class has a hint, and who raises can give a better one."""
+    assert RequestTimeoutError("x").hint != RequestTimeoutError("x", hint="y").hint == "y"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+def test_a_documented_status_with_a_json_object_is_a_fail_response(status: int) -> None:
+    """As operations.md promises, whatever the object holds."""
+    for body in (fail_body(), "{}", '{"detail":"x"}'):
+        assert type(error_from_answer(status, JSON, body)) is FailResponse
+
+
+OTHER_STATUSES = sorted({*range(400, 600)} - {400, 401, 403, 404, 500})
+
+
+@pytest.mark.parametrize("content_type", [JSON, "text/html", ""])
+def test_any_other_status_is_an_sdk_error(content_type: str) -> None:
+    """Of the statuses from 400 to 599, all but the five documented ones are `SDKError`s."""
+    for status in OTHER_STATUSES:
+        error = error_from_answer(status, content_type, '{"detail":"x"}')
+        assert type(error) is SDKError
+        assert error.status_code == status
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "", "application/jsonx"])
+def test_another_content_type_is_an_sdk_error(status: int, content_type: str) -> None:
+    """A documented status is a `FailResponse` only where the body says that it is JSON."""
+    assert type(error_from_answer(status, content_type, fail_body())) is SDKError
+
+
+@pytest.mark.parametrize("status", [409, 413, 422, 429, 503, 504, 507])
+def test_a_body_of_that_shape_is_a_fail_response_under_any_status(status: int) -> None:
+    """What Writer says about 429 and others is not lost."""
+    error = error_from_answer(status, JSON, fail_body("slow down"))
+    assert type(error) is FailResponse
+    assert str(error) == "slow down"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON; charset=utf-8", " application/problem+json "],
+)
+def test_json_is_known_by_its_content_type(content_type: str) -> None:
+    """Case, parameters and white space do not matter, and `+json` is JSON too."""
+    assert is_json(content_type)
+
+
+@pytest.mark.parametrize("content_type", ["", "text/json", "application/jsonl", "json", "+jsonx"])
+def test_what_is_not_json_is_known_too(content_type: str) -> None:
+    """Nothing but a JSON type passes."""
+    assert not is_json(content_type)
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", '"x"', "{", "[" * 100_000, "1" * 5000, "\x00"])
+def test_a_body_that_is_no_json_object_is_an_sdk_error(body: str) -> None:
+    """No body makes reading an error fail."""
+    error = error_from_answer(400, JSON, body)
+    assert type(error) is SDKError
+    assert error.body == body
+    assert str(error).startswith("HTTP 400 Bad Request")
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        ({"description": "a"}, FailMessage("a", None, None)),
+        ({"description": "a", "key": "k", "extras": 1}, FailMessage("a", "k", 1)),
+        ({"description": "a", "extras": [{"b": None}]}, FailMessage("a", None, [{"b": None}])),
+        ({"description": None}, FailMessage("")),
+        ({"description": {"b": "é"}, "key": 5}, FailMessage('{"b": "é"}', "5")),
+        ({}, FailMessage("")),
+        ("a", FailMessage("a")),
+        (None, FailMessage("null")),
+        ([1], FailMessage("[1]")),
+    ],
+)
+def test_a_message_is_read_whatever_it_is(message: Any, read: FailMessage) -> None:
+    """Every field is optional, and a wrong type is shown rather than refused."""
+    error = error_from_answer(400, JSON, json.dumps({"tpe": "t", "errors": [message]}))
+    assert isinstance(error, FailResponse)
+    assert error.errors == [read]
+
+
+@pytest.mark.parametrize("extras", [None, "key", 1, 1.5, True, [], {"a": {"b": []}}])
+def test_extras_are_kept_of_any_type(extras: Any) -> None:
+    """`extras` are what the server sent, of the whole and of each message."""
+    body = {"tpe": "t", "errors": [{"description": "d", "extras": extras}], "extras": extras}
+    error = error_from_answer(400, JSON, json.dumps(body))
+    assert isinstance(error, FailResponse)
+    assert [error.extras, error.errors[0].extras] == [extras, extras]
+
+
+@pytest.mark.parametrize("errors", [None, "x", 1, {"description": "x"}])
+def test_errors_that_are_no_list_are_none(errors: Any) -> None:
+    """The status and an excerpt stand in for what cannot be read."""
+    error = error_from_answer(400, JSON, json.dumps({"tpe": None, "errors": errors}))
+    assert isinstance(error, FailResponse)
+    assert (error.tpe, error.errors) == ("", [])
+    assert str(error).startswith("HTTP 400 Bad Request: {")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.integers(400, 599),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("tpe", "errors", "extras"), json_values)),
+)
+def test_any_json_is_some_error(status: int, body: dict[str, Any]) -> None:
+    """Whatever the fields hold, the result is an error with a message and the same keys."""
+    error = error_from_answer(status, JSON, json.dumps(body))
+    assert error.as_dict().keys() == KEYS
+    assert str(error)
+
+
+def test_all_reasons_make_the_message() -> None:
+    """Several descriptions are joined, and empty ones are left out."""
+    error = FailResponse(
+        "t", [FailMessage("a"), FailMessage(""), FailMessage("b")], status_code=400
+    )
+    assert str(error) == "a; b"
+
+
+def test_a_used_up_quota_is_not_a_rate_limit() -> None:
+    """Both are 429; trying again helps against the rate only."""
+    rate = error_from_answer(429, JSON, fail_body(key="fail.tooManyRequests.quotaExceeded"))
+    quota = error_from_answer(429, JSON, fail_body(key="fail.model.quotaExceeded"))
+    assert [(e.kind, e.retryable, e.exit_code) for e in (rate, quota)] == [
+        ("rate_limit", True, ExitCode.LIMITED),
+        ("quota", False, ExitCode.LIMITED),
+    ]
+
+
+@pytest.mark.parametrize("key", ["fail.content.moderation.failed", "fail.guardrail.blocked"])
+def test_the_content_filter_says_to_reword(key: str) -> None:
+    """A prompt that the filter refused gets a hint of its own."""
+    error = error_from_answer(400, JSON, fail_body(key=key))
+    assert error.hint == "the content filter refused it: reword the prompt"
+
+
+def test_a_page_is_quoted_by_what_a_person_would_see() -> None:
+    """Tags, styles and scripts go, entities are read, white space is one space."""
+    page = (
+        "<!doctype html><html><head><title>Bad</title></head><style>b{}</style>"
+        "<body onload='x()'>\n<h1>502 &amp; gone</h1>\t<script>alert(1)</script>nginx</body></html>"
+    )
+    assert cleaned_excerpt(page) == "502 & gone nginx"
+    error = error_from_answer(502, "text/html", page)
+    assert str(error) == "HTTP 502 Bad Gateway: 502 & gone nginx"
+
+
+def test_a_long_page_is_cut() -> None:
+    """An excerpt has 200 characters, the last of which says that it was cut."""
+    assert cleaned_excerpt("x" * 200) == "x" * 200
+    assert cleaned_excerpt("x" * 201) == "x" * 199 + "…"
+
+
+@pytest.mark.parametrize("page", ["<" * 5_000_000, "<script>" * 500_000, "<a " * 1_000_000])
+def test_a_hostile_page_is_cut_before_it_is_cleaned(page: str) -> None:
+    """Megabytes of open tags end in an excerpt."""
+    assert len(cleaned_excerpt(page)) <= 200
+
+
+def test_a_status_that_nobody_knows_has_no_phrase() -> None:
+    """The number says what there is to say."""
+    assert str(error_from_answer(599, "", "")) == "HTTP 599"
+
+
+KEY = "w-4Jq9/x+Zz0=\"'\\tail"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Received API Key = {KEY}.",
+        f"Authorization: Bearer {KEY}",
+        f'{{"description": {json.dumps(KEY)}}}',
+        '{"description": "' + KEY.replace("/", r"\/") + '"}',
+        "<p>w-4Jq9/x+Zz0=&quot;&#x27;\\tail</p>",
+    ],
+    ids=["plain", "header", "JSON", "JSON with escaped slashes", "HTML"],
+)
+def test_a_key_is_taken_out_however_it_is_written(text: str) -> None:
+    """The key, as JSON and HTML write it too, becomes a stand-in."""
+    redacted = redact(text, KEY)
+    assert "[redacted]" in redacted
+    assert "4Jq9" not in redacted
+
+
+def test_the_tail_and_the_hash_of_a_key_are_taken_out() -> None:
+    """A 401 has been seen to repeat both."""
+    text = f"Received API Key = sk-...0000, Key Hash (Token) ={'0af' * 21}9. Tail ...6789"
+    assert redact(text, "secret-6789") == (
+        "Received API Key = [redacted], Key Hash (Token) =[redacted]. Tail ...[redacted]"
+    )
+
+
+def test_what_looks_like_a_key_is_taken_out_without_knowing_one() -> None:
+    """Somebody else's key is not shown either; ordinary words stay."""
+    text = "sk-abc123 and Bearer abcdefgh.12 but not task-list or a bearer"
+    assert redact(text, None) == "[redacted] and Bearer [redacted] but not task-list or a bearer"
+
+
+def test_each_exit_code_has_a_number_and_a_reason() -> None:
+    """The numbers are the ones that scripts rely on."""
+    assert {code.name: int(code) for code in ExitCode} == {
+        "OK": 0,
+        "BUG": 1,
+        "USAGE": 2,
+        "CONFIGURATION": 3,
+        "DENIED": 4,
+        "REFUSED": 5,
+        "LIMITED": 6,
+        "SERVER": 7,
+        "NETWORK": 8,
+        "BAD_ANSWER": 9,
+        "PARTIAL": 10,
+        "OUTPUT": 11,
+        "INTERRUPTED": 130,
+        "READER_GONE": 141,
+        "TERMINATED": 143,
+    }
+    assert all(code.reason for code in ExitCode)

@@ -1,0 +1,229 @@
+"""Rules that hold for all of the code."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import writer_cli
+
+ROOT = Path(writer_cli.__file__).parent
+
+HOUSE = [
+    "exits",
+    "errors",
+    "sse",
+    "models",
+    "apis",
+    "retry",
+    "deadline",
+    "tls",
+    "atomic",
+    "sandbox",
+    "connection",
+    "stream",
+    "client",
+    "batch",
+    "settings",
+    "config_file",
+    "model_cache",
+    "prompts",
+    "terminal",
+    "render",
+    "app",
+    "options",
+    "commands",
+    "cli",
+    "__main__",
+]
+"""Modules and packages: each may import those above it and none below."""
+
+CORE = HOUSE[: HOUSE.index("settings")]
+
+LONG = {"batch/runner.py", "connection.py", "errors.py", "settings.py"}
+"""Files that have passed the 300 lines at which a file asks to be two."""
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def floor(file: Path) -> str:
+    """Return the module or package of the house that a file belongs to; "" is the front door."""
+    return file.relative_to(ROOT).parts[0].removesuffix(".py").replace("__init__", "")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the full name of everything that a file imports, within functions too."""
+    package = ".".join(("writer_cli", *file.relative_to(ROOT).parts[:-1]))
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*parents, *([node.module] if node.module else [])])
+            # `from writer_cli import errors` imports a module, `... import __version__` does not.
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports_from(file: Path, package: str) -> list[str]:
+    """Return what a file imports from a package."""
+    return [name for name in imports(file) if name.split(".")[0] == package]
+
+
+files = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+
+
+@files
+def test_every_module_has_its_place(file: Path) -> None:
+    """A new module is to be put into the list."""
+    assert floor(file) in ["", *HOUSE]
+
+
+@files
+def test_imports_go_down_the_list_only(file: Path) -> None:
+    """A module imports what stands above it; the front door, `__init__`, opens lazily to all."""
+    if not floor(file):
+        return
+    above = HOUSE[: HOUSE.index(floor(file)) + 1]
+    imported = [name.split(".")[1] for name in imports_from(file, "writer_cli")]
+    assert [name for name in imported if name in HOUSE and name not in above] == []
+
+
+@files
+def test_the_core_is_free_of_the_command_line(file: Path) -> None:
+    """A library has no use for typer or rich."""
+    if floor(file) in ["", *CORE]:
+        assert [*imports_from(file, "typer"), *imports_from(file, "rich")] == []
+
+
+@files
+def test_the_http_library_has_one_seam(file: Path) -> None:
+    """The connection and the sandbox use it, and nothing else."""
+    if floor(file) not in {"connection", "sandbox"}:
+        assert imports_from(file, "httpx") == []
+
+
+@files
+def test_nothing_imports_click(file: Path) -> None:
+    """Typer contains its own."""
+    assert imports_from(file, "click") == []
+
+
+@files
+def test_only_the_terminal_touches_the_standard_streams(file: Path) -> None:
+    """Nor does anything else print."""
+    if file.name == "terminal.py":
+        return
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    streams = {"stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"}
+    used = [
+        ast.unparse(node)
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) == "sys"
+        and node.attr in streams
+    ]
+    used += [f"sys.{name}" for name in imports(file) if name.removeprefix("sys.") in streams]
+    used += [node.id for node in nodes if isinstance(node, ast.Name) and node.id == "print"]
+    assert used == []
+
+
+@files
+def test_a_file_is_short(file: Path) -> None:
+    """Beyond 300 lines it asks to be two; those that do not heed it are listed."""
+    if str(file.relative_to(ROOT)) not in LONG:
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_the_checks_see_what_they_look_for() -> None:
+    """A file that is known to import them is seen to."""
+    assert imports_from(ROOT / "connection.py", "httpx") == ["httpx"]
+    assert "writer_cli.apis.Call" in imports_from(ROOT / "client.py", "writer_cli")
+    assert "rich.console.Console" in imports_from(ROOT / "terminal.py", "rich")
+    assert floor(ROOT / "commands" / "config.py") == "commands"
+    assert floor(ROOT / "__init__.py") == ""
+    assert floor(ROOT / "__main__.py") == "__main__"
+
+
+# What is exported.
+
+
+def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
+    """Each name, and no other."""
+    assert writer_cli.__all__ == sorted(writer_cli.__all__)
+    for name in writer_cli.__all__:
+        assert getattr(writer_cli, name).__module__.startswith("writer_cli.")
+    assert set(writer_cli.__all__) <= set(dir(writer_cli))
+
+
+def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
+    """All models and errors, and the client; but not what only the command line uses."""
+    expected = {"Writer", "CompletionStream", "Wait"}
+    for module in ("errors", "models"):
+        for name, value in vars(importlib.import_module(f"writer_cli.{module}")).items():
+            if isinstance(value, type) and value.__module__ == f"writer_cli.{module}":
+                expected.add(name)
+    internal = {name for name in expected if name.startswith("_")}
+    of_the_command_line = {"OutputError", "ReaderGoneError", "Retirement"}
+    assert set(writer_cli.__all__) == expected - internal - of_the_command_line
+
+
+def test_what_a_type_checker_sees_is_what_is_exported() -> None:
+    """The imports that only a type checker reads name the same, from the same modules."""
+    seen = {
+        name.rsplit(".", 1)[-1]: name for name in imports_from(ROOT / "__init__.py", "writer_cli")
+    }
+    assert sorted(seen) == writer_cli.__all__
+    for name, path in seen.items():
+        module = importlib.import_module(path.rsplit(".", 1)[0])
+        assert getattr(module, name) is getattr(writer_cli, name)
+
+
+def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match=r"^module 'writer_cli' has no attribute 'Reader'$"):
+        writer_cli.Reader  # noqa: B018 - to look is to fail
+
+
+def test_every_module_can_be_imported() -> None:
+    """Alone, without a mishap."""
+    names = [module.name for module in pkgutil.walk_packages([str(ROOT)], "writer_cli.")]
+    assert "writer_cli.sandbox.respond" in names
+    for name in names:
+        importlib.import_module(name)
+
+
+# What a start costs.
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the modules that the program loads."""
+    command = [sys.executable, "-X", "importtime", "-m", "writer_cli", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_the_version_is_told_without_loading_what_it_does_not_need() -> None:
+    """Neither the HTTP library, nor pydantic, tenacity, the sandbox, nor rich's Markdown."""
+    loaded = loaded_by("--version")
+    heavy = {"httpx", "pydantic", "tenacity", "rich.markdown"}
+    heavy |= {"writer_cli.sandbox", "writer_cli.client"}
+    assert "writer_cli.cli" in loaded
+    assert loaded & heavy == set()
+
+
+def test_importing_the_library_is_free_until_it_is_used() -> None:
+    """`import writer_cli` loads nothing else of the package."""
+    program = (
+        "import sys; before = set(sys.modules); import writer_cli; "
+        "print(sorted({m.partition('.')[0] for m in set(sys.modules) - before} "
+        "- set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "['writer_cli']\n"

@@ -1,0 +1,238 @@
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import writer_cli as writer
+from writer_cli.models import (
+    CompletionGenerationChoiceLogprobs,
+    CompletionRequest,
+    CompletionResponse,
+    CreateCompletionResponse,
+)
+
+FULL: dict[str, Any] = {
+    "prompt": "p",
+    "max_tokens": 10,
+    "min_tokens": 2,
+    "temperature": 0.5,
+    "top_p": 0.25,
+    "stop": ["a", "b"],
+    "presence_penalty": 0.1,
+    "frequency_penalty": -0.2,
+    "best_of": 3,
+    "n": 2,
+    "logprobs": 4,
+}
+
+
+def test_a_request_says_only_what_is_set() -> None:
+    """A field that was not given, or is None, is left out."""
+    request = CompletionRequest(prompt="p", n=None, temperature=0)
+    assert request.set_fields() == {"prompt": "p", "temperature": 0}
+
+
+def test_a_request_says_all_that_is_set() -> None:
+    """Every field is there, in the order of declaration."""
+    assert list(CompletionRequest(**FULL).set_fields().items()) == list(FULL.items())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", " "),
+        ("max_tokens", 1),
+        ("max_tokens", 2**63 - 1),
+        ("min_tokens", 0),
+        ("temperature", 0),
+        ("temperature", 100.5),
+        ("top_p", 0),
+        ("top_p", 1),
+        ("stop", []),
+        ("stop", ["\n"]),
+        ("presence_penalty", -1e9),
+        ("frequency_penalty", 1e9),
+        ("best_of", 1),
+        ("n", 1),
+        ("logprobs", 0),
+    ],
+)
+def test_what_may_be_right_is_allowed(field: str, value: Any) -> None:
+    """The bounds are those of sense, not of one model."""
+    assert CompletionRequest(**{"prompt": "p", field: value}).set_fields()[field] == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", ""),
+        ("prompt", None),
+        ("prompt", 5),
+        ("prompt", b"p"),
+        ("prompt", "half \ud800"),
+        ("max_tokens", 0),
+        ("max_tokens", -1),
+        ("max_tokens", 2**63),
+        ("max_tokens", "5"),
+        ("max_tokens", 5.0),
+        ("max_tokens", True),
+        ("min_tokens", -1),
+        ("temperature", -0.1),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("temperature", "1"),
+        ("temperature", 10**400),
+        ("top_p", -0.1),
+        ("top_p", 1.01),
+        ("top_p", math.nan),
+        ("stop", "the"),
+        ("stop", [""]),
+        ("stop", [5]),
+        ("stop", ["\udfff"]),
+        ("presence_penalty", math.nan),
+        ("frequency_penalty", -math.inf),
+        ("best_of", 0),
+        ("n", 0),
+        ("logprobs", -1),
+        ("temprature", 1),
+    ],
+)
+def test_what_cannot_be_right_is_refused_by_name(field: str, value: Any) -> None:
+    """The error names the field, one that is misspelt too."""
+    with pytest.raises(ValidationError) as caught:
+        CompletionRequest(**{"prompt": "p", field: value})
+    assert {error["loc"][0] for error in caught.value.errors()} == {field}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"min_tokens": 5, "max_tokens": 4}, "min_tokens: 5 is more than max_tokens, 4"),
+        ({"best_of": 2, "n": 3}, "best_of: 2 is less than n, 3"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused(
+    fields: dict[str, Any], message: str
+) -> None:
+    """The error names both and their values."""
+    with pytest.raises(ValidationError, match=message):
+        CompletionRequest(prompt="p", **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"min_tokens": 4, "max_tokens": 4}, {"min_tokens": 4}, {"best_of": 3, "n": 3}, {"n": 3}],
+)
+def test_fields_that_fit_together_are_allowed(fields: dict[str, Any]) -> None:
+    """Equal is in order, and what is not set contradicts nothing."""
+    assert CompletionRequest(prompt="p", **fields).set_fields() == {"prompt": "p", **fields}
+
+
+def test_a_request_does_not_change() -> None:
+    """Threads may share it."""
+    with pytest.raises(ValidationError, match="frozen"):
+        CompletionRequest(prompt="p").prompt = "q"  # type: ignore[misc]
+
+
+def test_advice_names_what_is_unusual() -> None:
+    """One line a field, with the value and what is documented."""
+    request = CompletionRequest(
+        prompt="p",
+        stop=["a", "b", "c", "d", "e"],
+        temperature=2.5,
+        top_p=0,
+        presence_penalty=-3,
+        frequency_penalty=2.01,
+    )
+    assert request.advice() == {
+        "stop": "5 stop sequences; 4 are documented",
+        "temperature": "2.5; 0 to 2 is documented",
+        "top_p": "0; over 0 up to 1 is documented",
+        "presence_penalty": "-3; -2 to 2 is documented",
+        "frequency_penalty": "2.01; -2 to 2 is documented",
+    }
+
+
+def test_the_usual_needs_no_advice() -> None:
+    """The bounds of what is documented are usual."""
+    request = CompletionRequest(
+        prompt="p",
+        stop=["a", "b", "c", "d"],
+        temperature=2,
+        top_p=1,
+        presence_penalty=-2,
+        frequency_penalty=2,
+    )
+    assert [request.advice(), CompletionRequest(prompt="p").advice()] == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("\ud800", "\ufffd"),
+        ("a\udfffb", "a\ufffdb"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("é\x00", "é\x00"),
+    ],
+)
+def test_a_text_can_be_written_as_utf8(sent: str, read: str) -> None:
+    """Half of a surrogate pair becomes the replacement character, a pair becomes what it means."""
+    response = CompletionResponse.model_validate({"choices": [{"text": sent}]})
+    assert response.choices[0].text == read
+
+
+@pytest.mark.parametrize("logprobs", ["x", 5, [], {"tokens": 5}, {"token_logprobs": ["x"]}])
+def test_a_text_outlives_its_logprobs(logprobs: Any) -> None:
+    """Logprobs of a wrong shape are none; the text was paid for."""
+    response = CompletionResponse.model_validate(
+        {"choices": [{"text": "t", "logprobs": logprobs, "new": 1}], "new": 1}
+    )
+    assert response == CompletionResponse.model_validate({"choices": [{"text": "t"}]})
+
+
+def test_a_log_probability_that_json_cannot_say_is_none() -> None:
+    """Minus infinity and NaN become None, wherever they stand."""
+    logprobs = CompletionGenerationChoiceLogprobs.model_validate(
+        {
+            "tokens": ["a", "\ud800"],
+            "token_logprobs": [-math.inf, None],
+            "top_logprobs": [{"a": math.nan, "\ud800": "-0.5"}, None],
+            "text_offset": [0, 1],
+        }
+    )
+    assert logprobs.model_dump() == {
+        "tokens": ["a", "\ufffd"],
+        "token_logprobs": [None, None],
+        "top_logprobs": [{"a": None, "\ufffd": -0.5}, None],
+        "text_offset": [0, 1],
+    }
+
+
+@pytest.mark.parametrize("choices", [[{}], [{"text": None}], [{"text": 5}], [None], "x", 5])
+def test_choices_without_a_text_are_refused(choices: Any) -> None:
+    """A choice is its text."""
+    with pytest.raises(ValidationError):
+        CompletionResponse.model_validate({"choices": choices})
+
+
+def response(headers: dict[str, list[str]]) -> CreateCompletionResponse:
+    """Return a response with these headers."""
+    return writer.CreateCompletionResponse(
+        completion_response=None,
+        status_code=200,
+        content_type="application/json",
+        headers=headers,
+        raw_response="the raw response",
+    )
+
+
+def test_the_action_id_is_the_first_header_of_that_name() -> None:
+    """None where the server sent none."""
+    assert response({"action-id": ["a", "b"]}).action_id == "a"
+    assert response({}).action_id is None
+
+
+def test_the_raw_response_is_no_part_of_the_repr() -> None:
+    """It holds the request, and that the key."""
+    assert "the raw response" not in repr(response({}))
