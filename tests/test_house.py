@@ -35,6 +35,7 @@ HOUSE = [
     "prompts",
     "terminal",
     "render",
+    "render_batch",
     "app",
     "options",
     "commands",

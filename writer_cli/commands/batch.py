@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from writer_cli import atomic, prompts, render
+from writer_cli import atomic, prompts, render, render_batch
 from writer_cli.app import App
 from writer_cli.batch.job import Job, Plan
 from writer_cli.batch.journal import Journal
@@ -57,7 +57,9 @@ def run(options: BatchOptions, app: App) -> None:
             "elapsed_s": round(time.monotonic() - began, 3),
             "this_run": summary.as_dict(),
         }
-        render.batch(app.terminal, result, summary, as_json=options.json, quiet=options.quiet)
+        render_batch.summary(
+            app.terminal, result, summary, as_json=options.json, quiet=options.quiet
+        )
         if isinstance(stopped_by, WriterError):
             raise stopped_by
         if stopped_by is not None:
@@ -107,7 +109,7 @@ def _work(
         make_writer=app.new_writer,
     )
     try:
-        with render.BatchProgress(app.terminal, quiet=options.quiet) as progress:
+        with render_batch.ProgressLine(app.terminal, quiet=options.quiet) as progress:
             job.run(progress.show)
     except UsageError:
         raise
@@ -129,7 +131,7 @@ def _end(options: BatchOptions, journal: Journal, app: App) -> None:
     count = journal.answered + journal.failed
     if journal.failed:
         raise PartialError(
-            f"{journal.failed} of {render.counted(count, 'record')} failed",
+            f"{journal.failed} of {render_batch.counted(count, 'record')} failed",
             hint="the same command with --retry-failed runs them again; "
             "--dry-run lists those that cannot be sent",
         )
@@ -227,7 +229,7 @@ def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
                 message = error.message.removeprefix(where)
                 if not options.json:
                     app.terminal.note(f"{where}{message}")
-                elif len(problems) < render.MOST_PROBLEMS:
+                elif len(problems) < render_batch.MOST_PROBLEMS:
                     problems.append({"line": record.line, "id": record.id, "message": message})
                 continue
             first = record.prompt if first is None else first
@@ -238,10 +240,10 @@ def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
         "first_prompt": first,
         "problems": problems,
     }
-    app.terminal.write(render.dry_batch(app.terminal, result, as_json=options.json))
+    app.terminal.write(render_batch.dry_run(app.terminal, result, as_json=options.json))
     if bad:
         raise UsageError(
-            f"{bad} of {render.counted(count, 'record')} cannot be sent",
+            f"{bad} of {render_batch.counted(count, 'record')} cannot be sent",
             hint="correct them; without --dry-run each gets an error in the output",
         )
 
