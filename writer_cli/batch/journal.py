@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -214,6 +215,8 @@ def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> t
                     f"record {index} is in both {last} and {shard}", hint="leave one of them out"
                 )
             if index > expected:
+                for path in shards:
+                    deque(_lines_of(path), maxlen=0)  # raises where it is not in order, or torn
                 raise UsageError(
                     f"record {expected} is missing: it is in none of the files",
                     hint="was a shard left out, or did it not finish? run it again",
