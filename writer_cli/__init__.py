@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from writer_cli.errors import FailMessage as FailMessage
     from writer_cli.errors import FailResponse as FailResponse
     from writer_cli.errors import NetworkError as NetworkError
+    from writer_cli.errors import PartialError as PartialError
     from writer_cli.errors import RequestTimeoutError as RequestTimeoutError
     from writer_cli.errors import SDKError as SDKError
     from writer_cli.errors import UsageError as UsageError
@@ -62,6 +63,7 @@ _HOME = {
     "FailResponse": "errors",
     "Model": "models",
     "NetworkError": "errors",
+    "PartialError": "errors",
     "RequestTimeoutError": "errors",
     "SDKError": "errors",
     "UsageError": "errors",

@@ -4,9 +4,8 @@ import json
 import math
 import shlex
 import threading
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from writer_cli.errors import BadAnswerError, FailResponse, SDKError, WriterError
 from writer_cli.terminal import Terminal, escaped_json, visible
@@ -14,8 +13,6 @@ from writer_cli.terminal import Terminal, escaped_json, visible
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from writer_cli.batch.job import Progress
-    from writer_cli.batch.summary import Summary
     from writer_cli.connection import PreparedRequest
     from writer_cli.models import (
         CompletionGenerationChoice,
@@ -28,12 +25,6 @@ JSON_VERSION = 1
 
 SPINNER_DELAY = 0.3
 """Seconds before a spinner is shown: what is quicker needs none."""
-
-PLAIN_INTERVAL = 30.0
-"""Seconds between two lines of a batch's progress where nobody watches a terminal."""
-
-SCREEN_INTERVAL = 0.2
-"""The same, in seconds, where somebody does."""
 
 MOST_MESSAGES = 20
 """Messages of a `FailResponse` that are shown to a person; JSON has all of them."""
@@ -96,13 +87,14 @@ def joined_texts(texts: Sequence[str], *, separator: str, newline: bool) -> str:
     """
     if separator == NUL_SEPARATOR:
         return "".join(f"{text}\0" for text in texts)
-    joined = f"{separator}\n".join(_ended(text) for text in texts)
+    joined = f"{separator}\n".join(ended(text) for text in texts)
     if newline or texts[-1].endswith("\n"):
         return joined
     return joined.removesuffix("\n")
 
 
-def _ended(text: str) -> str:
+def ended(text: str) -> str:
+    """Return a text with a line break at its end."""
     return text if text.endswith("\n") else f"{text}\n"
 
 
@@ -123,7 +115,7 @@ def for_a_person(
         text = choice.text if raw else visible(choice.text)
         if choice.logprobs is not None and choice.logprobs.tokens and not raw:
             text = _with_probabilities(choice.logprobs, in_color=terminal.stdout_shows_color)
-        texts.append(heading + (_ended(text) if newline else text))
+        texts.append(heading + (ended(text) if newline else text))
     return "\n".join(texts)
 
 
@@ -142,7 +134,7 @@ def _with_probabilities(logprobs: "CompletionGenerationChoiceLogprobs", *, in_co
         _colored(visible(token), chance) if in_color else visible(token)
         for token, chance in zip(tokens, chances, strict=False)
     )
-    lines = [_ended(text)]
+    lines = [ended(text)]
     for token, chance, top in zip(tokens, chances, tops, strict=False):
         ranked = sorted((top or {}).items(), key=lambda item: -(item[1] or -math.inf))
         others = "  ".join(f"{_quoted(t)} {_percent(_probability(p))}" for t, p in ranked)
@@ -295,82 +287,3 @@ class Spinner:
                 status.update(visible(self._text))
                 status.start()
                 self._status = status
-
-
-class BatchProgress:
-    """How far a batch is: beside a spinner for a person, a line now and then for a log."""
-
-    def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._spinner: Spinner | None = None
-        self._began = self._said = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if not self._quiet and self._terminal.stderr_can_draw:
-            self._spinner = Spinner(self._terminal, "starting")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-
-    def show(self, progress: "Progress") -> None:
-        """Show where things stand, if it is time for that."""
-        now = time.monotonic()
-        interval = PLAIN_INTERVAL if self._spinner is None else SCREEN_INTERVAL
-        if self._quiet or now - self._said < interval:
-            return
-        self._said = now
-        text = _progress_text(progress, now - self._began)
-        if self._spinner is not None:
-            self._spinner.update(text)
-        else:
-            self._terminal.note(text)
-
-
-def _progress_text(progress: "Progress", seconds: float) -> str:
-    summary, batch = progress.summary, progress.batch
-    done = summary.answered + summary.failed
-    parts = [f"{done} done"]
-    parts += [f"{summary.failed} failed"] if summary.failed else []
-    parts += [f"{done / seconds:.1f}/s", f"{batch.in_flight} in flight"]
-    if progress.part_read:
-        left = seconds / progress.part_read - seconds
-        minutes, seconds = divmod(round(left), 60)
-        parts.append(f"ETA {minutes}:{seconds:02}")
-    parts += ["waiting on 429"] if batch.is_holding else []
-    return ", ".join(parts)
-
-
-def batch_summary(result: dict[str, Any], summary: "Summary", *, is_drawn: bool) -> list[str]:
-    """Return what a batch did, in lines; drawn, with the latencies as bars."""
-    latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
-    done = summary.answered + summary.failed
-    lines = [
-        f"{result['answered']} answered, {result['failed']} failed, in {result['output']}",
-        f"this run: {done} records, {summary.attempts} requests, {seconds:.1f} s",
-    ]
-    if summary.answered:
-        lines.append(
-            f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
-        )
-    if is_drawn and summary.answered:
-        bars = summary.histogram()
-        longest = max(count for _, count in bars)
-        lines += [f"  <= {end:8.3f} s {'█' * round(40 * n / longest):<40} {n}" for end, n in bars]
-    for error in result["this_run"]["errors"]:
-        lines.append(f"  {error['count']} x {error['kind']}: {error['first']}")
-    return lines
-
-
-def dry_batch(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:
-    """Return what a batch would do."""
-    if as_json:
-        return document(terminal, result)
-    lines = [f"{result['records']} records, {result['bad']} of them cannot be sent\n"]
-    if result["first_prompt"] is not None:
-        text = result["first_prompt"]
-        shown = visible(text) if terminal.stdout_is_terminal else text
-        lines.append(f"the first prompt:\n{shown}\n")
-    return "".join(lines)

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -198,11 +199,13 @@ class Journal:
         self._states[index], self._digests[index] = state, digest
 
 
-def merge(output: Path, shards: Sequence[Path]) -> int:
-    """Put the finished outputs of shards into one file, in order, and return how many lines it has.
+def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> tuple[int, int]:
+    """Put the finished outputs of shards into one file, in order; return the answered and failed.
 
+    `records` is how many there must be: without it, what all shards lack at the end is not seen.
     Raises `UsageError` for an index that is missing, or that two shards have, naming the files.
     """
+    failed = 0
     files = [_lines_of(shard) for shard in shards]
     expected, last = 0, shards[0]
     with atomic.replacement(output) as merged:
@@ -212,13 +215,21 @@ def merge(output: Path, shards: Sequence[Path]) -> int:
                     f"record {index} is in both {last} and {shard}", hint="leave one of them out"
                 )
             if index > expected:
+                for path in shards:
+                    deque(_lines_of(path), maxlen=0)  # raises where it is not in order, or torn
                 raise UsageError(
                     f"record {expected} is missing: it is in none of the files",
                     hint="was a shard left out, or did it not finish? run it again",
                 )
             merged.write(line)
+            failed += _ERROR in line
             expected, last = index + 1, shard
-    return expected
+        if records is not None and records != expected:
+            raise UsageError(
+                f"there are {expected} records in the files, and not {records}",
+                hint="was a shard left out, or did it not finish? run it again",
+            )
+    return expected - failed, failed
 
 
 def _lines_of(shard: Path) -> Iterator[tuple[int, bytes, Path]]:

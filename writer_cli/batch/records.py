@@ -4,18 +4,20 @@ A record that cannot be right is a record all the same, with a `problem`: it get
 output, and the others get their answers.
 """
 
-import csv
+import difflib
 import hashlib
 import json
 import re
-from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, get_args
+from functools import lru_cache
+from typing import Any, BinaryIO, get_args
 
+from writer_cli.batch.lines import FIELDS, KINDS, SURROGATE, Format, Lines, names_in, quoted
+from writer_cli.batch.seen import Seen
 from writer_cli.errors import UsageError
 
-Format = Literal["jsonl", "csv", "tsv", "txt"]
+__all__ = ["Format", "Reader", "Record", "Template", "form_of"]
 
 ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -25,26 +27,6 @@ ENDINGS: dict[str, Format] = {
     ".txt": "txt",
 }
 """The format of a file by the end of its name."""
-
-LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes of a line, and of a field of a CSV file."""
-
-FIELDS: dict[str, type] = {
-    "max_tokens": int,
-    "min_tokens": int,
-    "temperature": float,
-    "top_p": float,
-    "stop": list,
-    "presence_penalty": float,
-    "frequency_penalty": float,
-    "best_of": int,
-    "n": int,
-    "logprobs": int,
-    "random_seed": int,
-}
-"""What a record may say about its own generation, and how a cell of a table is read."""
-
-_MISSPELT = {name.replace("_", ""): name for name in FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +61,51 @@ class Record:
 class Template:
     """A prompt with variables in braces: `Write a tagline for {product}`. `{{` is a brace.
 
-    Raises `UsageError` for a brace that is neither.
+    A variable is the name of a record's key and nothing else: there is no way into its value.
+    Raises `UsageError` for a brace that is neither, and where there is no variable at all.
     """
 
-    _PART = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]+)\}|(?P<stray>[{}])")
+    _PART = re.compile(r"\{\{|\}\}|\{\s*(?P<name>[^{}]*[^{}\s])\s*\}|(?P<stray>[{}])")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        names = []
         for match in self._PART.finditer(text):
             if match["stray"]:
                 raise UsageError(
                     f"--template: a stray {match['stray']} at character {match.start() + 1}",
                     hint="a variable is {name}, a brace is doubled: {{ or }}",
                 )
+            if match["name"]:
+                names.append(match["name"])
+        self.names = frozenset(names)
+        if not names:
+            raise UsageError(
+                "--template: there is no variable in it, so all prompts would be the same",
+                hint="a variable is {name}; {{name}} is that text and no variable",
+            )
+        if SURROGATE.search(text):
+            raise UsageError("--template: not UTF-8", hint="convert it first, with iconv")
 
     def render(self, variables: dict[str, Any]) -> str:
-        """Put the variables in. Raises `KeyError` naming the one that is missing."""
+        """Put the variables in: a text as it is, anything else as JSON.
+
+        Raises `ValueError` where one has no value, or where all of them are empty.
+        """
+        for name in sorted(self.names):
+            if variables.get(name) is None:
+                raise ValueError(
+                    f"{quoted(name)} is in the template and has no value; {names_in(variables)}"
+                )
+        if all(variables[name] == "" for name in self.names):
+            raise ValueError(
+                f"what the template asks for is empty: {', '.join(sorted(self.names))}"
+            )
 
         def part(match: re.Match[str]) -> str:
             if match["name"] is None:
                 return match[0][0]
-            value = variables.get(match["name"].strip())
-            if value is None:
-                raise KeyError(match["name"].strip())
+            value = variables[match["name"]]
             return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
         return self._PART.sub(part, self.text)
@@ -119,21 +123,19 @@ class Reader:
     """
 
     def __init__(self, stream: BinaryIO, form: Format, template: Template | None = None) -> None:
-        self.bytes_read = 0
-        self._stream = stream
         self._form = form
         self._template = template
-        self._ids = _Seen()
+        self._lines = Lines(stream, frozenset({"prompt"}) if template is None else template.names)
+        self._ids = Seen()
 
     def __iter__(self) -> Iterator[Record]:
-        read: dict[Format, Callable[[], Iterator[tuple[int, Any]]]] = {
-            "jsonl": self._json_lines,
-            "csv": lambda: self._table(","),
-            "tsv": lambda: self._table("\t"),
-            "txt": self._text_lines,
-        }
-        for index, (line, content) in enumerate(read[self._form]()):
+        for index, (line, content) in enumerate(self._lines.of(self._form)):
             yield self._record(index, line, content)
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the input has been read."""
+        return self._lines.bytes_read
 
     def _record(self, index: int, line: int, content: Any) -> Record:
         """Make a record of what a line holds: its variables, or a text that says what is wrong."""
@@ -142,102 +144,65 @@ class Reader:
         own_id = content.get("id")
         try:
             self._check_id(own_id)
-            fields = _own_fields(content)
+            fields = self._own_fields(content)
             prompt = self._prompt(content)
-        except ValueError as problem:
-            shown_id = own_id if isinstance(own_id, str | int) else None
-            return Record(index, None, id=shown_id, line=line, problem=f"line {line}: {problem}")
-        return Record(index, prompt, id=own_id, fields=fields, line=line)
+        except RecursionError:
+            problem = "nested too deeply"
+        except ValueError as error:
+            problem = str(error)
+        else:
+            return Record(index, prompt, id=own_id, fields=fields, line=line)
+        shown_id = own_id if _is_id(own_id) else None
+        return Record(index, None, id=shown_id, line=line, problem=f"line {line}: {problem}")
 
     def _check_id(self, own_id: Any) -> None:
         if own_id is None:
             return
-        if not isinstance(own_id, str | int) or isinstance(own_id, bool):
-            raise ValueError("id: neither a text nor a number")  # noqa: TRY004 - likewise
+        if not _is_id(own_id):
+            raise ValueError("id: neither a text nor a whole number")
         if self._ids.has(json.dumps(own_id)):
-            raise ValueError(f"id: {own_id!r} was used before")
+            raise ValueError(f"id: {quoted(own_id)} was used before")
+
+    def _own_fields(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the generation fields of a record, the misspelt ones refused."""
+        for name in content:
+            meant = _meant_field(name)
+            if meant is not None and not (self._template and name in self._template.names):
+                raise ValueError(f"{quoted(name)}: did you mean {meant}?")
+        fields = {name: content[name] for name in FIELDS if content.get(name) is not None}
+        for name, value in fields.items():
+            if not _is_of_kind(value, FIELDS[name]):
+                raise ValueError(f"{name}: {quoted(value)} is not {KINDS[FIELDS[name]]}")
+        return fields
 
     def _prompt(self, content: dict[str, Any]) -> str:
         if self._template is not None:
-            try:
-                prompt = self._template.render(content)
-            except KeyError as error:
-                raise ValueError(f"the template's variable {error.args[0]} has no value") from None
+            prompt = self._template.render(content)
         else:
-            prompt = _text(content.get("prompt"))
+            given = content.get("prompt")
+            if given is None:
+                raise ValueError(f"there is no prompt; {names_in(content)}")
+            if not isinstance(given, str):
+                raise ValueError("prompt: not a text")
+            prompt = given
         if not prompt:
             raise ValueError("the prompt is empty")
         if "\0" in prompt:
             raise ValueError("the prompt has a NUL byte")
+        if SURROGATE.search(prompt):
+            raise ValueError("the prompt has half of a surrogate pair, which no text can have")
         return prompt
 
-    def _lines(self) -> Iterator[bytes]:
-        while line := self._stream.readline(LONGEST_LINE):
-            self.bytes_read += len(line)
-            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                line = b"\xff"  # not UTF-8, so the record gets a problem, and the rest is passed
-                while (rest := self._stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-                    self.bytes_read += len(rest)
-            yield line
 
-    def _decoded(self) -> Iterator[tuple[int, str | None, str]]:
-        """Yield the number of each line, its text or None, and else what is wrong with it."""
-        for number, raw in enumerate(self._lines(), 1):
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 - a byte order mark
-            raw = raw.removesuffix(b"\n").removesuffix(b"\r")  # noqa: PLW2901
-            if b"\0" in raw:
-                yield number, None, f"a NUL byte at column {raw.index(0) + 1}"
-                continue
-            try:
-                yield number, raw.decode(), ""
-            except UnicodeDecodeError as error:
-                yield number, None, f"not UTF-8 at column {error.start + 1}"
-
-    def _json_lines(self) -> Iterator[tuple[int, Any]]:
-        for number, line, problem in self._decoded():
-            if line is None:
-                yield number, problem
-            elif line.strip():
-                yield number, _json_object(line)
-
-    def _text_lines(self) -> Iterator[tuple[int, Any]]:
-        for number, line, problem in self._decoded():
-            yield number, problem if line is None else {"prompt": line}
-
-    def _table(self, delimiter: str) -> Iterator[tuple[int, Any]]:
-        csv.field_size_limit(LONGEST_LINE)
-        # Bytes that are not UTF-8 come through as lone surrogates, and are found in their cell.
-        lines = (line.decode("utf-8", "surrogateescape") for line in self._lines())
-        rows = csv.reader(lines, delimiter=delimiter, strict=True)
-        header: list[str] | None = None
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield rows.line_num, f"not a row of a table: {error}"
-                continue
-            if not row:
-                continue
-            if header is None:
-                header = [name.removeprefix("\ufeff").strip() for name in row]
-                continue
-            yield rows.line_num, _cells(header, row)
-
-
-def form_of(name: str, given: str | None) -> Format:
+def form_of(name: str, given: Format | None) -> Format:
     """Return the format of a file, as it is given or by the end of its name.
 
     Raises `UsageError`.
     """
     if given is not None:
-        for form in get_args(Format):
-            if given == form:
-                return form  # type: ignore[no-any-return]
+        return given
     for ending, form in ENDINGS.items():
-        if given is None and name.lower().endswith(ending):
+        if name.lower().endswith(ending):
             return form
     raise UsageError(
         f"--format: how is {'standard input' if name == '-' else name} written?",
@@ -245,87 +210,30 @@ def form_of(name: str, given: str | None) -> Format:
     )
 
 
-def only_shard(records: Iterable[Record], shard: int, of: int) -> Iterator[Record]:
-    """Yield the records of one shard: record i belongs to shard i mod N."""
-    return (record for record in records if record.index % of == shard)
+@lru_cache(maxsize=1024)
+def _meant_field(name: str) -> str | None:
+    """Return the generation field that a name is a misspelling of, if it is one."""
+    if name in FIELDS:
+        return None
+    plain = name.replace("_", "").replace("-", "").replace(" ", "").lower()
+    for field_name in FIELDS:
+        if plain == field_name.replace("_", ""):
+            return field_name
+    # A column may well be called `shop`: only what is longer is compared by likeness.
+    long_names = [field_name for field_name in FIELDS if len(field_name) > len("stop")]
+    near = difflib.get_close_matches(name.lower(), long_names, n=1, cutoff=0.85)
+    return near[0] if near else None
 
 
-def _text(prompt: Any) -> str:
-    if prompt is None:
-        raise ValueError("there is no prompt")
-    if not isinstance(prompt, str):
-        raise ValueError("prompt: not a text")  # noqa: TRY004 - a problem of the record, like others
-    return prompt
+def _is_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return not SURROGATE.search(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _own_fields(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the generation fields of a record. Raises `ValueError` for one that is misspelt."""
-    for name in content:
-        meant = _MISSPELT.get(name.replace("_", "").replace("-", "").lower(), name)
-        if meant != name:
-            raise ValueError(f"{name}: did you mean {meant}?")
-    return {name: content[name] for name in FIELDS if content.get(name) is not None}
-
-
-def _json_object(line: str) -> Any:
-    try:
-        parsed = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return f"not JSON: {error}"
-    return parsed if isinstance(parsed, dict) else "not a JSON object"
-
-
-def _cells(header: list[str], row: list[str]) -> Any:
-    """Return the cells of a row by their column, the generation fields among them as values."""
-    if len(row) != len(header):
-        return f"{len(row)} cells, and the first line has {len(header)}"
-    cells: dict[str, Any] = {}
-    for name, cell in zip(header, row, strict=True):
-        if "\0" in cell:
-            return f"{name}: a NUL byte"
-        if not cell.isascii() and any("\ud800" <= char <= "\udfff" for char in cell):
-            return f"{name}: not UTF-8"
-        if name not in FIELDS:
-            cells[name] = cell
-        elif cell:
-            try:
-                cells[name] = json.loads(cell) if FIELDS[name] is list else FIELDS[name](cell)
-            except ValueError:
-                return f"{name}: {cell!r} is not {_KIND_OF_CELL[FIELDS[name]]}"
-    if cells.get("id") == "":
-        del cells["id"]
-    return cells
-
-
-_KIND_OF_CELL = {int: "a whole number", float: "a number", list: "a JSON array of texts"}
-
-
-class _Seen:
-    """Which texts were seen before, at some 20 bytes each: a set of a million takes 100 MB."""
-
-    def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * 1024))
-        self._used = 0
-
-    def has(self, text: str) -> bool:
-        """Return whether it was seen, and see it."""
-        number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) or 1
-        if not self._put(number):
-            return True
-        self._used += 1
-        if self._used * 4 > len(self._slots) * 3:
-            old, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
-            for known in old:
-                if known:
-                    self._put(known)
-        return False
-
-    def _put(self, number: int) -> bool:
-        mask = len(self._slots) - 1
-        slot = number & mask
-        while self._slots[slot]:
-            if self._slots[slot] == number:
-                return False
-            slot = (slot + 1) & mask
-        self._slots[slot] = number
-        return True
+def _is_of_kind(value: Any, kind: type) -> bool:
+    if kind is list:
+        return isinstance(value, list) and all(
+            isinstance(text, str) and not SURROGATE.search(text) for text in value
+        )
+    return isinstance(value, int | kind) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from queue import Empty, Queue
 from typing import Any, Self
 
 from writer_cli.batch.limits import Pace, StoppedError
+from writer_cli.batch.lines import quoted
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
 from writer_cli.client import Writer
@@ -317,8 +318,12 @@ def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:
         return CompletionRequest(prompt=record.prompt or "", **defaults | record.fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "fields"
-        raise UsageError(f"{where}{name}: {first['msg']}") from None
+        name = ".".join(str(part) for part in first["loc"])
+        _, _, what_should_be = first["msg"].partition(" ")  # "Input should be", "String should"
+        reason = f"{name}: {quoted(first['input'])} {what_should_be}"
+        if not name:  # two fields that do not fit together
+            reason = str(first["ctx"]["error"])
+        raise UsageError(where + reason) from None
 
 
 def _concerns_all(error: WriterError) -> bool:

@@ -27,8 +27,7 @@ class Shard:
 def shard_of(text: str | None, env: Mapping[str, str]) -> Shard:
     """Read `I/N`, or for `auto` what a job system says in the environment.
 
-    Slurm's arrays may begin anywhere and have steps, GitLab counts from 1, Kubernetes from 0.
-    Raises `UsageError`.
+    Slurm's arrays begin at 0 or at 1, GitLab counts from 1, Kubernetes from 0. Raises `UsageError`.
     """
     if text is None:
         return Shard()
@@ -43,14 +42,22 @@ def shard_of(text: str | None, env: Mapping[str, str]) -> Shard:
 def _from_job_system(env: Mapping[str, str]) -> Shard:
     if "SLURM_ARRAY_TASK_ID" in env:
         first = _number(env, "SLURM_ARRAY_TASK_MIN", "0")
-        step = _number(env, "SLURM_ARRAY_TASK_STEP", "1") or 1
-        number = (_number(env, "SLURM_ARRAY_TASK_ID") - first) // step
-        return _shard(number, _number(env, "SLURM_ARRAY_TASK_COUNT"), "SLURM_ARRAY_TASK_ID")
+        count = _number(env, "SLURM_ARRAY_TASK_COUNT")
+        last = _number(env, "SLURM_ARRAY_TASK_MAX", str(first + count - 1))
+        if first > 1 or last - first + 1 != count:
+            # Some tasks of an array that run again would take others' records for theirs.
+            raise UsageError(
+                f"--shard auto: a Slurm array of {count} from {first} to {last} says not which "
+                "shards these are",
+                hint="run the whole array from 0 or 1 again: what is done sends nothing; or name "
+                "the shard: --shard $SLURM_ARRAY_TASK_ID/N",
+            )
+        return _shard(_number(env, "SLURM_ARRAY_TASK_ID") - first, count, "SLURM_ARRAY_TASK_ID")
     if "JOB_COMPLETION_INDEX" in env:
         number = _number(env, "JOB_COMPLETION_INDEX")
         return _shard(number, _number(env, "JOB_COMPLETIONS"), "JOB_COMPLETION_INDEX")
     if "CI_NODE_INDEX" in env:
-        number = _number(env, "CI_NODE_INDEX") - 1
+        number = _number(env, "CI_NODE_INDEX") - 1  # from 1, as GitLab counts
         return _shard(number, _number(env, "CI_NODE_TOTAL"), "CI_NODE_INDEX")
     raise UsageError(
         "--shard auto: no job system has said which part this is",
@@ -61,6 +68,8 @@ def _from_job_system(env: Mapping[str, str]) -> Shard:
 
 def _number(env: Mapping[str, str], name: str, default: str = "") -> int:
     value = env.get(name, default)
+    if not value:
+        raise UsageError(f"--shard auto: {name} is not set", hint=f"the job has to set it; {_HINT}")
     if not re.fullmatch(r"[0-9]{1,9}", value):
         raise UsageError(f"--shard auto: {name} is {value!r} and not a number", hint=_HINT)
     return int(value)

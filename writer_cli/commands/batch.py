@@ -5,253 +5,147 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import typer
 
-from writer_cli import atomic, prompts, render
+from writer_cli import atomic, prompts, render, render_batch
 from writer_cli.app import App
 from writer_cli.batch.job import Job, Plan
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.records import Template, form_of
-from writer_cli.batch.runner import DEFAULT_CONCURRENCY, request_for
+from writer_cli.batch.runner import request_for
 from writer_cli.batch.shards import shard_of
 from writer_cli.batch.summary import Summary
-from writer_cli.batch.tables import OutputFormat, rows
+from writer_cli.batch.tables import rows
+from writer_cli.commands.batch_options import BatchOptions
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
-from writer_cli.options import (
-    GenerationOptions,
-    ModelOptions,
-    OrganizationOptions,
-    as_command,
-)
+from writer_cli.options import as_command
 from writer_cli.settings import flag_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchOptions(GenerationOptions, OrganizationOptions, ModelOptions):
-    """What `writer batch` can be told."""
-
-    input: Annotated[
-        str,
-        typer.Argument(
-            help="A file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
-            show_default=False,
-        ),
-    ]
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Where the results go, one line of JSON for each record. [required]",
-            rich_help_panel="Output",
-            show_default=False,
-        ),
-    ] = None
-    customization_id: Annotated[
-        str | None,
-        typer.Option(
-            "--customization-id",
-            help="Ask a customization of the model.",
-            rich_help_panel="Generation",
-            show_default=False,
-        ),
-    ] = None
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="How the input is written, if its name does not say it: jsonl, csv, tsv or txt.",
-            rich_help_panel="Input",
-            show_default=False,
-        ),
-    ] = None
-    template: Annotated[
-        str | None,
-        typer.Option(
-            "--template",
-            help="Make each prompt of a record's variables: 'A tagline for {product}'.",
-            rich_help_panel="Input",
-            show_default=False,
-        ),
-    ] = None
-    template_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--template-file",
-            help="The same, from a file.",
-            rich_help_panel="Input",
-            show_default=False,
-        ),
-    ] = None
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            help="Read only this many records.",
-            metavar="N",
-            rich_help_panel="Input",
-            show_default=False,
-        ),
-    ] = None
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            help="Do every N-th record, from the I-th, counted from 0; auto asks the job system.",
-            metavar="I/N|auto",
-            rich_help_panel="Input",
-            show_default=False,
-        ),
-    ] = None
-    concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency",
-            help="Requests at the same time. [1 to 256]",
-            metavar="N",
-            rich_help_panel="Speed",
-        ),
-    ] = DEFAULT_CONCURRENCY
-    rpm: Annotated[
-        float | None,
-        typer.Option(
-            "--rpm",
-            help="Requests a minute, at the most; without it the limit is found out.",
-            metavar="N",
-            rich_help_panel="Speed",
-            show_default=False,
-        ),
-    ] = None
-    tpm: Annotated[
-        float | None,
-        typer.Option(
-            "--tpm",
-            help="Tokens a minute, at the most, estimated from the texts.",
-            metavar="N",
-            rich_help_panel="Speed",
-            show_default=False,
-        ),
-    ] = None
-    max_requests: Annotated[
-        int | None,
-        typer.Option(
-            "--max-requests",
-            help="A budget: stop after this many requests, retries included.",
-            metavar="N",
-            rich_help_panel="Speed",
-            show_default=False,
-        ),
-    ] = None
-    retry_failed: Annotated[
-        bool,
-        typer.Option(
-            "--retry-failed", help="Run again what failed before.", rich_help_panel="Output"
-        ),
-    ] = False
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Start anew, and throw away what the output holds.",
-            rich_help_panel="Output",
-        ),
-    ] = False
-    output_format: Annotated[
-        OutputFormat,
-        typer.Option(
-            "--output-format",
-            help="csv or txt: the results are kept as JSON lines beside the output meanwhile.",
-            rich_help_panel="Output",
-        ),
-    ] = "jsonl"
-    include_prompt: Annotated[
-        bool,
-        typer.Option(
-            "--include-prompt", help="Put the prompt beside its answer.", rich_help_panel="Output"
-        ),
-    ] = False
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Read everything, report what is wrong, and send nothing.",
-            rich_help_panel="Output",
-        ),
-    ] = False
-
-
 def run(options: BatchOptions, app: App) -> None:
-    """Complete many prompts; what was answered is never asked again.
+    """Complete many prompts: a file of them goes in, one result for each comes out.
 
     writer batch prompts.jsonl -m palmyra-x5 -o answers.jsonl
 
-    The same command again goes on where it was stopped, in whatever way.
+    writer batch products.csv --template 'A tagline for {product}:' --dry-run
+
+    The same command again goes on where it was stopped, in whatever way; what was answered is
+    never asked again. The flags of generation hold for every record that has no field of its own.
     """
     plan = _plan(options, app)
     if options.dry_run:
         _check_all(options, plan, app)
         return
-    if options.output is None:
-        raise UsageError("no output: name a file with -o", hint="-o answers.jsonl")
+    output, path = _checked_output(options)
     app.check_key()
-    path = options.output
-    if options.output_format != "jsonl":
-        path = path.with_name(f"{path.name}.jsonl")
     with Journal(path, overwrite=options.overwrite) as journal:
         if options.retry_failed:
             journal.forget_failures()
-        _complete(options, plan, journal, app)
+        began = time.monotonic()
+        summary, stopped_by = _work(options, plan, journal, app)
+        if stopped_by is None:
+            _write_table(options, journal, output)
+        result = {
+            "version": render.JSON_VERSION,
+            "output": str(output if stopped_by is None else path),
+            "answered": journal.answered,
+            "failed": journal.failed,
+            "elapsed_s": round(time.monotonic() - began, 3),
+            "this_run": summary.as_dict(),
+        }
+        render_batch.summary(
+            app.terminal, result, summary, as_json=options.json, quiet=options.quiet
+        )
+        if isinstance(stopped_by, WriterError):
+            raise stopped_by
+        if stopped_by is not None:
+            raise SystemExit(FIRST_SIGNAL_CODE + stopped_by)
+        _end(options, journal, app)
 
 
-def _complete(options: BatchOptions, plan: Plan, journal: Journal, app: App) -> None:
-    """Do what is left, and say what was done, however it ended."""
-    began = time.monotonic()
+def _checked_output(options: BatchOptions) -> tuple[Path, Path]:
+    """Return where the output is and where its journal is, which is the same for JSON Lines.
+
+    Raises `UsageError`.
+    """
+    output = options.output
+    if output is None:
+        raise UsageError("no output: name a file with -o", hint="-o answers.jsonl")
+    if output.is_dir():
+        raise UsageError(f"--output {output}: Is a directory", hint="-o answers.jsonl")
+    journal = output
+    if options.output_format != "jsonl":
+        journal = output.with_name(f"{output.name}.jsonl")
+    for path in (output, journal):
+        if options.input != prompts.STDIN and _is_same(Path(options.input), path):
+            raise UsageError(f"{path} is the input, and would be lost", hint="name another file")
+    if options.include_prompt and options.output_format == "txt":
+        raise UsageError(
+            "--include-prompt: txt has no place for it", hint="--output-format csv has one"
+        )
+    return output, journal
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _work(
+    options: BatchOptions, plan: Plan, journal: Journal, app: App
+) -> tuple[Summary, WriterError | int | None]:
+    """Do what is left; return what was done, and the error or the signal that stopped it."""
     job = Job(
         plan,
         journal,
         open_input=lambda: _opened(options.input, app),
-        can_reopen=options.input != prompts.STDIN,
+        can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
         make_writer=app.new_writer,
     )
-    failure: WriterError | None = None
-    progress = render.BatchProgress(app.terminal, quiet=options.quiet)
     try:
-        with progress:
+        with render_batch.ProgressLine(app.terminal, quiet=options.quiet) as progress:
             job.run(progress.show)
     except UsageError:
         raise
     except WriterError as error:
-        failure = error
-    if failure is None and job.stopped_by is None and options.output_format != "jsonl":
-        assert options.output is not None  # noqa: S101 - `run` looked
-        with atomic.replacement(options.output) as table:
-            table.writelines(rows(journal, options.output_format))
-    _report(options, journal, job.summary, app, time.monotonic() - began)
-    if failure is not None:
-        raise failure
-    if job.stopped_by is not None:
-        raise SystemExit(FIRST_SIGNAL_CODE + job.stopped_by)
+        return job.summary, error
+    return job.summary, job.stopped_by
+
+
+def _write_table(options: BatchOptions, journal: Journal, output: Path) -> None:
+    """Write the results in the form that was asked for, where that is not the journal's."""
+    if options.output_format != "jsonl":
+        form, include_prompt = options.output_format, options.include_prompt
+        with atomic.replacement(output) as table:
+            table.writelines(rows(journal, form, include_prompt=include_prompt))
+
+
+def _end(options: BatchOptions, journal: Journal, app: App) -> None:
+    """End a batch that has a result for each record. Raises `PartialError` if some failed."""
+    count = journal.answered + journal.failed
     if journal.failed:
         raise PartialError(
-            f"{journal.failed} of {journal.failed + journal.answered} records failed",
-            hint="the same command with --retry-failed runs them again",
+            f"{journal.failed} of {render_batch.counted(count, 'record')} failed",
+            hint="the same command with --retry-failed runs them again; "
+            "--dry-run lists those that cannot be sent",
         )
+    if count == 0:
+        part = "" if options.shard is None else f" for --shard {options.shard}"
+        app.warn(f"{options.input} has no records{part}")
 
 
 def _plan(options: BatchOptions, app: App) -> Plan:
     """Check everything that can be checked before the first record is read."""
     _check_numbers(options)
-    if options.template is not None and options.template_file is not None:
-        raise UsageError("--template and --template-file exclude each other", hint="leave one out")
-    template = options.template
-    if options.template_file is not None:
-        template = prompts.read((), [options.template_file], None)
+    template = _template(options, app)
+    form = form_of(options.input, options.format)
     model_id = app.model_id()
     # A field that the API does not carry, or a value that cannot be right, is seen here.
     request = options.request("?")
@@ -266,8 +160,8 @@ def _plan(options: BatchOptions, app: App) -> Plan:
     # The host and the user agent may change between two runs; the path and the body may not.
     path = urlsplit(prepared.url).path
     return Plan(
-        form=form_of(options.input, options.format),
-        template=None if template is None else Template(template),
+        form=form,
+        template=template,
         shard=shard_of(options.shard, app.terminal.env),
         limit=options.limit,
         model_id=model_id,
@@ -280,6 +174,24 @@ def _plan(options: BatchOptions, app: App) -> Plan:
         max_requests=options.max_requests,
         include_prompt=options.include_prompt,
     )
+
+
+def _template(options: BatchOptions, app: App) -> Template | None:
+    if options.template is not None and options.template_file is not None:
+        raise UsageError("--template and --template-file exclude each other", hint="leave one out")
+    if options.template is not None:
+        return Template(options.template)
+    if options.template_file is None:
+        return None
+    if prompts.STDIN == options.input == str(options.template_file):
+        raise UsageError("standard input is asked for twice", hint="use `-` once")
+    try:
+        return Template(prompts.read((), [options.template_file], app.terminal.stdin))
+    except UsageError as error:
+        reason = error.message.removeprefix("--file ").removeprefix("--template: ")
+        raise UsageError(
+            f"--template-file: {reason}", hint="name a text file with variables: {name}"
+        ) from error
 
 
 def _check_numbers(options: BatchOptions) -> None:
@@ -302,6 +214,7 @@ def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
     """Read everything, and say what is wrong with which record. Sends nothing."""
     count = bad = 0
     first: str | None = None
+    problems: list[dict[str, Any]] = []
     with _opened(options.input, app) as stream:
         for record in plan.selected(plan.reader(stream)):
             count += 1
@@ -313,8 +226,12 @@ def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
                 )
             except UsageError as error:
                 bad += 1
-                where = "" if error.message.startswith("line ") else f"line {record.line}: "
-                app.terminal.note(f"{where}{error.message}")
+                where = f"line {record.line}: "
+                message = error.message.removeprefix(where)
+                if not options.json:
+                    app.terminal.note(f"{where}{message}")
+                elif len(problems) < render_batch.MOST_PROBLEMS:
+                    problems.append({"line": record.line, "id": record.id, "message": message})
                 continue
             first = record.prompt if first is None else first
     result = {
@@ -322,11 +239,12 @@ def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
         "records": count,
         "bad": bad,
         "first_prompt": first,
+        "problems": problems,
     }
-    app.terminal.write(render.dry_batch(app.terminal, result, as_json=options.json))
+    app.terminal.write(render_batch.dry_run(app.terminal, result, as_json=options.json))
     if bad:
         raise UsageError(
-            f"{bad} of {count} records cannot be sent",
+            f"{bad} of {render_batch.counted(count, 'record')} cannot be sent",
             hint="correct them; without --dry-run each gets an error in the output",
         )
 
@@ -345,25 +263,6 @@ def _opened(name: str, app: App) -> Iterator[BinaryIO]:
         raise UsageError(f"{name}: {reason}", hint="name a file of prompts") from error
     with stream:
         yield stream
-
-
-def _report(
-    options: BatchOptions, journal: Journal, summary: Summary, app: App, seconds: float
-) -> None:
-    """Say what was done: to a script as JSON, to a person in lines."""
-    result = {
-        "version": render.JSON_VERSION,
-        "output": str(options.output),
-        "answered": journal.answered,
-        "failed": journal.failed,
-        "elapsed_s": round(seconds, 3),
-        "this_run": summary.as_dict(),
-    }
-    if options.json:
-        app.terminal.write(render.document(app.terminal, result))
-    elif not options.quiet:
-        for line in render.batch_summary(result, summary, is_drawn=app.terminal.stderr_is_terminal):
-            app.terminal.note(line)
 
 
 def register(app: typer.Typer) -> None:

@@ -16,28 +16,45 @@ from writer_cli.options import as_command
 class MergeOptions(GlobalOptions):
     """Which files become which."""
 
-    output: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)]
+    output: Annotated[
+        Path, typer.Argument(help="The file to write.", metavar="OUTPUT", show_default=False)
+    ]
     shards: Annotated[
         list[Path],
-        typer.Argument(help="The outputs of all shards, in any order.", show_default=False),
+        typer.Argument(
+            help="The outputs of all shards, in any order.", metavar="SHARD...", show_default=False
+        ),
     ]
+    records: Annotated[
+        int | None,
+        typer.Option(
+            "--records",
+            help="How many there must be in all; without it, what every shard lacks at its end "
+            "is not noticed.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None
 
 
 def run(options: MergeOptions, app: App) -> None:
     """Put the finished outputs of shards into one file, in the order of the input.
 
     writer batch merge all.jsonl part-*.jsonl
+
+    A record that is missing, or that two of them have, is an error, and nothing is written.
     """
-    count = journal.merge(options.output, options.shards)
+    answered, failed = journal.merge(options.output, options.shards, options.records)
     if options.json:
         result = {
             "version": render.JSON_VERSION,
             "output": str(options.output),
-            "records": count,
+            "answered": answered,
+            "failed": failed,
         }
         app.terminal.write(render.document(app.terminal, result))
     elif not options.quiet:
-        app.terminal.note(f"{count} records in {options.output}")
+        app.terminal.note(f"{answered} answered, {failed} failed, in {options.output}")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,175 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from writer_cli.cli import main
+from writer_cli.terminal import FakeTerminal, Terminal
+
+
+def line(index: int, *, failed: bool = False) -> str:
+    """Write a result as a batch does."""
+    outcome = (
+        {"error": {"kind": "server", "message": "it broke"}}
+        if failed
+        else {"choices": [{"index": 0, "text": f"text {index}", "logprobs": None}]}
+    )
+    result = {"index": index} | outcome | {"model_id": "m", "digest": f"{index:016x}"}
+    return json.dumps(result) + "\n"
+
+
+def shard(tmp_path: Path, name: str, *indexes: int) -> str:
+    """Write the output of a shard, and return its path."""
+    path = tmp_path / name
+    path.write_text("".join(map(line, indexes)))
+    return str(path)
+
+
+def merge(*arguments: str) -> FakeTerminal:
+    """Merge, which goes well."""
+    terminal = Terminal.fake()
+    assert main(["batch", "merge", *arguments], terminal) == 0, terminal.errors
+    return terminal
+
+
+def refusal(*arguments: str) -> str:
+    """Merge, which is refused; return the message."""
+    terminal = Terminal.fake()
+    assert main(["batch", "merge", *arguments, "--json"], terminal) == 2
+    assert terminal.output == b""
+    message: str = json.loads(terminal.errors)["error"]["message"]
+    return message
+
+
+def test_shards_become_one_file_in_order(tmp_path: Path) -> None:
+    """Whatever the order of the files, the records stand in the order of the input."""
+    out = tmp_path / "all.jsonl"
+    parts = [
+        shard(tmp_path, "2", 2, 5),
+        shard(tmp_path, "0", 0, 3, 6),
+        shard(tmp_path, "1", 1, 4),
+    ]
+    terminal = merge(str(out), *parts)
+    assert out.read_text() == "".join(map(line, range(7)))
+    assert terminal.errors == f"7 answered, 0 failed, in {out}\n"
+    assert terminal.output == b""
+
+
+def test_the_result_is_one_json_object_for_a_script(tmp_path: Path) -> None:
+    """Failed records are merged like others, and counted."""
+    out = tmp_path / "all.jsonl"
+    (tmp_path / "1").write_text(line(1, failed=True))
+    terminal = Terminal.fake()
+    parts = [shard(tmp_path, "0", 0, 2), str(tmp_path / "1")]
+    assert main(["batch", "merge", str(out), *parts, "--json"], terminal) == 0
+    assert json.loads(terminal.output) == {
+        "version": 1,
+        "output": str(out),
+        "answered": 2,
+        "failed": 1,
+    }
+    assert terminal.errors == ""
+
+
+def test_a_shard_without_records_is_one_too(tmp_path: Path) -> None:
+    """Three records on four machines leave one with none; quiet, it says nothing."""
+    parts = [shard(tmp_path, str(n), *([n] if n < 3 else [])) for n in range(4)]
+    terminal = merge(str(tmp_path / "all"), *parts, "--quiet")
+    assert (tmp_path / "all").read_text() == "".join(map(line, range(3)))
+    assert terminal.errors == ""
+
+
+def test_a_merged_file_can_be_merged_again(tmp_path: Path) -> None:
+    """It is an output like any other."""
+    whole = str(tmp_path / "all")
+    merge(whole, shard(tmp_path, "0", 0, 2), shard(tmp_path, "1", 1))
+    merge(str(tmp_path / "copy"), whole)
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "all").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "missing"),
+    [((0, 2, 4), (3,), 1), ((1, 3), (5,), 0), ((0, 3), (1, 4), 2)],
+)
+def test_a_gap_is_named(
+    tmp_path: Path, first: tuple[int, ...], second: tuple[int, ...], missing: int
+) -> None:
+    """The first record that no shard has is in the message, and nothing is written."""
+    out = tmp_path / "all"
+    out.write_text("old\n")
+    parts = [shard(tmp_path, "0", *first), shard(tmp_path, "1", *second)]
+    message = refusal(str(out), *parts)
+    assert message == f"record {missing} is missing: it is in none of the files"
+    assert out.read_text() == "old\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "all"]
+
+
+def test_an_overlap_is_named_with_both_files(tmp_path: Path) -> None:
+    """A record that two shards have was paid for twice, and which one is meant nobody knows."""
+    one, other = shard(tmp_path, "0", 0, 1, 2), shard(tmp_path, "1", 2, 3)
+    message = refusal(str(tmp_path / "all"), one, other)
+    assert message == f"record 2 is in both {one} and {other}"
+
+
+def test_the_same_file_twice_is_an_overlap(tmp_path: Path) -> None:
+    """As when a pattern matches the merged file too."""
+    part = shard(tmp_path, "0", 0)
+    message = refusal(str(tmp_path / "all"), part, part)
+    assert message == f"record 0 is in both {part} and {part}"
+
+
+def test_what_all_shards_lack_at_the_end_is_seen_by_their_number(tmp_path: Path) -> None:
+    """Only whoever knows how many records there are can notice that the last ones are missing."""
+    out, parts = tmp_path / "all", [shard(tmp_path, "0", 0, 2), shard(tmp_path, "1", 1)]
+    message = refusal(str(out), *parts, "--records", "4")
+    assert message == "there are 3 records in the files, and not 4"
+    assert not out.exists()
+    merge(str(out), *parts, "--records", "3")
+    assert out.read_text() == "".join(map(line, range(3)))
+
+
+def test_a_shard_that_did_not_finish_is_refused(tmp_path: Path) -> None:
+    """While it runs, its results stand in the order in which they came."""
+    part = shard(tmp_path, "0", 1, 0)
+    message = refusal(str(tmp_path / "all"), part)
+    assert message == f"{part} is not in order: that shard did not finish"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["not JSON\n", line(1)[:-1], line(1)[:40] + "\n", '{"index": 1}\n', "\n", "\0" * 10],
+    ids=["text", "no line feed", "torn", "another JSON", "blank", "NUL"],
+)
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    """The line is named."""
+    part = tmp_path / "0"
+    part.write_text(line(0) + content)
+    message = refusal(str(tmp_path / "all"), str(part))
+    assert message == f"{part}: line 2 is not a whole result of a batch"
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A machine may not have delivered."""
+    assert refusal(str(tmp_path / "all"), str(tmp_path / "0")) == (
+        f"{tmp_path / '0'}: No such file or directory"
+    )
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Before a shard is read."""
+    out = tmp_path / "nowhere" / "all"
+    assert refusal(str(out), "no such file") == f"{out}: No such file or directory"
+
+
+def test_a_shard_is_needed() -> None:
+    """Without one there is nothing to merge."""
+    assert "Missing argument" in refusal("all.jsonl")
+
+
+def test_a_file_that_is_called_merge_can_be_a_batch(tmp_path: Path) -> None:
+    """`batch merge` is the command; `batch ./merge` is a file of prompts."""
+    (tmp_path / "merge").write_text("The sea\n")
+    terminal = Terminal.fake()
+    arguments = [f"{tmp_path}/merge", "--format", "txt", "--sandbox", "-o", f"{tmp_path}/out"]
+    assert main(["batch", *arguments, "--max-tokens", "3"], terminal) == 0
+    assert terminal.errors.startswith("1 answered, 0 failed")

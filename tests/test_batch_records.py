@@ -1,0 +1,542 @@
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from writer_cli.batch.lines import FIELDS, LONGEST_LINE
+from writer_cli.batch.records import Format, Reader, Record, Template, form_of
+from writer_cli.errors import UsageError
+
+
+def read(text: bytes | str, form: Format = "jsonl", template: str | None = None) -> list[Record]:
+    """Read a whole input."""
+    raw = text.encode() if isinstance(text, str) else text
+    return list(Reader(io.BytesIO(raw), form, None if template is None else Template(template)))
+
+
+def prompts(text: bytes | str, form: Format = "jsonl", template: str | None = None) -> list[Any]:
+    """Return the prompts of an input, none of whose records has a problem."""
+    records = read(text, form, template)
+    assert [record.problem for record in records] == [None] * len(records)
+    return [record.prompt for record in records]
+
+
+def problem(text: bytes | str, form: Format = "jsonl", template: str | None = None) -> str:
+    """Return what is wrong with the only record of an input."""
+    [record] = read(text, form, template)
+    assert record.prompt is None
+    assert record.problem is not None
+    return record.problem
+
+
+def json_line(**content: Any) -> str:
+    """Write a record as a line of JSON."""
+    return json.dumps(content) + "\n"
+
+
+def test_a_json_record_has_a_prompt_an_id_and_fields() -> None:
+    """What a record says of itself is kept; what is no business of ours is left out."""
+    text = json_line(prompt="a", id="first", max_tokens=3, stop=["."], shop="x") + json_line(
+        prompt="b", id=2, temperature=1, top_p=None
+    )
+    assert read(text) == [
+        Record(0, "a", id="first", fields={"max_tokens": 3, "stop": ["."]}, line=1),
+        Record(1, "b", id=2, fields={"temperature": 1}, line=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("jsonl", '{"prompt": "a"}|{"prompt": "b"}'),
+        ("csv", "prompt,shop|a,x|b,y"),
+        ("tsv", "prompt\tshop|a\tx|b\ty"),
+        ("txt", "a|b"),
+    ],
+)
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\n\n", "\r\n\r\n\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("is_ended", [True, False], ids=["ended", "open"])
+def test_line_breaks_blank_lines_and_marks_do_not_matter(
+    form: Format, text: str, line_break: str, mark: str, is_ended: bool
+) -> None:
+    """LF or CRLF, blank lines, a byte order mark, a last line without its end: all the same."""
+    end = line_break if is_ended else ""
+    assert prompts(mark + text.replace("|", line_break) + end, form) == ["a", "b"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "txt"])
+@pytest.mark.parametrize("text", ["", "\ufeff", "\n", "\r\n\n"])
+def test_an_empty_input_has_no_records(form: Format, text: str) -> None:
+    """Nothing is no record, and no error."""
+    assert read(text, form) == []
+
+
+def test_a_table_that_has_only_its_first_line_has_no_records() -> None:
+    """The names of the columns are no record."""
+    assert read("id,prompt\n", "csv") == []
+
+
+def test_a_mark_before_a_quoted_name_is_no_part_of_it() -> None:
+    """What spreadsheets write as UTF-8 is read, quotation marks and all."""
+    assert prompts('\ufeff"prompt","id"\r\n"a","1"\r\n', "csv") == ["a"]
+
+
+def test_a_line_keeps_its_spaces_and_its_odd_line_separators() -> None:
+    """Only a line feed ends a line of text; CR, form feed and U+2028 within it stay."""
+    text = "  a\rb\x0c\u2028c  "
+    assert prompts(f"{text}\nd\n", "txt") == [text, "d"]
+
+
+def test_a_quoted_cell_may_have_line_breaks_commas_and_quotation_marks() -> None:
+    """A row of a table may be several lines; the record has the number of the last."""
+    [first, second] = read('prompt,id\n"a\nb, ""c""\r\n",1\nd,2\n', "csv")
+    assert (first.prompt, first.line) == ('a\nb, "c"\r\n', 4)
+    assert (second.prompt, second.line) == ("d", 5)
+
+
+def test_cells_are_read_as_the_kinds_of_their_fields() -> None:
+    """A cell of a generation field is JSON, an empty one is not there, and 5.0 is 5."""
+    [full, empty] = read(
+        'prompt,id,max_tokens,temperature,stop,n\na,7,5.0,0.5,"[""."", ""!""]", 2\nb,,,,,\n',
+        "csv",
+    )
+    assert full.fields == {"max_tokens": 5, "temperature": 0.5, "stop": [".", "!"], "n": 2}
+    assert full.id == "7"
+    assert (empty.fields, empty.id, empty.problem) == ({}, None, None)
+
+
+BAD_JSON = {
+    "not JSON": ('{"prompt": ', "not JSON: expecting value, at column 12"),
+    "cut": ('{"prompt": "a', "not JSON: unterminated string starting, at column 12"),
+    "two": ('{"prompt": "a"} {}', "not JSON: extra data, at column 17"),
+    "NaN": ('{"prompt": "a", "n": NaN}', "not JSON: NaN is not a number there"),
+    "list": ('["prompt"]', "not a JSON object"),
+    "text": ('"prompt"', "not a JSON object"),
+    "deep": ("[" * 100_000, "nested too deeply"),
+    "deep object": ('{"a":' * 100_000, "nested too deeply"),
+    "twins": (
+        '{"prompt": "a", "prompt": "b"}',
+        "the key 'prompt' is there more than once",
+    ),
+    "twins below": (
+        '{"prompt": "a", "x": {"y": 1, "y": 2}}',
+        "the key 'y' is there more than once",
+    ),
+    "no prompt": ('{"Prompt": "a", "id": 1}', "there is no prompt; there is: Prompt, id"),
+    "nothing": ("{}", "there is no prompt; there is nothing"),
+    "many names": (
+        json.dumps(dict.fromkeys(["a" * 40, "b" * 40], 1)),
+        f"there is no prompt; there is: {'a' * 40}, {'b' * 18}…",
+    ),
+    "null": ('{"prompt": null}', "there is no prompt; there is: prompt"),
+    "empty": ('{"prompt": ""}', "the prompt is empty"),
+    "number": ('{"prompt": 5}', "prompt: not a text"),
+    "NUL": ('{"prompt": "a\\u0000b"}', "the prompt has a NUL byte"),
+    "surrogate": (
+        '{"prompt": "a\\ud800b"}',
+        "the prompt has half of a surrogate pair, which no text can have",
+    ),
+    "id": ('{"prompt": "a", "id": 1.5}', "id: neither a text nor a whole number"),
+    "id bool": ('{"prompt": "a", "id": true}', "id: neither a text nor a whole number"),
+    "id half": ('{"prompt": "a", "id": "\\udfff"}', "id: neither a text nor a whole number"),
+    "int": ('{"prompt": "a", "n": "2"}', "n: '2' is not a whole number"),
+    "float for int": ('{"prompt": "a", "n": 2.0}', "n: 2.0 is not a whole number"),
+    "bool": ('{"prompt": "a", "top_p": true}', "top_p: True is not a number"),
+    "huge": ('{"prompt": "a", "n": 1e999}', "n: inf is not a whole number"),
+    "stop": ('{"prompt": "a", "stop": "."}', "stop: '.' is not a list of texts"),
+    "stops": ('{"prompt": "a", "stop": ["a", 1]}', "stop: ['a', 1] is not a list of texts"),
+    "stop half": (
+        '{"prompt": "a", "stop": ["\\ud800"]}',
+        "stop: ['\\ud800'] is not a list of texts",
+    ),
+    "long": (
+        json.dumps({"prompt": "a", "n": "x" * 1000}),
+        f"n: '{'x' * 59}… is not a whole number",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_JSON.values(), ids=BAD_JSON)
+def test_each_thing_that_is_wrong_with_a_json_record_has_its_message(
+    text: str, message: str
+) -> None:
+    """The line and the reason, in one line of bounded length; the records around it are read."""
+    good = json_line(prompt="good")
+    first, bad, last = read(f"{good}{text}\n{good}")
+    assert (first.prompt, last.prompt) == ("good", "good")
+    assert bad.problem == f"line 2: {message}"
+    assert (bad.index, bad.prompt, bad.line, bad.fields) == (1, None, 2, {})
+
+
+def test_a_number_of_five_thousand_digits_is_a_problem_of_its_record() -> None:
+    """Python refuses to read it; that stops nothing."""
+    message = problem('{"prompt": "a", "n": ' + "1" * 5000 + "}")
+    assert message.startswith("line 1: ")
+    assert len(message) < 200
+
+
+BAD_BYTES = {
+    "not UTF-8": (b'{"prompt": "\xff"}', "not UTF-8 at column 13"),
+    "cut UTF-8": (b'{"prompt": "\xe2\x82', "not UTF-8 at column 13"),
+    "a surrogate": (b'{"prompt": "\xed\xa0\x80"}', "not UTF-8 at column 13"),
+    "NUL": (b'{"prompt": "\0"}', "a NUL byte at column 13"),
+}
+
+
+@pytest.mark.parametrize(("raw", "message"), BAD_BYTES.values(), ids=BAD_BYTES)
+@pytest.mark.parametrize("form", ["jsonl", "txt"])
+def test_bytes_that_are_no_text_are_found_where_they_are(
+    raw: bytes, message: str, form: Format
+) -> None:
+    """The message has the line and the column, counted in bytes."""
+    assert problem(raw + b"\n", form) == f"line 1: {message}"
+
+
+BAD_ROWS = {
+    "few cells": (b"a", "the number of cells is 1, and of columns 3"),
+    "many cells": (b"a,b,c,d", "the number of cells is 4, and of columns 3"),
+    "not UTF-8": (b"a\xff,1,", "prompt: not UTF-8"),
+    "NUL": (b"a,\0,", "id: a NUL byte"),
+    "empty": (b",1,", "the prompt is empty"),
+    "after a quotation mark": (b'"a"b,1,', "not a row of a table: ',' expected after '\"'"),
+    "no number": (b"a,1,many", "max_tokens: 'many' is not a whole number"),
+    "no whole number": (b"a,1,1.5", "max_tokens: 1.5 is not a whole number"),
+    "no number in JSON": (b"a,1,NaN", "max_tokens: 'NaN' is not a whole number"),
+    "deep": (
+        b"a,1," + b"[" * 100_000,
+        f"max_tokens: '{'[' * 59}… is not a whole number",
+    ),
+    "list": (b"a,1,[]", "max_tokens: [] is not a whole number"),
+}
+
+
+@pytest.mark.parametrize(("raw", "message"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_each_thing_that_is_wrong_with_a_row_has_its_message(raw: bytes, message: str) -> None:
+    """The line and the reason; the rows around it are read."""
+    first, bad, last = read(b"prompt,id,max_tokens\ngood,,\n" + raw + b"\ngood,,\n", "csv")
+    assert (first.prompt, last.prompt) == ("good", "good")
+    assert bad.problem == f"line 3: {message}"
+
+
+def test_a_cell_of_stop_sequences_is_json() -> None:
+    """A plain text there is refused, and the message says what is wanted."""
+    message = "line 2: stop: '.' is not a list of texts in JSON"
+    assert problem("prompt,stop\na,.\n", "csv") == message
+
+
+def test_a_quotation_mark_that_is_never_closed_is_found_where_it_opens() -> None:
+    """The rest of the file is in that cell: the message names the line where it began."""
+    first, bad = read('prompt\na\n"b\nc\nd\n', "csv")
+    assert first.prompt == "a"
+    assert bad.problem == (
+        "line 5: not a row of a table: unexpected end of data; it began in line 3: "
+        "does a quotation mark lack its other?"
+    )
+
+
+BAD_FIRST_LINES = {
+    "no prompt": ("Prompt,id", "there is no column 'prompt'; there is: Prompt, id"),
+    "twice": ("prompt,id,id", "there are 2 columns 'id'"),
+    "not a row": ('"prompt"x,id', "not a row of a table: ',' expected after '\"'"),
+    "NUL": ("prompt,\0", "a NUL byte"),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), BAD_FIRST_LINES.values(), ids=BAD_FIRST_LINES)
+def test_a_first_line_that_spoils_every_row_stops_the_reading(line: str, message: str) -> None:
+    """Nothing can be read then, and fifty thousand records with the same problem help nobody."""
+    with pytest.raises(UsageError) as caught:
+        read(f"{line}\na,b\n", "csv")
+    assert caught.value.message == f"the first line, which names the columns: {message}"
+
+
+def test_a_first_line_that_is_not_utf_8_stops_the_reading() -> None:
+    """So does a table in another encoding."""
+    with pytest.raises(UsageError, match="names the columns: not UTF-8"):
+        read(b"prompt,gr\xf6\xdfe\na,b\n", "csv")
+
+
+def test_a_column_that_the_template_asks_for_must_be_there() -> None:
+    """Otherwise no row could become a prompt."""
+    with pytest.raises(UsageError, match=r"no column 'product'; there is: id, prompt"):
+        read("prompt,id\na,b\n", "csv", "A tagline for {product}")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_by_its_first_bytes(form: Format, encoding: str) -> None:
+    """Some editors write it; the hint has the command that converts it."""
+    with pytest.raises(UsageError, match="is UTF-16 and not UTF-8") as caught:
+        read("\ufeffprompt\n".encode(encoding), form)
+    assert caught.value.hint == "convert it: iconv -f UTF-16 -t UTF-8"
+
+
+class Endless(io.RawIOBase):
+    """Records around a line of so many bytes, which is nowhere whole in memory."""
+
+    def __init__(self, before: bytes, length: int, after: bytes) -> None:
+        pieces = [before, *[b"x" * 2**20] * (length // 2**20), after]
+        self._pieces = iter([piece for piece in pieces if piece])
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer that is at least as large as a piece."""
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize(
+    ("form", "before", "after"),
+    [
+        ("txt", b"a\n", b"\nb\n"),
+        ("jsonl", b'{"prompt": "a"}\n', b'\n{"prompt": "b"}\n'),
+        ("csv", b"prompt,id\na,1\n", b",2\nb,3\n"),
+        ("csv", b"prompt\na\n", b"\nb\n"),
+    ],
+)
+def test_a_line_that_is_too_long_is_passed_over(form: Format, before: bytes, after: bytes) -> None:
+    """It has a message of its own, and the records around it are read."""
+    length = LONGEST_LINE + 2**20
+    stream = io.BufferedReader(Endless(before, length, after), buffer_size=2**20)
+    reader = Reader(stream, form)
+    first, long, last = list(reader)
+    assert (first.prompt, last.prompt) == ("a", "b")
+    assert long.problem is not None
+    assert long.problem.endswith("longer than 64 MiB")
+    assert reader.bytes_read == len(before) + length + len(after)
+
+
+def test_a_line_that_is_too_long_may_be_the_last() -> None:
+    """An input may end in it."""
+    stream = io.BufferedReader(Endless(b"", LONGEST_LINE, b""), buffer_size=2**20)
+    [record] = Reader(stream, "txt")
+    assert record.problem == "line 1: longer than 64 MiB"
+
+
+MISSPELT = {
+    "maxTokens": "max_tokens",
+    "maxtokens": "max_tokens",
+    "Max-Tokens": "max_tokens",
+    "max tokens": "max_tokens",
+    "max_token": "max_tokens",
+    "temprature": "temperature",
+    "topP": "top_p",
+    "bestOf": "best_of",
+    "logprob": "logprobs",
+    "presence_penality": "presence_penalty",
+    "Stop": "stop",
+}
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
+def test_a_misspelt_field_is_not_passed_over(name: str, meant: str) -> None:
+    """A field that is not seen would be a text of another length, paid for."""
+    message = f"line 1: {name!r}: did you mean {meant}?"
+    assert problem(json_line(prompt="a", **{name: 1})) == message
+
+
+@pytest.mark.parametrize("name", ["shop", "step", "top", "name", "seed", "max_price", "tokens"])
+def test_other_names_are_left_alone(name: str) -> None:
+    """A record may carry what it likes beside its prompt."""
+    assert prompts(json_line(prompt="a", **{name: 1})) == ["a"]
+
+
+def test_a_name_that_the_template_asks_for_is_no_misspelling() -> None:
+    """The template knows what it means."""
+    assert prompts(json_line(Stop="Old Bridge"), template="The bus stop {Stop}") == [
+        "The bus stop Old Bridge"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeated"),
+    [([1, 1], "1"), (["a", "b", "a"], "'a'"), (["", ""], "''"), ([10**50, 10**50], None)],
+)
+def test_an_id_that_was_used_before_is_a_problem(ids: list[Any], repeated: str | None) -> None:
+    """The first keeps it; the message quotes it."""
+    *_, last = read("".join(json_line(prompt="a", id=own_id) for own_id in ids))
+    assert last.problem == f"line {len(ids)}: id: {repeated or 10**50} was used before"
+    assert last.id == ids[-1]
+
+
+def test_a_number_and_its_text_are_two_ids() -> None:
+    """JSON tells them apart, and so does the output."""
+    records = read(json_line(prompt="a", id=1) + json_line(prompt="b", id="1"))
+    assert [record.id for record in records] == [1, "1"]
+
+
+def test_many_ids_are_told_apart() -> None:
+    """Each of twenty thousand is new once, and known the second time."""
+    lines = "".join(f'{{"prompt": "a", "id": {number}}}\n' for number in range(20_000))
+    records = read(lines + lines)
+    assert [record.problem for record in records[:20_000]] == [None] * 20_000
+    assert all(record.problem for record in records[20_000:])
+
+
+def test_a_template_takes_texts_as_they_are_and_all_else_as_json() -> None:
+    """Braces are doubled, spaces within them do not matter, and a value is no template."""
+    text = json_line(name="{id}", id=5, list=["a", None], flag=True)
+    template = "{{{name}}} { id } {list} {flag} }}{{"
+    assert prompts(text, template=template) == ['{{id}} 5 ["a", null] true }{']
+
+
+def test_a_line_of_text_is_the_variable_prompt() -> None:
+    """A template can be put around each line of a text."""
+    assert prompts("tea\n", "txt", "A tagline for {prompt}:") == ["A tagline for tea:"]
+
+
+@pytest.mark.parametrize(
+    "variable", ["a.__class__", "a[b]", "a!r", "a:>10", "0", "a.__init__.__globals__", "__class__"]
+)
+def test_a_template_reaches_into_no_value(variable: str) -> None:
+    """What stands in braces is a name, whatever Python would make of it."""
+    message = problem(json_line(a={"b": 1}, c=["x"]), template=f"{{{variable}}}")
+    assert message == f"line 1: {variable!r} is in the template and has no value; there is: a, c"
+    assert prompts(json_line(**{variable: "x"}), template=f"{{{variable}}}") == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"id": 1}, "'product' is in the template and has no value; there is: id"),
+        ({"product": None}, "'product' is in the template and has no value; there is: product"),
+        ({"product": ""}, "what the template asks for is empty: product"),
+        ({"product": "a\0"}, "the prompt has a NUL byte"),
+    ],
+)
+def test_a_record_that_the_template_cannot_use_has_a_problem(
+    content: dict[str, Any], message: str
+) -> None:
+    """A variable that is missing is not an empty text; and empty texts alone are no prompt."""
+    assert problem(json_line(**content), template="A tagline for {product}") == f"line 1: {message}"
+
+
+def test_one_of_several_variables_may_be_empty() -> None:
+    """A column that not every row fills is usual."""
+    assert prompts("a,b\nx,\n", "csv", "{a}{b}") == ["x"]
+
+
+@pytest.mark.parametrize("name", ["a", "stop"])
+def test_no_depth_of_nesting_stops_the_reading(name: str) -> None:
+    """What can be read and not be written is a problem like what cannot be read."""
+    found = set()
+    for depth in range(sys.getrecursionlimit() - 300, sys.getrecursionlimit()):
+        [record] = read(
+            f'{{"b": 1, "{name}": {"[" * depth + "]" * depth}}}', template=f"{{{name}}}"
+        )
+        found.add(record.problem)
+    assert "line 1: nested too deeply" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a {b", "--template: a stray { at character 3"),
+        ("a } {b}", "--template: a stray } at character 3"),
+        ("{}", "--template: a stray { at character 1"),
+        ("{ }", "--template: a stray { at character 1"),
+        ("{a{b}}", "--template: a stray { at character 1"),
+        ("plain", "--template: there is no variable in it, so all prompts would be the same"),
+        ("", "--template: there is no variable in it, so all prompts would be the same"),
+        ("{{a}}", "--template: there is no variable in it, so all prompts would be the same"),
+        ("{a}\udcff", "--template: not UTF-8"),
+    ],
+)
+def test_a_template_that_cannot_be_right_is_refused(text: str, message: str) -> None:
+    """Before a record is read."""
+    with pytest.raises(UsageError) as caught:
+        Template(text)
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.jsonl", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("A.CSV", "csv"),
+        ("a.tsv", "tsv"),
+        ("a.b.txt", "txt"),
+    ],
+)
+def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
+    """Unless it is given, which goes before."""
+    assert form_of(name, None) == form
+    assert form_of(name, "txt") == "txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("-", "standard input"), ("a.gz", "a.gz"), ("jsonl", "jsonl")]
+)
+def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
+    """It is not guessed."""
+    with pytest.raises(UsageError) as caught:
+        form_of(name, None)
+    assert caught.value.message == f"--format: how is {shown} written?"
+    assert caught.value.hint == "--format jsonl|csv|tsv|txt"
+
+
+def test_reading_takes_no_more_than_the_next_line() -> None:
+    """A record is there before the line after the next exists: an input may be endless."""
+
+    def lines() -> Iterator[bytes]:
+        yield b"a\n"
+        yield b"b\n"
+        pytest.fail("the third line was asked for")
+
+    class Slow(io.BytesIO):
+        source = lines()
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            assert size == LONGEST_LINE
+            return next(self.source)
+
+    records = iter(Reader(Slow(), "txt"))
+    assert [next(records).prompt, next(records).prompt] == ["a", "b"]
+
+
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["prompt", "id", *FIELDS]) | st.text(), JSON_VALUES, max_size=6
+    ),
+    st.sampled_from([None, "{prompt}", "{id}{prompt}"]),
+)
+def test_any_object_is_a_record_that_can_be_written(
+    content: dict[str, Any], template: str | None
+) -> None:
+    """It has a prompt or a problem, never both, and either is text that UTF-8 can say."""
+    for record in read(json.dumps(content), "jsonl", template):
+        assert (record.prompt is None) is (record.problem is not None)
+        assert record.digest("") == record.digest("")
+        if record.prompt is not None:
+            assert record.prompt.encode()
+        json.dumps(record.id).encode()
+
+
+@given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))
+def test_any_bytes_are_records_or_no_input(raw: bytes, form: Format) -> None:
+    """Whatever a file holds, it is read to its end or refused as a whole."""
+    reader = Reader(io.BytesIO(raw), form)
+    try:
+        records = list(reader)
+    except UsageError:
+        return
+    assert [record.index for record in records] == list(range(len(records)))
+    assert reader.bytes_read == len(raw)
