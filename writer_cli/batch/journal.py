@@ -10,7 +10,9 @@ import heapq
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +30,8 @@ _LINE = re.compile(
 _ERROR = b'"error": {"kind": "'
 """What only a line with an error has: within a JSON text every quotation mark is escaped."""
 
-NONE, ANSWERED, FAILED = 0, 1, 2
-"""What is known of an index."""
+NONE, ANSWERED, FAILED, AGAIN = 0, 1, 2, 3
+"""What is known of an index: no result, an answer, an error, an error that does not count."""
 
 
 class Journal:
@@ -72,14 +74,14 @@ class Journal:
         Raises `UsageError` where a result belongs to another request than the record's, or to no
         record at all: input or flags have changed, and answers of both would be mixed.
         """
-        unseen = self.answered + self.failed
+        unseen = len(self._states) - self._states.count(NONE)
         for record in records:
             index = record.index
-            if index >= len(self._states) or self._states[index] == NONE:
+            state = self._states[index] if index < len(self._states) else NONE
+            unseen -= state != NONE
+            if state in {NONE, AGAIN}:
                 yield record
-                continue
-            unseen -= 1
-            if self._digests[index] != record.digest(defaults):
+            elif self._digests[index] != record.digest(defaults):
                 raise UsageError(
                     f"record {index} (line {record.line}) is not what the result in {self.path} "
                     "was given for: the input or the flags have changed",
@@ -93,7 +95,7 @@ class Journal:
 
     def forget_failures(self) -> None:
         """Let what failed count as not yet done."""
-        self._states = self._states.replace(bytes([FAILED]), bytes([NONE]))
+        self._states = self._states.replace(bytes([FAILED]), bytes([AGAIN]))
         self.failed = 0
 
     def append(self, index: int, line: bytes, digest: int, *, failed: bool) -> None:
@@ -137,8 +139,11 @@ class Journal:
                     # Whoever opens the file from here on must find it in use.
                     fcntl.flock(ordered.fileno(), fcntl.LOCK_EX)
                     descriptor = os.dup(ordered.fileno())
-            except UsageError as error:
-                raise OutputError(error.message) from error
+            except (UsageError, OutputError) as error:
+                raise OutputError(
+                    error.message,
+                    hint="every result is there, but not in order: make room, and run it again",
+                ) from error
         os.close(self._descriptor)
         self._descriptor = descriptor
 
@@ -147,21 +152,30 @@ class Journal:
         with self._reading() as file:
             yield from file
 
-    def rescue(self, unwritten: Iterable[bytes]) -> str:
+    def rescue(self, unwritten: Sequence[bytes]) -> str:
         """Keep lines that could not be written in a temporary file, and say how to go on.
 
         If the journal has lost its name, what it holds is kept along with them.
         """
         is_gone = os.fstat(self._descriptor).st_nlink == 0
-        descriptor, name = tempfile.mkstemp(prefix="writer-batch-", suffix=".jsonl")
-        with open(descriptor, "wb") as kept:  # noqa: PTH123 - a descriptor
-            if is_gone:
-                with self._reading() as file:
-                    shutil.copyfileobj(file, kept)
-            kept.writelines(unwritten)
+        try:
+            with tempfile.NamedTemporaryFile(
+                prefix="writer-batch-", suffix=".jsonl", delete=False
+            ) as kept:
+                if is_gone:
+                    with self._reading() as file:
+                        shutil.copyfileobj(file, kept)
+                kept.writelines(unwritten)
+        except OSError as error:
+            lost = len(unwritten) + is_gone * (self.answered + self.failed)
+            return (
+                f"{tempfile.gettempdir()}: {error.strerror} there too, and {lost} results are "
+                "lost: make room, and run the command again"
+            )
+        name, path = shlex.quote(kept.name), shlex.quote(str(self.path))
         if is_gone:
-            return f"all results are in {name}: move it to {self.path}, and run the command again"
-        return f"make room, then: cat {name} >> {self.path}, and run the command again"
+            return f"all results are safe: mv {name} {path}, and run the command again"
+        return f"make room, then: cat {name} >> {path}, and run the command again"
 
     def _reading(self) -> BinaryIO:
         file = open(os.dup(self._descriptor), "rb")  # noqa: PTH123, SIM115 - a descriptor
@@ -254,25 +268,38 @@ def _opened(path: Path) -> int:
     """Open a file that nobody else has open as a journal, and that still has its name then."""
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            # Not to wait for the other end of a pipe.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             raise UsageError(
                 f"--output {path}: {error.strerror}",
                 hint="name a file in a directory that can be written",
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            _lock(descriptor, path)
+            if os.fstat(descriptor).st_nlink:
                 return descriptor
-        except BlockingIOError:
+        except UsageError:
             os.close(descriptor)
-            raise UsageError(
-                f"--output {path}: another run is writing to it",
-                hint="wait for it, or name another file",
-            ) from None
-        except OSError:
-            pass  # replaced or removed in between: open what is there now
-        os.close(descriptor)
+            raise
+        os.close(descriptor)  # replaced or removed in between: open what is there now
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise UsageError(
+            f"--output {path}: not a file, and only a file can be gone on with",
+            hint="-o answers.jsonl",
+        )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        in_use = isinstance(error, BlockingIOError)
+        raise UsageError(
+            f"--output {path}: {'another run is writing to it' if in_use else error.strerror}",
+            hint="wait for it, or name another file",
+        ) from error
 
 
 def record_of(line: bytes) -> dict[str, object]:
