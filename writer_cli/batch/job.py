@@ -198,7 +198,7 @@ def _apart(stream: BinaryIO) -> BinaryIO:
     Python aborts at its end if a thread still waits for data in its own `sys.stdin`.
     """
     try:
-        return open(stream.fileno(), "rb", closefd=False)  # noqa: PTH123, SIM115 - a descriptor
+        return open(stream.fileno(), "rb", closefd=False)
     except (OSError, ValueError):
         return stream
 

@@ -7,23 +7,17 @@ from collections.abc import Callable
 MARGIN = 0.99
 """What of a told limit is used: what leaves evenly does not arrive evenly."""
 
-GROWTH = 0.003
+GROWTH = 0.002
 """What a learned rate grows by in a second, soon after a refusal."""
 
 PATIENCE = 30.0
 """Seconds after a refusal in which growth doubles; it grows on with the square of the time."""
 
-BACK_OFF = 0.98
-"""What of the rate that was answered is kept after a refusal."""
-
-STEP_DOWN = 0.92
-"""What of a learned rate is kept after a refusal, if that is near what was answered."""
-
-NEAR = 1.2
-"""How much more than what was answered is near it: waits count as time without an answer."""
+BACK_OFF = 0.95
+"""What is kept of a rate that was refused."""
 
 EVIDENCE = 5.0
-"""Seconds between two refusals from which on what was answered is taken for the limit."""
+"""Seconds since the last refusal below which another one teaches no more than to halve the rate."""
 
 SLOWEST = 1 / 60
 """Requests a second that a learned rate does not fall below."""
@@ -44,10 +38,10 @@ class _Meter:
 class Pace:
     """When each request may be sent, for all threads together.
 
-    A refusal (429) holds everybody for as long as the server asks, and teaches a rate: what was
-    answered since the last refusal, waits included. From there the rate grows slowly until it is
-    refused again. It is the rate that is learned and not the number of threads, because one thread
-    alone can be too fast for a limit, and thirty can be too slow for it.
+    A refusal (429) holds everybody for as long as the server asks, and teaches a rate: the one
+    that was refused, spread over the time since the last refusal, holds included. From there the
+    rate grows slowly until it is refused again. It is the rate that is learned and not the number
+    of threads, because one thread alone can be too fast for a limit, and thirty too slow for it.
 
     Args:
         rpm: Requests a minute, at the most.
@@ -111,27 +105,28 @@ class Pace:
         with self._lock:
             self._answered += 1
             now = self._clock()
-            if self._learned is not None and now > self._grown_at:
+            learned = self._learned
+            if learned is None or now <= self._grown_at:
+                return
+            if learned.free_at > now:  # or it is not the learned rate that bounds the batch
                 age = (now - self._held_until) / PATIENCE
-                growth = GROWTH * (1 + age * age) * (now - self._grown_at)
-                self._learned.per_second *= 1 + growth
-                self._grown_at = now
+                learned.per_second *= 1 + GROWTH * (1 + age * age) * (now - self._grown_at)
+            self._grown_at = now
 
     def refused(self, sent_at: float, seconds: float) -> None:
         """Take note of a 429 to a request sent at `sent_at`: hold everybody, and learn."""
         with self._lock:
-            now = self._clock()
-            self._held_until = self._grown_at = max(self._held_until, now + seconds)
+            now, was_held_until = self._clock(), self._held_until
+            self._held_until = self._grown_at = max(was_held_until, now + seconds)
             if sent_at < self._cycle_began or self._answered == 0:
                 return  # a late answer to what is known, or the same wall again: no news
             elapsed = now - self._cycle_began
-            rate = self._answered / max(elapsed, 1.0) * BACK_OFF
             if self._learned is None:
-                self._learned = _Meter(rate)
+                self._learned = _Meter(self._answered / max(elapsed, 1.0))
             else:
-                known = self._learned.per_second
-                least = min(known * STEP_DOWN, rate * NEAR) if elapsed >= EVIDENCE else known / 2
-                self._learned.per_second = max(least, min(rate, known))
+                in_force = now - max(was_held_until, self._cycle_began)
+                kept = in_force / max(elapsed, 1.0) * BACK_OFF
+                self._learned.per_second *= kept if elapsed >= EVIDENCE else max(kept, 0.5)
             self._learned.per_second = max(SLOWEST, self._learned.per_second)
             self._answered, self._cycle_began = 0, now
 
