@@ -174,7 +174,6 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
     internal = {name for name in expected if name.startswith("_")}
     of_the_command_line = {
         "OutputError",
-        "PartialError",
         "ReaderGoneError",
         "Retirement",
     }

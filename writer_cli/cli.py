@@ -23,7 +23,7 @@ from writer_cli.terminal import Terminal
 COMMANDS = {
     "complete": "Complete a prompt with a language model.",
     "complete-custom": "Complete a prompt with a customization of a language model.",
-    "batch": "Complete many prompts; what was answered is never asked again.",
+    "batch": "Complete many prompts: a file of them goes in, one result for each comes out.",
     "models": "List the models that can be asked.",
     "customizations": "List the customizations of a model; only the enterprise API has any.",
     "config": "Show and change settings, and see where each comes from.",

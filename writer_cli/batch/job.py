@@ -100,20 +100,21 @@ class Job:
     def run(self, show: Callable[[Progress], None]) -> None:
         """Do what is left, and put the results in order if nothing is left then.
 
-        The first Ctrl-C or SIGTERM stops it in good order and is `stopped_by` afterwards; the
-        second ends the process at once.
+        While requests are sent, the first Ctrl-C or SIGTERM stops it in good order and is
+        `stopped_by` afterwards; the second ends the process at once. Before and after that the
+        first does: nothing can be lost then.
 
         Raises:
             UsageError: The results in the journal belong to other requests; nothing was sent.
             OutputError: A result could not be written; the hint says where it is.
             WriterError: What concerned all records and stopped them.
         """
-        with _Signals() as signals:
-            if self._is_anything_left():
+        if self._is_anything_left():
+            with _Signals() as signals:
                 self._work(show, signals)
             self.stopped_by = signals.number
-            if self.stopped_by is None:
-                self._journal.put_in_order()
+        if self.stopped_by is None:
+            self._journal.put_in_order()
 
     def _is_anything_left(self) -> bool:
         """Compare the whole input with what an earlier run wrote, before anything is sent."""
@@ -127,7 +128,8 @@ class Job:
         plan = self._plan
         trouble: OutputError | None = None
         gives_up_at = math.inf
-        with self._open_input() as stream:
+        with self._open_input() as opened:
+            stream = opened if self._can_reopen else _apart(opened)
             reader, size = plan.reader(stream), _size(stream)
             with run_batch(
                 self._journal.pending(plan.selected(reader), plan.identity),
@@ -176,7 +178,8 @@ class _Signals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    self._old[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,6 +190,17 @@ class _Signals:
         if self.number is not None:
             raise SystemExit(FIRST_SIGNAL_CODE + number)
         self.number = number
+
+
+def _apart(stream: BinaryIO) -> BinaryIO:
+    """Return another reader of the same input, if it is a real one.
+
+    Python aborts at its end if a thread still waits for data in its own `sys.stdin`.
+    """
+    try:
+        return open(stream.fileno(), "rb", closefd=False)
+    except (OSError, ValueError):
+        return stream
 
 
 def _size(stream: BinaryIO) -> int | None:

@@ -6,14 +6,14 @@ puts the lines in order. The last line for an index counts.
 """
 
 import fcntl
-import heapq
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import tempfile
 from array import array
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,14 +23,14 @@ from writer_cli import atomic
 from writer_cli.batch.records import Record
 from writer_cli.errors import OutputError, UsageError
 
-_LINE = re.compile(
+RESULT_LINE = re.compile(
     rb'\{"index": (?P<index>[0-9]{1,12}), .*"digest": "(?P<digest>[0-9a-f]{16})"\}\n', re.DOTALL
 )
-_ERROR = b'"error": {"kind": "'
+ERROR_MARK = b'"error": {"kind": "'
 """What only a line with an error has: within a JSON text every quotation mark is escaped."""
 
-NONE, ANSWERED, FAILED = 0, 1, 2
-"""What is known of an index."""
+NONE, ANSWERED, FAILED, AGAIN = 0, 1, 2, 3
+"""What is known of an index: no result, an answer, an error, an error that does not count."""
 
 
 class Journal:
@@ -73,14 +73,14 @@ class Journal:
         Raises `UsageError` where a result belongs to another request than the record's, or to no
         record at all: input or flags have changed, and answers of both would be mixed.
         """
-        unseen = self.answered + self.failed
+        unseen = len(self._states) - self._states.count(NONE)
         for record in records:
             index = record.index
-            if index >= len(self._states) or self._states[index] == NONE:
+            state = self._states[index] if index < len(self._states) else NONE
+            unseen -= state != NONE
+            if state in {NONE, AGAIN}:
                 yield record
-                continue
-            unseen -= 1
-            if self._digests[index] != record.digest(defaults):
+            elif self._digests[index] != record.digest(defaults):
                 raise UsageError(
                     f"record {index} (line {record.line}) is not what the result in {self.path} "
                     "was given for: the input or the flags have changed",
@@ -94,7 +94,7 @@ class Journal:
 
     def forget_failures(self) -> None:
         """Let what failed count as not yet done."""
-        self._states = self._states.replace(bytes([FAILED]), bytes([NONE]))
+        self._states = self._states.replace(bytes([FAILED]), bytes([AGAIN]))
         self.failed = 0
 
     def append(self, index: int, line: bytes, digest: int, *, failed: bool) -> None:
@@ -138,8 +138,11 @@ class Journal:
                     # Whoever opens the file from here on must find it in use.
                     fcntl.flock(ordered.fileno(), fcntl.LOCK_EX)
                     descriptor = os.dup(ordered.fileno())
-            except UsageError as error:
-                raise OutputError(error.message) from error
+            except (UsageError, OutputError) as error:
+                raise OutputError(
+                    error.message,
+                    hint="every result is there, but not in order: make room, and run it again",
+                ) from error
         os.close(self._descriptor)
         self._descriptor = descriptor
 
@@ -148,21 +151,30 @@ class Journal:
         with self._reading() as file:
             yield from file
 
-    def rescue(self, unwritten: Iterable[bytes]) -> str:
+    def rescue(self, unwritten: Sequence[bytes]) -> str:
         """Keep lines that could not be written in a temporary file, and say how to go on.
 
         If the journal has lost its name, what it holds is kept along with them.
         """
         is_gone = os.fstat(self._descriptor).st_nlink == 0
-        descriptor, name = tempfile.mkstemp(prefix="writer-batch-", suffix=".jsonl")
-        with open(descriptor, "wb") as kept:  # noqa: PTH123 - a descriptor
-            if is_gone:
-                with self._reading() as file:
-                    shutil.copyfileobj(file, kept)
-            kept.writelines(unwritten)
+        try:
+            with tempfile.NamedTemporaryFile(
+                prefix="writer-batch-", suffix=".jsonl", delete=False
+            ) as kept:
+                if is_gone:
+                    with self._reading() as file:
+                        shutil.copyfileobj(file, kept)
+                kept.writelines(unwritten)
+        except OSError as error:
+            lost = len(unwritten) + is_gone * (self.answered + self.failed)
+            return (
+                f"{tempfile.gettempdir()}: {error.strerror} there too, and {lost} results are "
+                "lost: make room, and run the command again"
+            )
+        name, path = shlex.quote(kept.name), shlex.quote(str(self.path))
         if is_gone:
-            return f"all results are in {name}: move it to {self.path}, and run the command again"
-        return f"make room, then: cat {name} >> {self.path}, and run the command again"
+            return f"all results are safe: mv {name} {path}, and run the command again"
+        return f"make room, then: cat {name} >> {path}, and run the command again"
 
     def _reading(self) -> BinaryIO:
         file = open(os.dup(self._descriptor), "rb")  # noqa: PTH123, SIM115 - a descriptor
@@ -176,13 +188,13 @@ class Journal:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
                     break
-                match = _LINE.fullmatch(line)
+                match = RESULT_LINE.fullmatch(line)
                 if match is None:
                     raise UsageError(
                         f"--output {self.path}: line {number} is not a result of a batch",
                         hint="name another file, or start anew with --overwrite",
                     )
-                state = FAILED if _ERROR in line else ANSWERED
+                state = FAILED if ERROR_MARK in line else ANSWERED
                 self._note(int(match["index"]), int(match["digest"], 16), state)
                 size += len(line)
         os.ftruncate(self._descriptor, size)
@@ -199,64 +211,6 @@ class Journal:
         self._states[index], self._digests[index] = state, digest
 
 
-def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> tuple[int, int]:
-    """Put the finished outputs of shards into one file, in order; return the answered and failed.
-
-    `records` is how many there must be: without it, what all shards lack at the end is not seen.
-    Raises `UsageError` for an index that is missing, or that two shards have, naming the files.
-    """
-    failed = 0
-    files = [_lines_of(shard) for shard in shards]
-    expected, last = 0, shards[0]
-    with atomic.replacement(output) as merged:
-        for index, line, shard in heapq.merge(*files, key=lambda item: item[0]):
-            if index < expected:
-                raise UsageError(
-                    f"record {index} is in both {last} and {shard}", hint="leave one of them out"
-                )
-            if index > expected:
-                for path in shards:
-                    deque(_lines_of(path), maxlen=0)  # raises where it is not in order, or torn
-                raise UsageError(
-                    f"record {expected} is missing: it is in none of the files",
-                    hint="was a shard left out, or did it not finish? run it again",
-                )
-            merged.write(line)
-            failed += _ERROR in line
-            expected, last = index + 1, shard
-        if records is not None and records != expected:
-            raise UsageError(
-                f"there are {expected} records in the files, and not {records}",
-                hint="was a shard left out, or did it not finish? run it again",
-            )
-    return expected - failed, failed
-
-
-def _lines_of(shard: Path) -> Iterator[tuple[int, bytes, Path]]:
-    previous = -1
-    try:
-        with shard.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                match = _LINE.fullmatch(line)
-                if match is None:
-                    raise UsageError(
-                        f"{shard}: line {number} is not a whole result of a batch",
-                        hint="run that shard again: it goes on where it stopped",
-                    )
-                index = int(match["index"])
-                if index <= previous:
-                    raise UsageError(
-                        f"{shard} is not in order: that shard did not finish",
-                        hint="run it again: it goes on where it stopped",
-                    )
-                previous = index
-                yield index, line, shard
-    except OSError as error:
-        raise UsageError(
-            f"{shard}: {error.strerror}", hint="name the outputs of the shards"
-        ) from error
-
-
 def _index_of(line: bytes) -> int:
     return int(line[len(b'{"index": ') : line.index(b",")])
 
@@ -265,25 +219,38 @@ def _opened(path: Path) -> int:
     """Open a file that nobody else has open as a journal, and that still has its name then."""
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            # Not to wait for the other end of a pipe.
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             raise UsageError(
                 f"--output {path}: {error.strerror}",
                 hint="name a file in a directory that can be written",
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            _lock(descriptor, path)
+            if os.fstat(descriptor).st_nlink:
                 return descriptor
-        except BlockingIOError:
+        except UsageError:
             os.close(descriptor)
-            raise UsageError(
-                f"--output {path}: another run is writing to it",
-                hint="wait for it, or name another file",
-            ) from None
-        except OSError:
-            pass  # replaced or removed in between: open what is there now
-        os.close(descriptor)
+            raise
+        os.close(descriptor)  # replaced or removed in between: open what is there now
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise UsageError(
+            f"--output {path}: not a file, and only a file can be gone on with",
+            hint="-o answers.jsonl",
+        )
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        in_use = isinstance(error, BlockingIOError)
+        raise UsageError(
+            f"--output {path}: {'another run is writing to it' if in_use else error.strerror}",
+            hint="wait for it, or name another file",
+        ) from error
 
 
 def record_of(line: bytes) -> dict[str, object]:

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from queue import Empty, Queue
 from typing import Any, Self
 
 from writer_cli.batch.limits import Pace, StoppedError
@@ -14,7 +14,6 @@ from writer_cli.batch.results import Result
 from writer_cli.client import Writer
 from writer_cli.errors import (
     BadAnswerError,
-    ConfigurationError,
     PartialError,
     SDKError,
     UsageError,
@@ -22,7 +21,6 @@ from writer_cli.errors import (
 )
 from writer_cli.exits import ExitCode
 from writer_cli.models import CompletionRequest
-from writer_cli.retry import Wait
 
 DEFAULT_CONCURRENCY = 8
 
@@ -31,6 +29,12 @@ BYTES_PER_TOKEN = 4
 
 USUAL_TOKENS = 256
 """What an answer is estimated at that has no `max_tokens`."""
+
+USUAL_HOLD = 1.0
+"""Seconds that all wait after a 429 that names no time and is not tried again."""
+
+RESULTS_PER_THREAD = 4
+"""Results that wait to be taken before a thread sends no more."""
 
 
 def run_batch(
@@ -58,10 +62,21 @@ def run_batch(
         tpm: Tokens a minute, at the most, estimated from the texts.
         max_requests: Requests at the most, retries included; then the batch stops.
 
+    Raises:
+        UsageError: A number that is out of range.
+
     A record that fails has a result with an `error`. What concerns all of them, a refused key or a
     quota that is used up, stops the batch: iteration raises it once the requests that were under
     way have been answered, and the records that are left have no result.
     """
+    for name, value, is_right in (
+        ("concurrency", concurrency, concurrency >= 1),
+        ("rpm", rpm, rpm is None or rpm > 0),
+        ("tpm", tpm, tpm is None or tpm > 0),
+        ("max_requests", max_requests, max_requests is None or max_requests >= 0),
+    ):
+        if not is_right:
+            raise UsageError(f"{name}: {value} is out of range", field=name)
     return BatchRun(
         records,
         make_writer=make_writer,
@@ -91,21 +106,24 @@ class BatchRun:
         tpm: float | None,
         max_requests: int | None,
     ) -> None:
-        self._records = iter(records)
-        self._make_writer = make_writer
-        self._model_id = model_id
-        self._customization_id = customization_id
-        self._defaults = defaults
-        self._stop = threading.Event()
-        self._pace = Pace(rpm=rpm, tpm=tpm, stop=self._stop)
-        self._requests_left = max_requests
-        self._lock = threading.Lock()
-        self._taking = threading.Lock()
-        self._results: Queue[Result | None] = Queue(maxsize=4 * concurrency)
-        self._failure: Exception | None = None
+        self.model_id = model_id
+        self.customization_id = customization_id
+        self.defaults = defaults
         self.in_flight = 0
         self.requests = 0
-        self._working = concurrency
+        self._records = iter(records)
+        self._make_writer = make_writer
+        self._stop = threading.Event()
+        self.pace = Pace(rpm=rpm, tpm=tpm, stop=self._stop)
+        self._most_requests = max_requests
+        self._taking = threading.Lock()
+        self._changed = threading.Condition()
+        """Guards what follows, and the two counters above."""
+        self._results: deque[Result] = deque()
+        self._most_results = RESULTS_PER_THREAD * concurrency
+        self._failure: BaseException | None = None
+        self._threads = concurrency
+        self._busy = 0
         for number in range(concurrency):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
@@ -115,119 +133,125 @@ class BatchRun:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def __iter__(self) -> Iterator[Result]:
-        while not self.is_over:
-            result = self.poll(timeout=None)
-            if result is not None:
-                yield result
-        self.raise_failure()
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Result:
+        result = self.poll(timeout=None)
+        if result is None:
+            self.raise_failure()
+            raise StopIteration
+        return result
 
     @property
     def is_over(self) -> bool:
-        """Whether every thread has ended and every result has been taken."""
-        return self._working == 0
+        """Whether no result will come any more."""
+        with self._changed:
+            return self._is_over()
 
     @property
     def is_holding(self) -> bool:
         """Whether the batch waits because the API refused a request for its rate."""
-        return self._pace.is_holding
+        return self.pace.is_holding
 
     def poll(self, timeout: float | None) -> Result | None:
-        """Return the next result, or None if none comes within so many seconds."""
-        try:
-            result = self._results.get(timeout=timeout)
-        except Empty:
-            return None
-        if result is None:
-            self._working -= 1
-        return result
+        """Return the next result, or None if none comes, within so many seconds or at all."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._results or self._is_over(), timeout)
+            if not self._results:
+                return None
+            self._changed.notify_all()  # there is room for another
+            return self._results.popleft()
 
     def stop(self) -> None:
         """Send nothing more; what is under way is still answered."""
-        self._stop.set()
+        with self._changed:
+            self._stop.set()
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop everything because of an error that concerns all records."""
+        with self._changed:
+            self._failure = self._failure or error
+            self.stop()
 
     def raise_failure(self) -> None:
         """Raise what stopped the batch, if anything did."""
         if self._failure is not None:
             raise self._failure
 
-    def _work(self) -> None:
-        try:
-            worker = _Worker(self._make_writer(), self)
-            try:
-                while (record := self._next()) is not None:
-                    result = worker.answer(record)
-                    if result is not None:
-                        self._results.put(result)
-            finally:
-                worker.close()
-        except StoppedError:
-            pass
-        except Exception as error:  # noqa: BLE001 - it is raised where results are taken
-            self.fail(error)
-        finally:
-            self._results.put(None)
-
-    def _next(self) -> Record | None:
-        with self._taking:
-            return None if self._stop.is_set() else next(self._records, None)
-
-    def fail(self, error: Exception) -> None:
-        """Stop everything because of an error that concerns all records."""
-        with self._lock:
-            self._failure = self._failure or error
-        self._stop.set()
-
     def before_request(self, tokens: float) -> float:
         """Wait for a request's turn, and count it. Raises `StoppedError`."""
-        sent_at = self._pace.acquire(tokens)
-        with self._lock:
-            if self._requests_left is not None:
-                if self._requests_left == 0:
-                    self._failure = self._failure or PartialError(
+        sent_at = self.pace.acquire(tokens)
+        with self._changed:
+            if self._stop.is_set():
+                raise StoppedError
+            if self.requests == self._most_requests:
+                self.fail(
+                    PartialError(
                         f"the budget of {self.requests} requests is used up",
                         hint="what is left stays for the next run",
                     )
-                    self._stop.set()
-                    raise StoppedError
-                self._requests_left -= 1
+                )
+                raise StoppedError
             self.requests += 1
             self.in_flight += 1
         return sent_at
 
     def after_request(self) -> None:
         """Count a request as answered."""
-        with self._lock:
+        with self._changed:
             self.in_flight -= 1
-
-    def ask(self, writer: Writer, request: CompletionRequest) -> Any:
-        """Send a request with one of the clients."""
-        if self._customization_id is None:
-            return writer.completions.create(completion_request=request, model_id=self._model_id)
-        return writer.completions.create_model_customization_completion(
-            completion_request=request,
-            model_id=self._model_id,
-            customization_id=self._customization_id,
-        )
-
-    def request_for(self, record: Record) -> CompletionRequest:
-        """Return the request that a record stands for. Raises `UsageError`."""
-        return request_for(record, self._defaults)
-
-    @property
-    def model_id(self) -> str:
-        """The model that is asked."""
-        return self._model_id
-
-    @property
-    def pace(self) -> Pace:
-        """When requests may be sent."""
-        return self._pace
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the batch stops. Raises `StoppedError`."""
         if self._stop.wait(seconds):
             raise StoppedError
+
+    def _is_over(self) -> bool:
+        # Once the batch is to stop, a thread that waits for the input is not waited for.
+        has_ended = self._threads == 0 or (self._stop.is_set() and self._busy == 0)
+        return has_ended and not self._results
+
+    def _work(self) -> None:
+        try:
+            with self._make_writer() as writer:
+                worker = _Worker(writer, self)
+                while (record := self._take()) is not None:
+                    result = None
+                    try:
+                        result = worker.answer(record)
+                    finally:
+                        self._hand_over(result)
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - it is raised where results are taken
+            self.fail(error)
+        finally:
+            with self._changed:
+                self._threads -= 1
+                self._changed.notify_all()
+
+    def _take(self) -> Record | None:
+        """Return the next record once there is room for its result; None at the end."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self._results) < self._most_results or self._stop.is_set()
+            )
+        with self._taking:
+            record = None if self._stop.is_set() else next(self._records, None)
+        with self._changed:
+            if record is None or self._stop.is_set():
+                return None
+            self._busy += 1
+            return record
+
+    def _hand_over(self, result: Result | None) -> None:
+        with self._changed:
+            self._busy -= 1
+            if result is not None:
+                self._results.append(result)
+            self._changed.notify_all()
 
 
 class _Worker:
@@ -237,74 +261,76 @@ class _Worker:
         self._writer = writer
         self._batch = batch
         self._tokens = 0.0
+        self._attempts = 0
         self._sent_at = 0.0
-        self._first_sent_at: float | None = None
+        self._first_sent_at = 0.0
         self._is_under_way = False
         connection = writer.connection
         connection.retries = replace(
             connection.retries,
             before_attempt=self._before_attempt,
-            on_wait=self._on_wait,
+            on_wait=lambda wait: self._after_attempt(wait.failure, wait.seconds),
             sleep=batch.sleep,
         )
 
-    def close(self) -> None:
-        self._writer.close()
-
     def answer(self, record: Record) -> Result | None:
-        """Send a record and return its result, or None if the batch is to stop first."""
-        self._first_sent_at = None
+        """Send a record and return its result, or None if it concerns all records.
+
+        Raises `StoppedError` if the batch is to stop before there is an answer.
+        """
+        self._attempts = 0
         choices: list[dict[str, Any]] | None = None
         failure: WriterError | None = None
-        attempts = 0
         try:
-            request = self._batch.request_for(record)
+            request = request_for(record, self._batch.defaults)
             self._tokens = _estimated_tokens(request)
-            response = self._batch.ask(self._writer, request)
-            attempts = response.attempts
-            choices = _choices(response)
-            self._batch.pace.answered()
+            choices = _choices(self._ask(request))
             self._batch.pace.settle(self._tokens, _actual_tokens(request, choices))
         except WriterError as error:
-            if _concerns_all(error):
-                self._batch.fail(error)
-                return None
-            self._take_note_of_refusal(error)
-            failure, attempts = error, error.attempts
+            failure = error
         finally:
-            self._after_attempt()
+            self._after_attempt(failure)
+        if failure is not None:
+            failure.attempts = self._attempts
+            if _concerns_all(failure):
+                self._batch.fail(failure)
+                return None
         return Result(
             record=record,
             choices=choices,
             error=None if failure is None else failure.as_dict(),
             model_id=self._batch.model_id,
-            attempts=attempts,
-            elapsed_s=self._elapsed(),
+            attempts=self._attempts,
+            elapsed_s=time.monotonic() - self._first_sent_at if self._attempts else 0.0,
         )
 
-    def _elapsed(self) -> float:
-        """Return the seconds since the record's first request, if there was one."""
-        return 0.0 if self._first_sent_at is None else time.monotonic() - self._first_sent_at
+    def _ask(self, request: CompletionRequest) -> Any:
+        completions, batch = self._writer.completions, self._batch
+        if batch.customization_id is None:
+            return completions.create(completion_request=request, model_id=batch.model_id)
+        return completions.create_model_customization_completion(
+            completion_request=request,
+            model_id=batch.model_id,
+            customization_id=batch.customization_id,
+        )
 
     def _before_attempt(self) -> None:
         self._sent_at = self._batch.before_request(self._tokens)
-        if self._first_sent_at is None:
+        self._attempts += 1
+        if self._attempts == 1:
             self._first_sent_at = self._sent_at
         self._is_under_way = True
 
-    def _after_attempt(self) -> None:
-        if self._is_under_way:
-            self._is_under_way = False
-            self._batch.after_request()
-
-    def _on_wait(self, wait: Wait) -> None:
-        self._after_attempt()
-        if isinstance(wait.failure, SDKError) and wait.failure.kind == "rate_limit":
-            self._batch.pace.refused(self._sent_at, wait.seconds)
-
-    def _take_note_of_refusal(self, error: WriterError) -> None:
-        if isinstance(error, SDKError) and error.kind == "rate_limit":
-            self._batch.pace.refused(self._sent_at, error.retry_after or 1.0)
+    def _after_attempt(self, failure: WriterError | None, wait: float = USUAL_HOLD) -> None:
+        """Tell the others what an attempt ended with, if one was made and not told of yet."""
+        if not self._is_under_way:
+            return
+        self._is_under_way = False
+        self._batch.after_request()
+        if isinstance(failure, SDKError) and failure.exit_code == ExitCode.LIMITED:
+            self._batch.pace.refused(self._sent_at, failure.retry_after or wait)
+        else:
+            self._batch.pace.answered()
 
 
 def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:
@@ -327,9 +353,9 @@ def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:
 
 
 def _concerns_all(error: WriterError) -> bool:
-    return isinstance(error, ConfigurationError) or (
-        error.exit_code == ExitCode.DENIED or error.kind == "quota"
-    )
+    """Whether no other record would fare better: no key, a refused one, a quota used up."""
+    is_final = error.exit_code == ExitCode.LIMITED and not error.retryable
+    return error.exit_code in {ExitCode.CONFIGURATION, ExitCode.DENIED} or is_final
 
 
 def _choices(response: Any) -> list[dict[str, Any]]:

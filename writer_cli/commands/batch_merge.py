@@ -8,7 +8,7 @@ import typer
 
 from writer_cli import render
 from writer_cli.app import App, GlobalOptions
-from writer_cli.batch import journal
+from writer_cli.batch import merging
 from writer_cli.options import as_command
 
 
@@ -44,7 +44,7 @@ def run(options: MergeOptions, app: App) -> None:
 
     A record that is missing, or that two of them have, is an error, and nothing is written.
     """
-    answered, failed = journal.merge(options.output, options.shards, options.records)
+    answered, failed = merging.merge(options.output, options.shards, options.records)
     if options.json:
         result = {
             "version": render.JSON_VERSION,

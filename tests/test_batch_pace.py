@@ -1,0 +1,337 @@
+"""How fast a batch sends, in simulated time: hours of it without a wait."""
+
+import heapq
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Protocol
+
+import pytest
+
+from writer_cli.batch.limits import Pace, StoppedError
+
+MINUTE = 60.0
+
+
+class Limit(Protocol):
+    """A server's limit: says None to a request that it lets through, or how long to wait."""
+
+    def refusal(self, now: float) -> float | None:
+        """Count a request, and say None or the seconds."""
+
+
+@dataclass
+class Bucket:
+    """Lets a rate through, and a burst of some size."""
+
+    per_second: float
+    size: float
+    filled: float = 0.0
+    at: float = 0.0
+
+    def refusal(self, now: float) -> float | None:
+        """Fill, and take one out if there is one."""
+        self.filled = min(self.size, self.filled + (now - self.at) * self.per_second)
+        self.at = now
+        if self.filled < 1:
+            return max(1.0, round((1 - self.filled) / self.per_second + 0.5))
+        self.filled -= 1
+        return None
+
+
+@dataclass
+class Window:
+    """Lets so many through in each minute of the clock."""
+
+    a_minute: int
+    says_when: bool = True
+    minute: int = -1
+    count: int = 0
+
+    def refusal(self, now: float) -> float | None:
+        """Count in the minute that it is."""
+        minute = int(now // MINUTE)
+        if minute != self.minute:
+            self.minute, self.count = minute, 0
+        if self.count < self.a_minute:
+            self.count += 1
+            return None
+        return (minute + 1) * MINUTE - now if self.says_when else 1.0
+
+
+class SimulatedTime(threading.Event):
+    """A clock that moves when somebody waits, and what happens until then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, time: float, happen: Callable[[], None]) -> None:
+        """Let something happen at a time."""
+        self._count += 1
+        heapq.heappush(self._events, (time, self._count, happen))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Go on by so many seconds, or to the next event."""
+        until = self._events[0][0] if timeout is None else self.now + timeout
+        while self._events and self._events[0][0] <= until and not self.is_set():
+            self.now, _, happen = heapq.heappop(self._events)
+            happen()
+        self.now = max(self.now, until)
+        return self.is_set()
+
+
+@dataclass
+class Traffic:
+    """What a simulated server saw: when each request came, and whether it was refused."""
+
+    requests: list[tuple[float, bool]] = field(default_factory=list)
+
+    def after(self, start: float, seconds: float) -> tuple[float, float]:
+        """Return what was let through in a minute, and the part that was refused."""
+        seen = [refused for time, refused in self.requests if start <= time < start + seconds]
+        return seen.count(False) / seconds * MINUTE, seen.count(True) / len(seen)
+
+    def busiest(self, seconds: float) -> int:
+        """Return the most requests in any such time."""
+        times = [time for time, _ in self.requests]
+        first, most = 0, 0
+        for last, time in enumerate(times):
+            while time - times[first] >= seconds:
+                first += 1
+            most = max(most, last + 1 - first)
+        return most
+
+
+def simulate(
+    limit: Limit,
+    seconds: float,
+    *,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    tokens: Callable[[], float] = lambda: 0.0,
+    jitter: float = 0.0,
+    concurrency: int = 64,
+) -> Traffic:
+    """Send as fast as a pace allows to a server that takes half a second."""
+    clock = SimulatedTime()
+    pace = Pace(rpm=rpm, tpm=tpm, stop=clock, clock=lambda: clock.now)
+    traffic, random, in_flight = Traffic(), Random(1), 0  # noqa: S311 - a simulation
+
+    def arrive(sent_at: float) -> None:
+        wait = limit.refusal(clock.now)
+        traffic.requests.append((clock.now, wait is not None))
+        clock.at(clock.now + 0.5, lambda: answer(sent_at, wait))
+
+    def answer(sent_at: float, wait: float | None) -> None:
+        nonlocal in_flight
+        in_flight -= 1
+        if wait is None:
+            pace.answered()
+        else:
+            pace.refused(sent_at, wait)
+
+    while clock.now < seconds:
+        while in_flight == concurrency:
+            clock.wait()
+        sent_at = pace.acquire(tokens())
+        in_flight += 1
+        clock.at(sent_at + jitter * random.random(), partial(arrive, sent_at))
+    return traffic
+
+
+LIMITS = [
+    pytest.param(60, lambda: Bucket(1, 1), id="a bucket of 60 a minute without a burst"),
+    pytest.param(60, lambda: Bucket(1, 60), id="a bucket of 60 a minute with a minute's burst"),
+    pytest.param(600, lambda: Bucket(10, 10), id="a bucket of 600 a minute"),
+    pytest.param(3000, lambda: Bucket(50, 50), id="a bucket of 3000 a minute"),
+    pytest.param(60, lambda: Window(60), id="a window of 60 a minute"),
+    pytest.param(600, lambda: Window(600), id="a window of 600 a minute"),
+]
+
+
+@pytest.mark.parametrize(("a_minute", "limit"), LIMITS)
+def test_an_untold_limit_is_found_within_a_minute(
+    a_minute: int, limit: Callable[[], Limit]
+) -> None:
+    """Half an hour long, 90 of 100 allowed requests are sent, and 5 of 100 are refused at most."""
+    let_through, refused = simulate(limit(), 31 * MINUTE).after(MINUTE, 30 * MINUTE)
+    assert let_through >= 0.9 * a_minute
+    assert refused <= 0.05
+
+
+@pytest.mark.parametrize(("a_minute", "limit"), LIMITS)
+def test_a_told_limit_is_used_and_never_passed(a_minute: int, limit: Callable[[], Limit]) -> None:
+    """97 of 100 allowed requests are sent, and none is refused, though some arrive late."""
+    traffic = simulate(limit(), 31 * MINUTE, rpm=a_minute, jitter=0.005)
+    let_through, refused = traffic.after(MINUTE, 30 * MINUTE)
+    assert let_through >= 0.97 * a_minute
+    assert refused == 0
+
+
+def test_a_window_that_does_not_say_when_it_ends_is_not_given_up() -> None:
+    """Being refused again and again without an answer between teaches no slower rate."""
+    let_through, _ = simulate(Window(60, says_when=False), 31 * MINUTE).after(MINUTE, 30 * MINUTE)
+    assert let_through >= 0.9 * 60
+
+
+def test_a_limit_that_rises_is_followed() -> None:
+    """Ten minutes after a limit grew tenfold, most of it is used."""
+
+    @dataclass
+    class Rising(Bucket):
+        def refusal(self, now: float) -> float | None:
+            if now >= 10 * MINUTE:
+                self.per_second = self.size = 10.0
+            return super().refusal(now)
+
+    let_through, _ = simulate(Rising(1, 1), 25 * MINUTE).after(20 * MINUTE, 5 * MINUTE)
+    assert let_through >= 0.8 * 600
+
+
+def test_a_limit_that_falls_is_followed() -> None:
+    """Ten minutes after a limit fell to a tenth, few requests are refused."""
+
+    @dataclass
+    class Falling(Bucket):
+        def refusal(self, now: float) -> float | None:
+            if now >= 10 * MINUTE:
+                self.per_second = self.size = 1.0
+            return super().refusal(now)
+
+    let_through, refused = simulate(Falling(10, 10), 25 * MINUTE).after(20 * MINUTE, 5 * MINUTE)
+    assert let_through >= 0.8 * 60
+    assert refused <= 0.08
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    """Only the server's half second and the number of threads bound the rate."""
+    unlimited = Bucket(1e9, 1e9, filled=1e9)
+    assert simulate(unlimited, 10.0, concurrency=8).after(0.0, 10.0) == (8 * 2 * MINUTE, 0.0)
+
+
+def test_a_told_rate_has_no_burst() -> None:
+    """600 a minute are 10 in any second, from the first one on."""
+    assert simulate(Bucket(1e9, 1e9, filled=1e9), 300.0, rpm=600).busiest(1.0) == 10
+
+
+def test_tokens_are_limited_too() -> None:
+    """With both limits told, each minute keeps both, and big requests cause no burst of small."""
+    random = Random(2)  # noqa: S311 - a simulation
+    sizes: list[float] = []
+
+    def tokens() -> float:
+        sizes.append(3000.0 if random.random() < 0.02 else 10.0)
+        return sizes[-1]
+
+    traffic = simulate(Bucket(1e9, 1e9, filled=1e9), 3600.0, rpm=120, tpm=6000, tokens=tokens)
+    used = sum(sizes[: len(traffic.requests)])
+    assert 0.6 * 6000 * 60 <= used <= 6000 * 60 + 3000
+    assert traffic.busiest(1.0) <= 2
+    assert traffic.busiest(MINUTE) <= 120
+
+
+def test_tokens_are_counted_as_they_turn_out() -> None:
+    """What an answer did not need may be used by others, and what it needed more may not."""
+    clock = SimulatedTime()
+    pace = Pace(tpm=60 / 0.99, stop=clock, clock=lambda: clock.now)
+    pace.acquire(10)
+    pace.settle(10, 4)
+    assert pace.acquire(10) == pytest.approx(4)
+    pace.settle(10, 20)
+    assert pace.acquire(10) == pytest.approx(24)
+
+
+def test_a_correction_without_a_limit_on_tokens_is_nothing() -> None:
+    """Without `tpm`, tokens slow nothing down."""
+    clock = SimulatedTime()
+    pace = Pace(stop=clock, clock=lambda: clock.now)
+    pace.settle(10, 1000)
+    assert pace.acquire(1000) == 0
+
+
+def test_a_refusal_holds_who_waits_already() -> None:
+    """A request that was about to be sent waits for as long as a refusal says that comes first."""
+    clock = SimulatedTime()
+    pace = Pace(rpm=60, stop=clock, clock=lambda: clock.now)
+    sent_at = pace.acquire(0)
+    clock.at(0.5, lambda: pace.refused(sent_at, 30))
+    assert pace.acquire(0) == 30.5
+
+
+def test_the_longest_hold_counts() -> None:
+    """A second refusal that says less does not shorten the wait, one that says more prolongs it."""
+    clock = SimulatedTime()
+    pace = Pace(stop=clock, clock=lambda: clock.now)
+    pace.refused(0.0, 10)
+    pace.refused(0.0, 5)
+    clock.at(3.0, lambda: pace.refused(0.0, 20))
+    assert pace.is_holding
+    assert pace.acquire(0) == 23
+    assert not pace.is_holding
+
+
+def test_a_late_refusal_of_an_earlier_time_is_no_news() -> None:
+    """Thirty requests under way when the limit was hit lower the rate once, not thirty times."""
+
+    def rate_after(refusals: int) -> float:
+        clock = SimulatedTime()
+        pace = Pace(stop=clock, clock=lambda: clock.now)
+        for second in range(100):
+            clock.at(float(second), pace.answered)
+        clock.wait(100)
+        for _ in range(refusals):
+            pace.refused(99.0, 0)
+            clock.wait(0.01)
+            pace.answered()
+        first = [pace.acquire(0) for _ in range(10)][-1]
+        return pace.acquire(0) - first
+
+    assert rate_after(30) == pytest.approx(rate_after(1), rel=0.01)
+
+
+def test_a_hold_does_not_forgive_tokens() -> None:
+    """A refusal that is over soon does not let more tokens through than were told."""
+    clock = SimulatedTime()
+    pace = Pace(tpm=60 / 0.99, stop=clock, clock=lambda: clock.now)
+    sent_at = pace.acquire(100)
+    pace.refused(sent_at, 1)
+    assert pace.acquire(1) == pytest.approx(100)
+
+
+def test_waking_late_does_not_add_up() -> None:
+    """If every wait takes a little longer than asked, the told rate is kept all the same."""
+
+    class Sluggish(SimulatedTime):
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(None if timeout is None else timeout + 0.03)
+
+    clock = Sluggish()
+    pace = Pace(rpm=600 / 0.99, stop=clock, clock=lambda: clock.now)
+    times = [pace.acquire(0) for _ in range(1001)]
+    assert times[-1] == pytest.approx(100, abs=0.1)
+
+
+def test_a_stop_ends_every_wait() -> None:
+    """A real thread that waits for an hour's hold, and one behind it, end when the batch stops."""
+    stop = threading.Event()
+    pace = Pace(stop=stop)
+    pace.refused(0.0, 3600)
+    ended: list[int] = []
+
+    def wait(number: int) -> None:
+        with pytest.raises(StoppedError):
+            pace.acquire(0)
+        ended.append(number)
+
+    threads = [threading.Thread(target=wait, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ended) == [0, 1, 2]

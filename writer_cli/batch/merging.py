@@ -1,0 +1,68 @@
+"""The outputs of shards become one."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from writer_cli import atomic
+from writer_cli.batch.journal import ERROR_MARK, RESULT_LINE
+from writer_cli.errors import UsageError
+
+
+def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> tuple[int, int]:
+    """Put the finished outputs of shards into one file, in order; return the answered and failed.
+
+    `records` is how many there must be: without it, what all shards lack at the end is not seen.
+    Raises `UsageError` for an index that is missing, or that two shards have, naming the files.
+    """
+    failed = 0
+    files = [_lines_of(shard) for shard in shards]
+    expected, last = 0, shards[0]
+    with atomic.replacement(output) as merged:
+        for index, line, shard in heapq.merge(*files, key=lambda item: item[0]):
+            if index < expected:
+                raise UsageError(
+                    f"record {index} is in both {last} and {shard}", hint="leave one of them out"
+                )
+            if index > expected:
+                for path in shards:
+                    deque(_lines_of(path), maxlen=0)  # raises where it is not in order, or torn
+                raise UsageError(
+                    f"record {expected} is missing: it is in none of the files",
+                    hint="was a shard left out, or did it not finish? run it again",
+                )
+            merged.write(line)
+            failed += ERROR_MARK in line
+            expected, last = index + 1, shard
+        if records is not None and records != expected:
+            raise UsageError(
+                f"there are {expected} records in the files, and not {records}",
+                hint="was a shard left out, or did it not finish? run it again",
+            )
+    return expected - failed, failed
+
+
+def _lines_of(shard: Path) -> Iterator[tuple[int, bytes, Path]]:
+    previous = -1
+    try:
+        with shard.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                match = RESULT_LINE.fullmatch(line)
+                if match is None:
+                    raise UsageError(
+                        f"{shard}: line {number} is not a whole result of a batch",
+                        hint="run that shard again: it goes on where it stopped",
+                    )
+                index = int(match["index"])
+                if index <= previous:
+                    raise UsageError(
+                        f"{shard} is not in order: that shard did not finish",
+                        hint="run it again: it goes on where it stopped",
+                    )
+                previous = index
+                yield index, line, shard
+    except OSError as error:
+        raise UsageError(
+            f"{shard}: {error.strerror}", hint="name the outputs of the shards"
+        ) from error
