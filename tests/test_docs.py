@@ -603,7 +603,7 @@ def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
 def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
     """README has the keys of what `writer config` prints as JSON, and what a verdict may be."""
     terminal = Terminal.fake()
-    command = named(row[0]).replace("NAME", "api_key").split()[1:]
+    command = named(row[0]).replace("NAME", "timeout").replace("VALUE", "5").split()[1:]
     main([*command, "--json"], terminal)
     printed = json.loads(terminal.output)
     assert list(printed) == re.findall(r"`(\w+)`", row[1])
