@@ -22,7 +22,7 @@ from documents import ROOT, SHELLS, Block
 import writer_cli as writer
 from writer_cli import errors, models, settings
 from writer_cli.apis import ApiName
-from writer_cli.cli import COMMANDS, main
+from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
 from writer_cli.exits import ExitCode
 from writer_cli.sandbox import faults
@@ -30,10 +30,13 @@ from writer_cli.sandbox.messages import Request, Response
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.terminal import Terminal
 
-REFERENCES = ("README.md", "completions.md")
+REFERENCES = ("README.md", "completions.md", "batch.md")
 DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md")
 
 BLOCKS = [block for document in REFERENCES for block in documents.blocks(document)]
+
+PRODUCTS = "id,product\np-1,green tea\np-2,ink\np-3,a wooden chair\n"
+"""The table that the examples of batch.md begin with."""
 
 NOT_RUN = re.compile(r"(make|pip|pipx) ")
 """What sets up a machine is checked, and not run."""
@@ -121,6 +124,8 @@ def environment(block: Block, service: Service) -> dict[str, str]:
     given = {**os.environ, "PATH": path}
     if uses_sandbox(block):
         return given
+    if "SLURM_ARRAY" in block.text:
+        given |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "3"}
     given["WRITER_BASE_URL"] = service.address
     sets_its_own = re.search(r"^(\$ )?writer config set ", block.text, re.MULTILINE)
     if not sets_its_own:
@@ -136,7 +141,9 @@ def bash(
     script: str, block: Block, service: Service, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
     """Run a script; whoever asks for a key on standard input gets one."""
-    for tool in ("jq", "git"):
+    if block.document == "batch.md":
+        (cwd / "products.csv").write_text(PRODUCTS)
+    for tool in ("jq", "git", "parallel"):
         if re.search(rf"\b{tool} ", script) and not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
     return subprocess.run(
@@ -186,7 +193,7 @@ def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path
     assert done.returncode == 0, done.stderr
     assert "warning:" not in done.stderr
     assert "error:" not in done.stderr
-    sends = re.search("writer (complete|models|customizations)", script) is not None
+    sends = re.search("writer (complete|models|customizations|batch (?!merge))", script) is not None
     assert bool(service.requests) is (sends and not uses_sandbox(block))
 
 
@@ -218,7 +225,7 @@ def without_circumstances(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             name: type(item).__name__
-            if name in {"elapsed_s", "attempts"}
+            if name in {"elapsed_s", "attempts", "p50_s", "p95_s", "max_s", "digest"}
             else without_circumstances(item)
             for name, item in value.items()
         }
@@ -281,7 +288,7 @@ def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
 
 def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path) -> None:
     """The job's commands write the file that it uploads, with the key from a secret."""
-    [block] = of("yaml")
+    [block] = [block for block in of("yaml") if block.document == "README.md"]
     assert "WRITER_API_KEY: ${{ secrets.WRITER_API_KEY }}" in block.text
     steps = re.findall(r"- run: (.+)", block.text)
     check_instead(steps[0])
@@ -296,6 +303,37 @@ def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path)
     [request] = service.requests
     prompt = json.loads(request.body)["prompt"]
     assert prompt.startswith("Explain this change to a user:\n\nSort the list")
+
+
+def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> None:
+    """The jobs of the documented matrix, one after another, make the file that is uploaded."""
+    [block] = [block for block in of("yaml") if "matrix:" in block.text]
+    install, shard, again, merge = re.findall(r"- run: (.+)", block.text)
+    assert install == again
+    check_instead(install)
+    [numbers] = re.findall(r"shard: \[([\d, ]+)\]", block.text)
+    for number in numbers.split(", "):
+        command = shard.replace("${{ strategy.job-index }}", number)
+        command = command.replace("${{ strategy.job-total }}", str(len(numbers.split(", "))))
+        done = bash(command, block, service, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert bash(merge, block, service, tmp_path).returncode == 0
+    lines = (tmp_path / "taglines.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["p-1", "p-2", "p-3"]
+    assert len(service.requests) == 3
+
+
+def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path) -> None:
+    """The pods of the documented job, one after another, send one request for each record."""
+    [block] = [block for block in of("yaml") if "completionMode: Indexed" in block.text]
+    [script] = re.findall(r"- \|\n((?: {14}.*\n)+)", block.text)
+    [count] = re.findall(r"completions: (\d)", block.text)
+    assert f'JOB_COMPLETIONS\n              value: "{count}"' in block.text
+    for number in range(int(count)):
+        given = f"export JOB_COMPLETION_INDEX={number} JOB_COMPLETIONS={count}\n"
+        done = bash(given + script, block, service, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert len(service.requests) == 3
 
 
 def test_the_table_of_exit_codes_is_the_code() -> None:
@@ -321,7 +359,7 @@ def every_command() -> set[tuple[str, ...]]:
         listed = help_of(name).partition("\nCommands:\n")[2]
         below = re.findall(r"^  ([\w-]+)", listed, re.MULTILINE)
         found |= {(name, subcommand) for subcommand in below} or {(name,)}
-    return found
+    return found | {tuple(MERGE.split())}
 
 
 def flags_of(*command: str) -> set[str]:
@@ -343,12 +381,13 @@ def test_every_command_is_documented_and_exists() -> None:
     code = "\n".join([*(block.text for block in BLOCKS), *re.findall(r"`[^`\n]+`", prose)])
     named = set()
     for name, below in re.findall(r"(?<![\w/-])writer ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+))?", code):
-        named.add((name, below) if (name,) not in every_command() else (name,))
+        is_whole = (name,) in every_command() and (name, below) not in every_command()
+        named.add((name,) if is_whole else (name, below))
     assert named == every_command()
 
 
-OTHER_PROGRAMS_FLAGS = {"--format"}
-"""Of git."""
+OTHER_PROGRAMS_FLAGS = {"--array", "--time"}
+"""Of sbatch."""
 
 
 def test_every_flag_is_documented_and_exists() -> None:
@@ -580,6 +619,22 @@ def test_every_key_of_a_json_document_is_explained(heading: str) -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     free = {"headers", "body", "choices[].logprobs.top_logprobs"}  # their keys are not ours
     assert rows == list(paths(json.loads(shown), free))
+
+
+def test_the_keys_of_a_batch_are_explained() -> None:
+    """batch.md has each key of a result and of the summary, in order."""
+    result, summary = (
+        json.loads(block.shown or "")
+        for block in of("sh", shown=True)
+        if block.document == "batch.md"
+    )
+    text = documents.section("batch.md", "Output")
+    rows = re.findall(r"^\| `([a-z]\w*(?:\.\w+)*)` \|", text, re.MULTILINE)
+    of_result, of_summary = rows[: rows.index("version")], rows[rows.index("version") :]
+    instead = {"prompt", "error"}  # a result has them on request, and where it has no choices
+    assert [key for key in of_result if key not in instead] == list(result)
+    assert instead < set(of_result)
+    assert of_summary == list(paths(summary, set()))
 
 
 def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
