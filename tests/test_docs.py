@@ -24,6 +24,7 @@ from writer_cli import errors, models, settings
 from writer_cli.apis import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
+from writer_cli.error_answers import error_from_answer
 from writer_cli.exits import ExitCode
 from writer_cli.sandbox import faults
 from writer_cli.sandbox.messages import Request, Response
@@ -601,11 +602,11 @@ def test_the_table_of_errors_is_the_tree() -> None:
 def test_the_errors_of_an_operation_come_with_the_documented_statuses() -> None:
     """JSON under the listed statuses is a `FailResponse`, with the exit codes that stand there."""
     [fail, other] = documents.table("completions.md", "Error Object", "Status Code")
-    read = [errors.error_from_answer(int(status), fail[2], "{}") for status in fail[1].split(",")]
+    read = [error_from_answer(int(status), fail[2], "{}") for status in fail[1].split(",")]
     assert {type(error) for error in read} == {writer.FailResponse}
     assert {error.exit_code for error in read} == {4, 5, 7}
     assert fail[3] == "4, 5 or 7"
-    plain = [errors.error_from_answer(status, "text/plain", "") for status in range(400, 600)]
+    plain = [error_from_answer(status, "text/plain", "") for status in range(400, 600)]
     assert {type(error) for error in plain} == {writer.SDKError}
     assert {error.exit_code for error in plain} == {4, 5, 6, 7}
     assert other[1:] == ["4xx-5xx", "*/*", "4 to 7"]

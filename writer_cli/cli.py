@@ -14,7 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from writer_cli import __version__, render
 from writer_cli.app import App, GlobalOptions
-from writer_cli.errors import ReaderGoneError, UsageError, WriterError, redact
+from writer_cli.errors import ReaderGoneError, UsageError, WriterError
+from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
 from writer_cli.settings import flag_of

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from writer_cli import __version__, apis, retry, tls
 from writer_cli.apis import AuthScheme, Call
 from writer_cli.deadline import before
+from writer_cli.error_answers import error_from_answer, is_json
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
@@ -27,11 +28,8 @@ from writer_cli.errors import (
     DeadlineError,
     NetworkError,
     RequestTimeoutError,
-    cleaned_excerpt,
-    error_from_answer,
-    is_json,
-    redact,
 )
+from writer_cli.excerpts import cleaned_excerpt, redact
 from writer_cli.retry import RetryPolicy
 
 _Parsed = TypeVar("_Parsed")

@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 from writer_cli import apis, config_file, key_command
 from writer_cli.apis import ApiName, AuthScheme
-from writer_cli.errors import ConfigurationError, UsageError, redact
+from writer_cli.errors import ConfigurationError, UsageError
+from writer_cli.excerpts import redact
 from writer_cli.retry import DEFAULT_MAX_RETRIES
 
 LONGEST_WAIT = 1_000_000
