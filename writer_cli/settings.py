@@ -12,11 +12,12 @@ from typing import Any, get_args
 
 from writer_cli import apis, config_file, key_command
 from writer_cli.apis import ApiName, AuthScheme
+from writer_cli.deadline import DEFAULT_TIMEOUT
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.excerpts import redact
 from writer_cli.retry import DEFAULT_MAX_RETRIES
 
-LONGEST_WAIT = 1_000_000
+LONGEST_TIMEOUT = 1_000_000
 """Seconds that a timeout may have: more than a week, and less than a socket refuses."""
 
 LONGEST_QUOTE = 60
@@ -57,8 +58,8 @@ def _seconds(value: Any) -> float:
         seconds = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not 0 < seconds <= LONGEST_WAIT:
-        raise ValueError(f"a number of seconds over 0 up to {LONGEST_WAIT}")
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise ValueError(f"a number of seconds over 0 up to {LONGEST_TIMEOUT}")
     return seconds
 
 
@@ -83,7 +84,7 @@ KINDS: dict[str, Kind] = {
     "api": Kind(_one_of(*get_args(ApiName)), "enterprise", ("WRITER_API",), default="enterprise"),
     "base_url": Kind(_address, "https://enterprise-api.writer.com", ("WRITER_BASE_URL",)),
     "auth_scheme": Kind(_one_of(*get_args(AuthScheme)), "bearer", default="bearer"),
-    "timeout": Kind(_seconds, "30", ("WRITER_TIMEOUT",), default=180.0),
+    "timeout": Kind(_seconds, "30", ("WRITER_TIMEOUT",), default=DEFAULT_TIMEOUT),
     "max_retries": Kind(_whole_number, "3", ("WRITER_MAX_RETRIES",), default=DEFAULT_MAX_RETRIES),
 }
 """Every setting, by the name it has in the file."""
