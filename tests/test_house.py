@@ -21,6 +21,7 @@ HOUSE = [
     "excerpts",
     "errors",
     "error_answers",
+    "answer",
     "sse",
     "models",
     "apis",
