@@ -10,6 +10,7 @@ from writer_cli import settings
 from writer_cli.apis import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.render import Spinner
+from writer_cli.setting_kinds import LONGEST_TIMEOUT
 from writer_cli.settings import Settings
 from writer_cli.terminal import Terminal
 
@@ -162,7 +163,7 @@ class App:
         """Return a client as the settings say; a key is not asked for yet."""
         from writer_cli.client import Writer
 
-        deadline, most = self.options.deadline, settings.LONGEST_TIMEOUT
+        deadline, most = self.options.deadline, LONGEST_TIMEOUT
         if deadline is not None and not 0 < deadline <= most:
             raise UsageError(
                 f"--deadline {deadline:g} is out of range: over 0, up to {most}",

@@ -18,7 +18,7 @@ from writer_cli.errors import ReaderGoneError, UsageError, WriterError
 from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import Terminal
 
 COMMANDS = {

@@ -15,7 +15,7 @@ import typer
 
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import UsageError
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -24,7 +24,7 @@ from writer_cli.commands.batch_options import BatchOptions
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
 from writer_cli.options import as_command, out_of_range
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 
 
 def run(options: BatchOptions, app: App) -> None:

@@ -20,7 +20,7 @@ from writer_cli.options import (
     Prompt,
     as_command,
 )
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import visible
 
 if TYPE_CHECKING:

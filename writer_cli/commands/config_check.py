@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from writer_cli import apis, render, settings
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.settings import Setting
+from writer_cli.setting_kinds import KINDS, Setting
 
 SHORTEST_KEY = 16
 """Characters; what is shorter may have been cut when it was copied."""
@@ -91,7 +91,7 @@ def _request_checks(app: App) -> Iterator[Check]:
         "organization_id": _organization_check,
         "model_id": _model_check,
     }
-    for name in settings.KINDS:
+    for name in KINDS:
         if name != "api_key_command":
             check = special.get(name, partial(_plain_check, name=name))
             yield _tried(name, "", partial(check, app))
