@@ -134,7 +134,7 @@ def _host_check(app: App) -> Check:
     host = urlsplit(url).hostname
     if url == default:
         return Check("base_url", url, "ok", _from(setting))
-    if host in apis.WRITER_HOSTS and host != urlsplit(default).hostname:
+    if host in apis.API_HOSTS and host != urlsplit(default).hostname:
         note = f"{_from(setting)}; this host serves another of Writer's APIs"
         return Check("base_url", url, "wrong", note)
     note = f"{_from(setting)}; Writer's own is {default}"
