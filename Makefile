@@ -45,7 +45,7 @@ $(READY): pyproject.toml
 	  { echo "writer needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  apt-get update -q && apt-get install -yq python3-venv; } || \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq python3-venv; } || \
 	  { echo "python3 cannot make virtual environments yet: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
