@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-lowest test-sdks clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-sdks clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -33,6 +33,14 @@ test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admi
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
+
+test-httpx2: VENV := .venv-httpx2
+test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept open
+	$(MAKE) VENV=.venv-httpx2 .venv-httpx2/.ready
+	.venv-httpx2/bin/python -m pip install -q httpx2
+	echo 'import httpx2; httpx2.alias_httpx()' > \
+	  "$$(.venv-httpx2/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/alias_httpx.pth"
+	.venv-httpx2/bin/python -m pytest -n auto -q -W ignore::pytest.PytestAssertRewriteWarning
 
 test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they can be had
 	$(BIN)/python tests/sdks/run.py

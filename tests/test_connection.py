@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from servers import (
     CLOSE,
@@ -350,7 +351,12 @@ def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
     [
         "https://a..b",
         "https://.",
-        "https://xn--zzzz",
+        pytest.param(
+            "https://xn--zzzz",
+            marks=pytest.mark.skipif(
+                httpx.__name__ == "httpx2", reason="httpx2 lets the look-up decide"
+            ),
+        ),
         "https://\u2603.localhost",
         f"https://{'a' * 64}.localhost",
     ],
