@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-lowest clean
+.PHONY: demo test check lint types coverage test-lowest bench bench-readme clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -33,6 +33,12 @@ test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admi
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
+
+bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH=1000000
+	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
+
+bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
+	$(BIN)/python -m bench --write-readme
 
 clean:
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

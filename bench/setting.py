@@ -1,0 +1,117 @@
+"""Where the contenders run: a directory of their own, the loopback server, an environment."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTENDERS = Path(__file__).resolve().parent / "contenders"
+
+MODEL = "m"
+KEY = "bench-key-of-no-worth"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every row gets to work with."""
+
+    directory: Path
+    environments: dict[str, Path]
+    urls: dict[str, str]
+    env: dict[str, str]
+
+    def python(self, environment: str) -> str:
+        """Return the interpreter of an environment."""
+        return str(self.environments[environment] / "bin" / "python")
+
+    def script(self, environment: str, name: str, *arguments: str) -> list[str]:
+        """Return the command that runs one of the contenders' scripts."""
+        return [self.python(environment), str(CONTENDERS / f"{name}.py"), *arguments]
+
+    @property
+    def writer(self) -> str:
+        """The program under test."""
+        return str(self.environments["ours"] / "bin" / "writer")
+
+    def env_for(self, scheme: str) -> dict[str, str]:
+        """Return the environment variables that lead every contender to the server."""
+        llm = self.directory / f"llm-{scheme}"
+        llm.mkdir(exist_ok=True)
+        # JSON is YAML.
+        model = {"model_id": "bench", "model_name": MODEL, "api_base": f"{self.urls[scheme]}/v1"}
+        (llm / "extra-openai-models.yaml").write_text(json.dumps([model]))
+        return self.env | {
+            "WRITER_BASE_URL": self.urls[scheme],
+            "LLM_USER_PATH": str(llm),
+        }
+
+
+@contextmanager
+def setting(environments: dict[str, Path]) -> Iterator[Setting]:
+    """Start the server in a directory of its own, and end it."""
+    with tempfile.TemporaryDirectory(prefix="writer-bench-") as name:
+        directory = Path(name)
+        authority = _make_authority(directory) if shutil.which("openssl") else None
+        server = subprocess.Popen(
+            [sys.executable, "-m", "bench.server", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=CONTENDERS.parent.parent,
+        )
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            ports = json.loads(server.stdout.readline())
+            env = {
+                "HOME": name,
+                "PATH": os.environ["PATH"],
+                "LANG": "C.UTF-8",
+                "NO_COLOR": "1",
+                "WRITER_API_KEY": KEY,
+                "WRITER_ORGANIZATION_ID": "1",
+                "OPENAI_API_KEY": KEY,
+            }
+            if authority is not None:
+                # curl and the OpenSSL of Python read the one, requests the other.
+                env |= {"SSL_CERT_FILE": str(authority), "REQUESTS_CA_BUNDLE": str(authority)}
+            yield Setting(
+                directory,
+                environments,
+                {scheme: f"{scheme}://127.0.0.1:{port}" for scheme, port in ports.items()},
+                env,
+            )
+        finally:
+            server.stdin.close()
+            server.wait(10)
+            server.stdout.close()
+
+
+def _make_authority(directory: Path) -> Path:
+    """Make a certificate for 127.0.0.1 and the authority that vouches for it."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    _openssl(
+        directory,
+        *("req", "-x509", *curve, "-days", "30", "-subj", "/CN=benchmark authority"),
+        *("-addext", "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.pem"),
+    )
+    request = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"]
+    _openssl(directory, "req", *curve, *request)
+    (directory / "extensions").write_text(
+        "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    )
+    _openssl(
+        directory,
+        *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
+        *("-CAcreateserial", "-days", "30", "-extfile", "extensions", "-out", "server.pem"),
+    )
+    return directory / "ca.pem"
+
+
+def _openssl(directory: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, cwd=directory, capture_output=True)
