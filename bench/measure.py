@@ -66,6 +66,7 @@ def run(contender: Contender) -> Run:
             f"{' '.join(contender.command)}\n{output.decode(errors='replace')[:2000]}\n"
             f"{errors.decode(errors='replace')[-4000:]}"
         )
+    # Linux counts what the starting process took, some 25 MB, as the least.
     memory = usage.ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
     return Run(wall, usage.ru_utime + usage.ru_stime, memory, output, arrivals)
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bench import authority
 from bench.measure import Contender, Run, interleaved, median, run, spread
 from bench.server import TEXT
 from bench.setting import KEY, MODEL, Setting
@@ -83,10 +84,7 @@ def _measured(
             spread(map(value, done)),
             unit,
             len(done),
-            {
-                "cpu_ms": median(1000 * one.cpu for one in done),
-                "memory_mb": median(one.memory / 1e6 for one in done),
-            },
+            {"cpu_ms": median(1000 * one.cpu for one in done)},
         )
         for name, done in runs.items()
     ]
@@ -150,7 +148,7 @@ def _one_completion(setting: Setting, scheme: str, url: str) -> list[Contender]:
     env = setting.env_for(scheme)
     flags = ["-m", MODEL, "hi"]
     curl = [
-        *("curl", "-s", "--fail-with-body", "--cacert", env.get("SSL_CERT_FILE", "/dev/null")),
+        *("curl", "-s", "--fail-with-body", "--capath", str(authority.SYSTEM)),
         *("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {KEY}"),
         *("-d", '{"prompt":"hi"}', f"{url}/llm/organization/1/model/{MODEL}/completions"),
     ]
@@ -165,8 +163,14 @@ def _one_completion(setting: Setting, scheme: str, url: str) -> list[Contender]:
         "writerai 1.2.4": setting.script("old-sdk", "old_sdk_script", url, MODEL, "hi"),
         "llm": llm,
     }
+    by_system = {OURS, "curl", "llm"}
     return [
-        Contender(name, command, env, lambda out: TEXT.encode() in out)
+        Contender(
+            name,
+            command,
+            env if name in by_system else setting.env_for_certifi(scheme),
+            lambda out: TEXT.encode() in out,
+        )
         for name, command in commands.items()
     ]
 
@@ -248,7 +252,8 @@ def batch(setting: Setting, plan: Plan) -> Outcome:
         [line] = _measured(
             "batch, http", done, lambda one, n=contender.count: n / one.wall, "records/s"
         )
-        notes = line.notes | {"records": contender.count}
+        memory = median(one.memory / 1e6 for one in runs[contender.name])
+        notes = line.notes | {"memory_mb": memory, "records": contender.count}
         found.append(replace(line, notes=notes))
     return Outcome(
         found,
@@ -330,7 +335,11 @@ def growth(setting: Setting, plan: Plan) -> Outcome:
             lambda one, size=size: 1e6 * (one.cpu - start) / (size - 1),
             "µs",
         )
-        found.append(replace(line, notes=line.notes | {"rate": size / median(d.wall for d in done)}))
+        notes = {
+            "memory_mb": median(one.memory / 1e6 for one in done),
+            "records_per_s": size / median(one.wall for one in done),
+        }
+        found.append(replace(line, notes=line.notes | notes))
     least, most = found[0], found[-1]
     return Outcome(
         found,

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import authority
+
 CONTENDERS = Path(__file__).resolve().parent / "contenders"
 
 MODEL = "m"
@@ -46,20 +48,25 @@ class Setting:
         # JSON is YAML.
         model = {"model_id": "bench", "model_name": MODEL, "api_base": f"{self.urls[scheme]}/v1"}
         (llm / "extra-openai-models.yaml").write_text(json.dumps([model]))
-        return self.env | {
+        trust = {"SSL_CERT_DIR": str(authority.SYSTEM)} if scheme == "https" else {}
+        return self.env | trust | {
             "WRITER_BASE_URL": self.urls[scheme],
             "LLM_USER_PATH": str(llm),
         }
+
+    def env_for_certifi(self, scheme: str) -> dict[str, str]:
+        """Return the same for a program that trusts what certifi says, and not the system."""
+        return {k: v for k, v in self.env_for(scheme).items() if k != "SSL_CERT_DIR"}
 
 
 @contextmanager
 def setting(environments: dict[str, Path]) -> Iterator[Setting]:
     """Start the server in a directory of its own, and end it."""
     with tempfile.TemporaryDirectory(prefix="writer-bench-") as name:
-        directory = Path(name)
-        authority = _make_authority(directory) if shutil.which("openssl") else None
+        if shutil.which("openssl"):
+            authority.make(environments)
         server = subprocess.Popen(
-            [sys.executable, "-m", "bench.server", name],
+            [sys.executable, "-m", "bench.server", authority.PLACE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=CONTENDERS.parent.parent,
@@ -77,41 +84,9 @@ def setting(environments: dict[str, Path]) -> Iterator[Setting]:
                 "WRITER_ORGANIZATION_ID": "1",
                 "OPENAI_API_KEY": KEY,
             }
-            if authority is not None:
-                # curl and the OpenSSL of Python read the one, requests the other.
-                env |= {"SSL_CERT_FILE": str(authority), "REQUESTS_CA_BUNDLE": str(authority)}
-            yield Setting(
-                directory,
-                environments,
-                {scheme: f"{scheme}://127.0.0.1:{port}" for scheme, port in ports.items()},
-                env,
-            )
+            urls = {scheme: f"{scheme}://127.0.0.1:{port}" for scheme, port in ports.items()}
+            yield Setting(Path(name), environments, urls, env)
         finally:
             server.stdin.close()
             server.wait(10)
             server.stdout.close()
-
-
-def _make_authority(directory: Path) -> Path:
-    """Make a certificate for 127.0.0.1 and the authority that vouches for it."""
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    _openssl(
-        directory,
-        *("req", "-x509", *curve, "-days", "30", "-subj", "/CN=benchmark authority"),
-        *("-addext", "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.pem"),
-    )
-    request = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"]
-    _openssl(directory, "req", *curve, *request)
-    (directory / "extensions").write_text(
-        "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
-    )
-    _openssl(
-        directory,
-        *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key"),
-        *("-CAcreateserial", "-days", "30", "-extfile", "extensions", "-out", "server.pem"),
-    )
-    return directory / "ca.pem"
-
-
-def _openssl(directory: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, cwd=directory, capture_output=True)
