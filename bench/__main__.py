@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from bench import environments, report
 from bench.rows import ROWS, Plan
@@ -27,19 +29,20 @@ def main() -> None:
         if name not in ROWS:
             raise SystemExit(f"there is no row {name}; there: {' '.join(ROWS)}")
     made = environments.make_all()
-    result = {
+    measured: dict[str, Any] = {}
+    result: dict[str, Any] = {
         "version": 1,
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": report.commit(environments.REPOSITORY),
         "machine": report.machine(),
         "versions": {name: environments.versions(path) for name, path in made.items()},
         "tools": _tools(),
-        "rows": {},
+        "rows": measured,
     }
     with setting(made) as where:
         for name in rows:
-            plan = Plan(options.runs, options.growth, lambda text, name=name: _say(name, text))
-            result["rows"][name] = ROWS[name](where, plan).as_dict()
+            plan = Plan(options.runs, options.growth, partial(_say, name))
+            measured[name] = ROWS[name](where, plan).as_dict()
     _say("", "")
     result["machine_after"] = report.machine()
     RESULTS.parent.mkdir(exist_ok=True)

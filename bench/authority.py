@@ -36,9 +36,7 @@ def _make_certificates() -> None:
     )
     request = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"]
     _openssl("req", *curve, *request)
-    (PLACE / "extensions").write_text(
-        "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
-    )
+    (PLACE / "extensions").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
     for certificate in Path("/etc/ssl/certs").glob("*.pem"):
         shutil.copy(certificate, SYSTEM)
     shutil.copy(PLACE / "ca.pem", SYSTEM)

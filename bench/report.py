@@ -67,7 +67,7 @@ def _line(found: dict[str, Any]) -> str:
     notes = dict(found["notes"])
     cpu = f"{notes.pop('cpu_ms'):,.0f} ms" if "cpu_ms" in notes else ""
     memory = f"{notes.pop('memory_mb'):.0f} MB" if "memory_mb" in notes else ""
-    said = ", ".join(f"{value:,.0f} {name}" for name, value in notes.items())
+    said = ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in notes.items())
     name = found["contender"] + (f" ({said})" if said else "")
     first, third = map(_number, found["quartiles"])
     middle = f"{_number(found['median'])} {found['unit']}"

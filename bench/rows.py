@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ def _milliseconds(one: Run) -> float:
     return 1000 * one.wall
 
 
+def _rate(records: int, one: Run) -> float:
+    return records / one.wall
+
+
+def _microseconds_each(records: int, start: float, one: Run) -> float:
+    """Return the CPU time of a record beyond the first, which paid for the start."""
+    return 1e6 * (one.cpu - start) / (records - 1)
+
+
 def _ratio(measurements: list[Measurement], ours: str, theirs: str) -> float:
     found = {measurement.contender: measurement.median for measurement in measurements}
     return found[ours] / found[theirs]
@@ -133,9 +143,8 @@ def completion(setting: Setting, plan: Plan) -> Outcome:
     outcome = Outcome([])
     for scheme, url in setting.urls.items():
         contenders = _one_completion(setting, scheme, url)
-        runs = interleaved(
-            contenders, plan.runs, lambda text, scheme=scheme: plan.progress(f"{scheme}, {text}")
-        )
+        plan.progress(scheme)
+        runs = interleaved(contenders, plan.runs, plan.progress)
         found = _measured(f"one completion, {scheme}", runs, _milliseconds, "ms")
         outcome.measurements.extend(found)
         for theirs, limit in (("plain script", 0.8), ("writer-sdk", 0.4), ("llm", 0.25)):
@@ -193,9 +202,7 @@ def stream(setting: Setting, plan: Plan) -> Outcome:
     ]
     runs = interleaved(contenders, plan.runs, plan.progress)
     first = _measured("first chunk, http", runs, lambda one: 1000 * _delays(one)[0], "ms")
-    later = _measured(
-        "later chunks, http", runs, lambda one: 1000 * median(_delays(one)[1:]), "ms"
-    )
+    later = _measured("later chunks, http", runs, lambda one: 1000 * median(_delays(one)[1:]), "ms")
     return Outcome(
         first + later,
         [
@@ -235,9 +242,7 @@ def batch(setting: Setting, plan: Plan) -> Outcome:
         return target.read_bytes().count(b"\n") == records
 
     contenders = [
-        Contender(
-            name, command, env, is_whole, records, lambda: target.unlink(missing_ok=True)
-        )
+        Contender(name, command, env, is_whole, records, lambda: target.unlink(missing_ok=True))
         for name, command in {
             OURS: _batch(setting, source, target),
             "plain loop": setting.script("plain", "plain_loop", url, MODEL, *paths),
@@ -248,11 +253,12 @@ def batch(setting: Setting, plan: Plan) -> Outcome:
     runs = interleaved(contenders, plan.runs, plan.progress)
     found = []
     for contender in contenders:
-        done = {contender.name: runs[contender.name]}
+        done = runs[contender.name]
+        count = contender.count
         [line] = _measured(
-            "batch, http", done, lambda one, n=contender.count: n / one.wall, "records/s"
+            "batch, http", {contender.name: done}, partial(_rate, count), "records/s"
         )
-        memory = median(one.memory / 1e6 for one in runs[contender.name])
+        memory = median(one.memory / 1e6 for one in done)
         notes = line.notes | {"memory_mb": memory, "records": contender.count}
         found.append(replace(line, notes=notes))
     return Outcome(
@@ -332,7 +338,7 @@ def growth(setting: Setting, plan: Plan) -> Outcome:
         [line] = _measured(
             "batch that grows, CPU per record",
             {subject.name: done},
-            lambda one, size=size: 1e6 * (one.cpu - start) / (size - 1),
+            partial(_microseconds_each, size, start),
             "µs",
         )
         notes = {

@@ -49,10 +49,14 @@ class Setting:
         model = {"model_id": "bench", "model_name": MODEL, "api_base": f"{self.urls[scheme]}/v1"}
         (llm / "extra-openai-models.yaml").write_text(json.dumps([model]))
         trust = {"SSL_CERT_DIR": str(authority.SYSTEM)} if scheme == "https" else {}
-        return self.env | trust | {
-            "WRITER_BASE_URL": self.urls[scheme],
-            "LLM_USER_PATH": str(llm),
-        }
+        return (
+            self.env
+            | trust
+            | {
+                "WRITER_BASE_URL": self.urls[scheme],
+                "LLM_USER_PATH": str(llm),
+            }
+        )
 
     def env_for_certifi(self, scheme: str) -> dict[str, str]:
         """Return the same for a program that trusts what certifi says, and not the system."""

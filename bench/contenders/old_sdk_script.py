@@ -6,9 +6,7 @@ import sys
 import writer
 
 base_url, model, prompt = sys.argv[1:]
-s = writer.Writer(
-    api_key=os.environ["WRITER_API_KEY"], organization_id=1, server_url=base_url
-)
+s = writer.Writer(api_key=os.environ["WRITER_API_KEY"], organization_id=1, server_url=base_url)
 res = s.completions.create(
     completion_request=writer.CompletionRequest(prompt=prompt), model_id=model
 )
