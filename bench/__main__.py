@@ -43,10 +43,11 @@ def main() -> None:
         for name in rows:
             plan = Plan(options.runs, options.growth, partial(_say, name))
             measured[name] = ROWS[name](where, plan).as_dict()
+            # After each row: an hour's run that is interrupted has not been for nothing.
+            result["machine_after"] = report.machine()
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     _say("", "")
-    result["machine_after"] = report.machine()
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(report.table(result))
     print(f"{RESULTS} has it as JSON; make bench-readme writes it into bench/README.md")
 
