@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-sdks clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-sdks bench bench-readme clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -44,6 +44,12 @@ test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept
 
 test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they can be had
 	$(BIN)/python tests/sdks/run.py
+
+bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH=1000000
+	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
+
+bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
+	$(BIN)/python -m bench --write-readme
 
 clean:
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
