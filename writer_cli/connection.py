@@ -44,6 +44,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 
 USER_AGENT = f"writer-cli/{__version__} (Python {platform.python_version()})"
 
+CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
+"""What every request says about its connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
@@ -149,20 +152,21 @@ class Connection:
     ) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
         prepared = self.prepare(call)
-        timeout, extensions = self._timeout, {}
+        timeout = self._timeout
+        extensions: dict[str, Any] = {}
         if ends is not None:
             # For a thread that has been left to itself: the deadline proper is kept elsewhere.
             timeout = min(timeout, ends - time.monotonic() + 1)
             extensions = {"trace": _unsent_after(ends)}
         with self._our_exceptions(timeout) as progress:
             http = self._pool()
-            request = http.build_request(
+            # Made here and not by the client, which merges what there is nothing to merge with.
+            request = httpx.Request(
                 prepared.method,
                 _url(prepared.url),
-                headers=prepared.headers | {"Authorization": authorization},
+                headers=prepared.headers | {"Authorization": authorization} | CONNECTION_HEADERS,
                 content=None if prepared.body is None else _as_json(prepared.body),
-                timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
-                extensions=extensions,
+                extensions=extensions | {"timeout": _timeouts(timeout)},
             )
             response = http.send(request, stream=True)
             progress.answer_began = True
@@ -388,6 +392,16 @@ def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
             raise DeadlineError
 
     return trace
+
+
+def _timeouts(seconds: float) -> dict[str, float]:
+    """Return what each step of an exchange may take."""
+    return {
+        "connect": min(CONNECT_TIMEOUT, seconds),
+        "read": seconds,
+        "write": seconds,
+        "pool": seconds,
+    }
 
 
 @lru_cache(maxsize=64)
