@@ -81,7 +81,8 @@ def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
             pytest.fail("it does not end")
 
         for _ in range(5):
-            with writer_process(arguments(source, output), env_for(server)) as process:
+            command, env = arguments(source, output), env_for(server)
+            with writer_process(command, env, is_measured=False) as process:
                 wanted = len(results_of(output)) + random.randint(0, 12)
                 while process.poll() is None and len(results_of(output)) < wanted:
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -110,7 +111,10 @@ def test_one_signal_waits_for_what_is_under_way(tmp_path: Path, number: signal.S
     echo = Echo()
     echo.gate.clear()
     command = arguments(source, output, "--concurrency", "2")
-    with serving(echo) as server, writer_process(command, env_for(server)) as process:
+    with (
+        serving(echo) as server,
+        writer_process(command, env_for(server), is_measured=False) as process,
+    ):
         echo.wait_for_requests(2)
         process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -132,7 +136,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     with (
         serving(echo) as server,
-        writer_process(arguments(source, output), env_for(server)) as process,
+        writer_process(arguments(source, output), env_for(server), is_measured=False) as process,
     ):
         echo.wait_for_requests(8)
         process.send_signal(signal.SIGINT)
@@ -283,7 +287,7 @@ def test_a_quota_of_a_file_stops_it_and_loses_nothing(tmp_path: Path) -> None:
 
     with serving(echo) as server:
         command = arguments(source, output)
-        code, errors = run_writer(command, env_for(server), preexec_fn=limit)
+        code, errors = run_writer(command, env_for(server), preexec_fn=limit, is_measured=False)
         assert code == 11
         assert f"error: {output}: File too large" in errors
         follow(errors, output)
@@ -304,7 +308,9 @@ def test_no_room_for_the_order_leaves_the_results(tmp_path: Path) -> None:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-        code, errors = run_writer(arguments(source, output), env_for(server), preexec_fn=limit)
+        code, errors = run_writer(
+            arguments(source, output), env_for(server), preexec_fn=limit, is_measured=False
+        )
         assert code == 11
         assert "every result is there, but not in order" in errors
         assert output.read_bytes() == b"".join(reversed(lines))
