@@ -103,12 +103,16 @@ def env_for(server: SandboxServer) -> dict[str, str]:
 
 @contextmanager
 def writer_process(
-    arguments: list[str | Path], env: Mapping[str, str], **options: Any
+    arguments: list[str | Path], env: Mapping[str, str], *, is_measured: bool = True, **options: Any
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start `writer`; it is killed if it is still there at the end of the block."""
+    """Start `writer`; it is killed if it is still there at the end of the block.
+
+    What is killed, or may not write, is not measured: it leaves half a file of coverage data.
+    """
+    inherited = {k: v for k, v in os.environ.items() if is_measured or "COVERAGE" not in k}
     command = [sys.executable, "-m", "writer_cli", *map(str, arguments)]
     with subprocess.Popen(
-        command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True, **options
+        command, env={**inherited, **env}, stderr=subprocess.PIPE, text=True, **options
     ) as process:
         try:
             yield process

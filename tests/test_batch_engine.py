@@ -211,8 +211,11 @@ def test_a_429_holds_every_thread() -> None:
     echo = Echo(fault)
     with serving(echo) as server:
         batch = run_batch(records(40), make_writer=writer_for(server), model_id="m")
-        results = list(batch)
-    assert [result.error for result in results] == [None] * 40
+        results, held = 0, False
+        while not batch.is_over:
+            results += batch.poll(0.1) is not None
+            held = held or batch.is_holding
+    assert (results, held, batch.is_holding) == (40, True, False)
     # What was under way when the refusal was sent has 0.3 s to arrive.
     quiet = [at for at in echo.times if 0.3 < at - refused_at[0] < 0.99]
     assert quiet == []
@@ -381,7 +384,7 @@ def test_a_told_rate_is_kept_on_a_real_clock() -> None:
 
 
 def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
-    """Sixty-four threads, a thousand records, a third of the requests failing in every way."""
+    """Sixty-four threads, five hundred records, a third of the requests failing in every way."""
     random, lock = Random(3), threading.Lock()  # noqa: S311 - rehearsed failures
     faults = ["fault-500", "fault-502-html", "fault-cut", "fault-garbage", "fault-400"]
 
@@ -394,9 +397,9 @@ def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
     echo = Echo(fault)
     with serving(echo) as server:
         make_writer = writer_for(server, max_retries=5)
-        batch = run_batch(records(1000), make_writer=make_writer, model_id="m", concurrency=64)
+        batch = run_batch(records(500), make_writer=make_writer, model_id="m", concurrency=64)
         results = list(batch)
-    assert sorted(result.index for result in results) == list(range(1000))
+    assert sorted(result.index for result in results) == list(range(500))
     assert all(result.attempts == echo.counts[f"prompt {result.index}"] for result in results)
     assert all(
         result.error is not None or result.texts == [f"echo of prompt {result.index}"]

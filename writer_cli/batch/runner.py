@@ -190,15 +190,14 @@ class BatchRun:
         """Wait for a request's turn, and count it. Raises `StoppedError`."""
         sent_at = self.pace.acquire(tokens)
         with self._changed:
-            if self._stop.is_set():
-                raise StoppedError
-            if self.requests == self._most_requests:
+            if self.requests == self._most_requests and not self._stop.is_set():
                 self.fail(
                     PartialError(
                         f"the budget of {self.requests} requests is used up",
                         hint="what is left stays for the next run",
                     )
                 )
+            if self._stop.is_set():
                 raise StoppedError
             self.requests += 1
             self.in_flight += 1
