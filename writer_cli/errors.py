@@ -32,8 +32,9 @@ class WriterError(Exception):
     """Anything that this package raises on purpose.
 
     `kind` names the error for a script, `hint` is one line that says what to do next, `retryable`
-    says whether the same call may succeed later, `attempts` how many requests were sent, and
-    `content_type` what the answer said that it is, if there was one.
+    says whether the same call may succeed later, `attempts` how many requests were sent,
+    `content_type` what the answer said that it is, if there was one, and `text` what had come of a
+    text before.
     """
 
     kind: str = "bug"
@@ -42,6 +43,7 @@ class WriterError(Exception):
     retryable: bool = False
     attempts: int = 0
     content_type: str = ""
+    text: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -50,8 +52,12 @@ class WriterError(Exception):
             self.hint = hint
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a script reads it: the same keys for every error, null where unknown."""
-        return {
+        """The error as a script reads it: the same keys for every error, null where unknown.
+
+        Where a text had begun to come there is one key more, for a script that paid for it.
+        """
+        part = {"text": self.text} if self.text else {}
+        return part | {
             "kind": self.kind,
             "exit_code": int(self.exit_code),
             "message": self.message,
@@ -120,18 +126,10 @@ class BadAnswerError(WriterError):
 
 
 class CutError(BadAnswerError):
-    """An answer began and ended too early. `text` is what came of it, where that was text."""
+    """An answer began and ended too early."""
 
     kind = "cut"
     hint = "what came is incomplete: try again"
-
-    def __init__(self, message: str, *, text: str = "") -> None:
-        super().__init__(message)
-        self.text = text
-
-    def as_dict(self) -> dict[str, Any]:
-        """The error with the text that came, so that a script that paid for it has it."""
-        return super().as_dict() | {"text": self.text}
 
 
 class OutputError(WriterError):

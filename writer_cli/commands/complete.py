@@ -11,7 +11,7 @@ import typer
 
 from writer_cli import atomic, prompts, render
 from writer_cli.app import App
-from writer_cli.errors import CutError, OutputError, SDKError, UsageError, WriterError
+from writer_cli.errors import OutputError, SDKError, UsageError, WriterError
 from writer_cli.options import (
     GenerationOptions,
     ModelOptions,
@@ -175,10 +175,7 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
                     if not options.json:
                         needs_care = is_shown and not options.raw
                         yield visible(chunk.text) if needs_care else chunk.text
-        except WriterError as error:
-            error.attempts = stream.attempts
-            if isinstance(error, CutError):
-                error.text = stream.text
+        except WriterError:
             if is_shown and stream.text and not options.json:
                 yield "\n"
             raise
