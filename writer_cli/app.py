@@ -55,8 +55,8 @@ class GlobalOptions:
         float | None,
         typer.Option(
             "--timeout",
-            help="Wait this long for an answer, up to 5 s of it for the connection; 180 if "
-            "nothing says otherwise.",
+            help="Wait this long for an answer, or for each part of a stream, up to 5 s of it for "
+            "the connection; 180 if nothing says otherwise.",
             metavar="SECONDS",
             rich_help_panel="Connection",
             show_default=False,
