@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -113,8 +114,8 @@ class DeadlineError(RequestTimeoutError):
 
     hint = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
 
-    def __init__(self) -> None:
-        super().__init__("the deadline passed before the answer was whole")
+    def __init__(self, message: str = "the deadline passed before the answer was whole") -> None:
+        super().__init__(message)
 
 
 class BadAnswerError(WriterError):
@@ -317,13 +318,24 @@ def redact(text: str, key: str | None) -> str:
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
     if key:
-        # As it is, and as JSON and HTML may write it.
-        import html
-
-        for form in (key, json.dumps(key)[1:-1], key.replace("/", r"\/"), html.escape(key)):
-            text = text.replace(form, _REDACTED)
+        text = _however_written(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
+
+
+@lru_cache(maxsize=16)
+def _however_written(key: str) -> re.Pattern[str]:
+    """Match a key as it is, and as JSON, HTML and an address may write each character of it."""
+    import html
+
+    return re.compile(
+        "".join(
+            rf"(?:\\?{re.escape(character)}|{re.escape(html.escape(character))}"
+            rf"|(?i:\\u{ord(character):04x}|&#0*{ord(character)};|&#x0*{ord(character):x};"
+            rf"|%{ord(character):02x}))"
+            for character in key
+        )
+    )
 
 
 _REDACTED = "[redacted]"
