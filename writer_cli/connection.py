@@ -167,6 +167,8 @@ class Connection:
                 extensions=extensions,
             )
             response = http.send(request, stream=True)
+            # The response refers to it, and an error, which may be pickled, to the response.
+            del request.headers["Authorization"]
             progress.answer_began = True
             try:
                 yield response
