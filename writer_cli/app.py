@@ -206,6 +206,11 @@ class App:
         """Raise `ConfigurationError` unless there is a key, or none is needed."""
         self.writer.connection.check_key()
 
+    def known_key(self) -> str | None:
+        """Return the key as far as it is known, for what must not show it. Runs no command."""
+        loaded = vars(self).get("settings")
+        return self.terminal.env.get("WRITER_API_KEY") if loaded is None else loaded.known_key()
+
     def model_id(self) -> str:
         """Return the model to ask. Raises `UsageError` where none is named."""
         named: str | None = self.settings.get("model_id").value

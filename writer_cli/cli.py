@@ -156,7 +156,7 @@ def _run(arguments: Sequence[str], app: App, program: str) -> int:
 
 
 def _bug(error: Exception, app: App) -> WriterError:
-    key = app.terminal.env.get("WRITER_API_KEY")
+    key = app.known_key()
     if app.terminal.env.get("WRITER_DEBUG"):
         app.terminal.note(redact("".join(traceback.format_exception(error)), key))
     message = redact(f"{type(error).__name__}: {error}", key)

@@ -317,6 +317,7 @@ def redact(text: str, key: str | None) -> str:
 
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
+    key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
     if key:
         text = _however_written(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
