@@ -293,8 +293,9 @@ def test_an_answer_that_is_none_exits_with_9(answer: bytes) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ('writer complete --sandbox "x" >/dev/full', "standard output: No space left on device"),
-        ('writer complete --sandbox "x" >&-', "standard output is closed"),
+        ("writer complete --dry-run --sandbox x >&-", "standard output is closed"),
+        ("writer models --sandbox >/dev/full", "standard output: No space left on device"),
+        ("writer --help >/dev/full", "standard output: No space left on device"),
         ("writer --version >&-", "standard output is closed"),
     ],
 )
@@ -303,10 +304,31 @@ def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str
     assert shell(script) == Ran(11, "", f"error: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("writer complete x >/dev/full", "standard output: No space left on device"),
+        ("writer complete --stream x >/dev/full", "standard output: No space left on device"),
+        ("writer complete x >&-", "standard output is closed"),
+        ("writer complete -o /dev/full x >&-", "--output: /dev/full: No space left on device"),
+    ],
+)
+def test_a_text_that_has_nowhere_to_go_goes_to_standard_error(script: str, reason: str) -> None:
+    """It was paid for."""
+    env = {"WRITER_SANDBOX": "1"}
+    text = shell("writer complete x", env=env).output
+    hint = "the text went to standard error instead"
+    assert shell(script, env=env) == Ran(11, "", f"{text}error: {reason}\nhint: {hint}\n")
+
+
 def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
-    """On standard error, which is still there."""
-    ran = shell("writer complete --sandbox --json x >/dev/full")
-    assert (ran.code, json.loads(ran.errors)["error"]["kind"]) == (11, "output")
+    """On standard error, which is still there; the result is within, for it was paid for."""
+    script = "writer complete --sandbox --json x"
+    ran = shell(f"{script} >/dev/full")
+    error = json.loads(ran.errors)["error"]
+    assert (ran.code, error["kind"]) == (11, "output")
+    result = json.loads(error["text"])
+    assert result["choices"] == json.loads(shell(script).output)["choices"]
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,7 @@ class WriterError(Exception):
 
         Where a text had begun to come there is one key more, for a script that paid for it.
         """
-        part = {"text": self.text} if self.text else {}
-        return part | {
+        told: dict[str, Any] = {
             "kind": self.kind,
             "exit_code": int(self.exit_code),
             "message": self.message,
@@ -70,6 +69,7 @@ class WriterError(Exception):
             "attempts": self.attempts,
             "hint": self.hint,
         }
+        return told | {"text": self.text} if self.text else told
 
 
 class UsageError(WriterError):
