@@ -1,5 +1,6 @@
 import gzip
 import json
+import pickle
 import shutil
 import ssl
 import subprocess
@@ -442,6 +443,22 @@ def test_a_key_is_in_no_traceback(script: Script) -> None:
         shown += map(repr, (client, client.connection, client.completions))
         shown.append(repr(getattr(caught.value, "raw_response", None)))
     assert "secret" not in "".join(shown)
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
+    """The response refers to the request, and an error to the response; each may be pickled."""
+    body = b'{"choices":[{"text":"x"}]}'
+    with Server(http(status, body)) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
+        try:
+            raw = client.completions.create(
+                completion_request=writer.CompletionRequest(prompt="p"), model_id="m"
+            ).raw_response
+        except writer.SDKError as error:
+            raw = error.raw_response
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert raw.request.url == f"{server.url}{server.requests[0].target}"
+    assert b"secret" not in pickle.dumps(raw)
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r\nX: y", "\x00", " ", "é"])

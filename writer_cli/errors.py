@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -32,8 +33,9 @@ class WriterError(Exception):
     """Anything that this package raises on purpose.
 
     `kind` names the error for a script, `hint` is one line that says what to do next, `retryable`
-    says whether the same call may succeed later, `attempts` how many requests were sent, and
-    `content_type` what the answer said that it is, if there was one.
+    says whether the same call may succeed later, `attempts` how many requests were sent,
+    `content_type` what the answer said that it is, if there was one, and `text` what had come of a
+    text before.
     """
 
     kind: str = "bug"
@@ -42,6 +44,7 @@ class WriterError(Exception):
     retryable: bool = False
     attempts: int = 0
     content_type: str = ""
+    text: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -50,8 +53,11 @@ class WriterError(Exception):
             self.hint = hint
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a script reads it: the same keys for every error, null where unknown."""
-        return {
+        """The error as a script reads it: the same keys for every error, null where unknown.
+
+        Where a text had begun to come there is one key more, for a script that paid for it.
+        """
+        told: dict[str, Any] = {
             "kind": self.kind,
             "exit_code": int(self.exit_code),
             "message": self.message,
@@ -63,6 +69,7 @@ class WriterError(Exception):
             "attempts": self.attempts,
             "hint": self.hint,
         }
+        return told | {"text": self.text} if self.text else told
 
 
 class UsageError(WriterError):
@@ -107,8 +114,8 @@ class DeadlineError(RequestTimeoutError):
 
     hint = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
 
-    def __init__(self) -> None:
-        super().__init__("the deadline passed before the answer was whole")
+    def __init__(self, message: str = "the deadline passed before the answer was whole") -> None:
+        super().__init__(message)
 
 
 class BadAnswerError(WriterError):
@@ -120,18 +127,10 @@ class BadAnswerError(WriterError):
 
 
 class CutError(BadAnswerError):
-    """An answer began and ended too early. `text` is what came of it, where that was text."""
+    """An answer began and ended too early."""
 
     kind = "cut"
     hint = "what came is incomplete: try again"
-
-    def __init__(self, message: str, *, text: str = "") -> None:
-        super().__init__(message)
-        self.text = text
-
-    def as_dict(self) -> dict[str, Any]:
-        """The error with the text that came, so that a script that paid for it has it."""
-        return super().as_dict() | {"text": self.text}
 
 
 class OutputError(WriterError):
@@ -318,14 +317,26 @@ def redact(text: str, key: str | None) -> str:
 
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
+    key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
     if key:
-        # As it is, and as JSON and HTML may write it.
-        import html
-
-        for form in (key, json.dumps(key)[1:-1], key.replace("/", r"\/"), html.escape(key)):
-            text = text.replace(form, _REDACTED)
+        text = _however_written(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
+
+
+@lru_cache(maxsize=16)
+def _however_written(key: str) -> re.Pattern[str]:
+    """Match a key as it is, and as JSON, HTML and an address may write each character of it."""
+    import html
+
+    return re.compile(
+        "".join(
+            rf"(?:\\?{re.escape(character)}|{re.escape(html.escape(character))}"
+            rf"|(?i:\\u{ord(character):04x}|&#0*{ord(character)};|&#x0*{ord(character):x};"
+            rf"|%{ord(character):02x}))"
+            for character in key
+        )
+    )
 
 
 _REDACTED = "[redacted]"

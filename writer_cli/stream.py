@@ -14,6 +14,7 @@ from writer_cli.errors import (
     BadAnswerError,
     CutError,
     SDKError,
+    WriterError,
     cleaned_excerpt,
     error_from_answer,
     is_fail_response,
@@ -63,7 +64,11 @@ class CompletionStream:
         return self
 
     def __next__(self) -> CompletionChunk:
-        chunk = CompletionChunk(next(self._chunks))
+        try:
+            chunk = CompletionChunk(next(self._chunks))
+        except WriterError as error:
+            error.attempts, error.text = self.attempts, self.text
+            raise
         self._texts.append(chunk.text)
         return chunk
 
