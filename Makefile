@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-lowest test-sdks clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-sdks bench bench-readme clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -33,8 +33,21 @@ test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admi
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
 
+test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept open
+	$(MAKE) VENV=.venv-httpx2 .venv-httpx2/.ready
+	.venv-httpx2/bin/python -m pip install -q httpx2
+	echo 'import httpx2; httpx2.alias_httpx()' > \
+	  "$$(.venv-httpx2/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/alias_httpx.pth"
+	.venv-httpx2/bin/python -m pytest -n auto -q -W ignore::pytest.PytestAssertRewriteWarning
+
 test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they can be had
 	$(BIN)/python tests/sdks/run.py
+
+bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH=1000000
+	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
+
+bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
+	$(BIN)/python -m bench --write-readme
 
 clean:  ## take away what all of these have made
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -44,7 +57,7 @@ $(READY): pyproject.toml
 	  { echo "writer needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  apt-get update -q && apt-get install -yq python3-venv; } || \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq python3-venv; } || \
 	  { echo "python3 cannot make virtual environments yet: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'

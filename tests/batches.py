@@ -20,6 +20,8 @@ from writer_cli.sandbox.messages import Request, Response, json_response
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import SandboxServer
 
+KEY = "a-made-up-one"
+
 SOON = 30.0
 """Seconds within which something has happened, or never will."""
 
@@ -86,14 +88,14 @@ def serving(echo: Sandbox, latency: float = 0.0) -> Iterator[SandboxServer]:
 
 def writer_for(server: SandboxServer, **options: Any) -> Callable[[], Writer]:
     """Return what makes clients of a server."""
-    return lambda: Writer("key", 1, base_url=server.url, **options)
+    return lambda: Writer(KEY, 1, base_url=server.url, **options)
 
 
 def env_for(server: SandboxServer) -> dict[str, str]:
     """Return the environment in which `writer` asks a server."""
     return {
         "WRITER_BASE_URL": server.url,
-        "WRITER_API_KEY": "key",
+        "WRITER_API_KEY": KEY,
         "WRITER_ORGANIZATION_ID": "1",
         "WRITER_MODEL_ID": "m",
     }
@@ -101,12 +103,16 @@ def env_for(server: SandboxServer) -> dict[str, str]:
 
 @contextmanager
 def writer_process(
-    arguments: list[str | Path], env: Mapping[str, str], **options: Any
+    arguments: list[str | Path], env: Mapping[str, str], *, is_measured: bool = True, **options: Any
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start `writer`; it is killed if it is still there at the end of the block."""
+    """Start `writer`; it is killed if it is still there at the end of the block.
+
+    What is killed, or may not write, is not measured: it leaves half a file of coverage data.
+    """
+    inherited = {k: v for k, v in os.environ.items() if is_measured or "COVERAGE" not in k}
     command = [sys.executable, "-m", "writer_cli", *map(str, arguments)]
     with subprocess.Popen(
-        command, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True, **options
+        command, env={**inherited, **env}, stderr=subprocess.PIPE, text=True, **options
     ) as process:
         try:
             yield process

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -462,3 +464,24 @@ def test_an_id_is_sent_as_one_segment(client: Client) -> None:
     assert server.requests[0].target == (
         "/llm/organization/1/model/pal%2Fmy%20ra%3F/customization/%252e%23%C3%A9/completions"
     )
+
+
+def test_the_first_calls_may_come_from_many_threads_at_once() -> None:
+    """What is made when it is first needed is made once, or is whole for each."""
+    program = (
+        "import threading, writer_cli as w\n"
+        "s, start, texts = w.Writer(sandbox=True), threading.Barrier(16), []\n"
+        "def ask():\n"
+        "    start.wait()\n"
+        "    request = w.CompletionRequest(prompt='The sea was', max_tokens=3)\n"
+        "    answer = s.completions.create(completion_request=request, model_id='m')\n"
+        "    texts.append(answer.completion_response.choices[0].text)\n"
+        "threads = [threading.Thread(target=ask) for _ in range(16)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print(len(texts), len(set(texts)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("16 1\n", "")

@@ -1,5 +1,6 @@
 import gzip
 import json
+import pickle
 import shutil
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from servers import (
     CLOSE,
@@ -350,7 +352,12 @@ def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
     [
         "https://a..b",
         "https://.",
-        "https://xn--zzzz",
+        pytest.param(
+            "https://xn--zzzz",
+            marks=pytest.mark.skipif(
+                httpx.__name__ == "httpx2", reason="httpx2 lets the look-up decide"
+            ),
+        ),
         "https://\u2603.localhost",
         f"https://{'a' * 64}.localhost",
     ],
@@ -436,6 +443,22 @@ def test_a_key_is_in_no_traceback(script: Script) -> None:
         shown += map(repr, (client, client.connection, client.completions))
         shown.append(repr(getattr(caught.value, "raw_response", None)))
     assert "secret" not in "".join(shown)
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
+    """The response refers to the request, and an error to the response; each may be pickled."""
+    body = b'{"choices":[{"text":"x"}]}'
+    with Server(http(status, body)) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
+        try:
+            raw = client.completions.create(
+                completion_request=writer.CompletionRequest(prompt="p"), model_id="m"
+            ).raw_response
+        except writer.SDKError as error:
+            raw = error.raw_response
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert raw.request.url == f"{server.url}{server.requests[0].target}"
+    assert b"secret" not in pickle.dumps(raw)
 
 
 @pytest.mark.parametrize("bad", ["\n", "\r\nX: y", "\x00", " ", "é"])

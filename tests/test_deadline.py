@@ -66,6 +66,53 @@ def ask(client: writer.Writer, *, streams: bool) -> str:
     return response.completion_response.choices[0].text
 
 
+@pytest.mark.parametrize("cause", ["a body byte by byte", "an error byte by byte"])
+def test_a_whole_answer_has_the_timeout_for_all_its_parts(cause: str) -> None:
+    """A server that sends a byte now and then cannot hold a job for ever; it is asked once."""
+    with (
+        Server(NEVER_WHOLE[cause]) as server,
+        writer.Writer(KEY, 7, base_url=server.url, timeout=SHORT) as client,
+        pytest.raises(writer.RequestTimeoutError) as caught,
+    ):
+        ask(client, streams=False)
+    assert caught.value.message == f"no whole answer within {SHORT} s"
+    assert (caught.value.retryable, len(server.requests)) == (False, 1)
+
+
+def test_an_answer_that_is_late_and_whole_is_kept() -> None:
+    """It was paid for: what comes last ends the wait, and does not lose the answer."""
+    whole = completion("x")
+
+    def script(_: Received) -> Iterator[Step]:
+        for piece in (whole[:-5], whole[-5:]):
+            time.sleep(1.2)  # in time for each part, and late for both
+            yield piece
+
+    with (
+        Server(script) as server,
+        writer.Writer(KEY, 7, base_url=server.url, timeout=2) as client,
+    ):
+        assert ask(client, streams=False) == "x"
+
+
+def test_a_stream_has_the_timeout_for_each_of_its_parts() -> None:
+    """One that is long is not cut, as long as something comes."""
+
+    def script(_: Received) -> Iterator[Step]:
+        head, *events, last = texts(*"abcdefgh")
+        yield head
+        for piece in events:
+            time.sleep(0.2)  # all of them together are later than any of them may be
+            yield piece
+        yield last
+
+    with (
+        Server(script) as server,
+        writer.Writer(KEY, 7, base_url=server.url, timeout=1.5) as client,
+    ):
+        assert ask(client, streams=True) == "abcdefgh"
+
+
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("cause", NEVER_WHOLE)
 def test_an_answer_that_never_becomes_whole_is_given_up_on(cause: str, *, streams: bool) -> None:

@@ -1,5 +1,7 @@
 import json
+import pickle
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,8 @@ from writer_cli.error_answers import error_from_answer, is_json
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
+    CutError,
+    DeadlineError,
     FailMessage,
     FailResponse,
     NetworkError,
@@ -303,14 +307,61 @@ KEY = "w-4Jq9/x+Zz0=\"'\\tail"
         f'{{"description": {json.dumps(KEY)}}}',
         '{"description": "' + KEY.replace("/", r"\/") + '"}',
         "<p>w-4Jq9/x+Zz0=&quot;&#x27;\\tail</p>",
+        '{"description": "' + "".join(f"\\u{ord(letter):04X}" for letter in KEY) + '"}',
+        "<p>" + "".join(f"&#{ord(letter)};" for letter in KEY) + "</p>",
+        "<p>" + "".join(f"&#x00{ord(letter):X};" for letter in KEY) + "</p>",
+        f"https://elsewhere.example/?key={quote(KEY, safe='')}",
     ],
-    ids=["plain", "header", "JSON", "JSON with escaped slashes", "HTML"],
+    ids=[
+        "plain",
+        "header",
+        "JSON",
+        "JSON with escaped slashes",
+        "HTML",
+        "JSON in numbers",
+        "HTML in numbers",
+        "HTML in hexadecimal numbers",
+        "address",
+    ],
 )
 def test_a_key_is_taken_out_however_it_is_written(text: str) -> None:
-    """The key, as JSON and HTML write it too, becomes a stand-in."""
+    """The key, as JSON, HTML and an address write it too, becomes a stand-in."""
     redacted = redact(text, KEY)
     assert "[redacted]" in redacted
     assert "4Jq9" not in redacted
+    assert len(redacted) < len(text)
+    assert "tail" not in redacted
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        (
+            "application/json",
+            r'{"tpe":"Unauthorized","errors":[{"description":"no: w-4Jq9\u003d"}]}',
+        ),
+        ("text/html", "<p>no: w-4Jq9&#x3D;</p>"),
+    ],
+    ids=["JSON", "HTML"],
+)
+def test_reading_an_escape_brings_no_key_back(page: tuple[str, str]) -> None:
+    """Some servers escape every `=`, and what they say is shown with the escapes undone."""
+    content_type, body = page
+    error = error_from_answer(401, content_type, redact(body, "w-4Jq9="))
+    assert error.message.endswith("no: [redacted]")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DeadlineError(), CutError("x"), UsageError("x", field="y"), FailResponse("t"), SDKError("x")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_the_way_between_processes(error: WriterError) -> None:
+    """As in a pool of them, which breaks where an error of a task cannot be read."""
+    error.hint, error.text = "a hint", "a text"
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 - just written
+    assert type(other) is type(error)
+    assert other.as_dict() == error.as_dict()
 
 
 def test_the_tail_and_the_hash_of_a_key_are_taken_out() -> None:

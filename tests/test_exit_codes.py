@@ -59,8 +59,7 @@ def failing(*answers: Answer, arguments: tuple[str, ...] = ()) -> tuple[int, str
     assert as_json.code == ran.code
     assert as_json.errors.count("\n") == 1
     error = json.loads(as_json.errors)["error"]
-    # What came of a text that was cut is there as well, for it was paid for.
-    assert list(error) == [*ERROR_KEYS, *(["text"] if error["kind"] == "cut" else [])]
+    assert list(error) == ERROR_KEYS
     assert error["exit_code"] == ran.code
     assert KEY not in ran.errors + as_json.errors
     return ran.code, ran.errors, error
@@ -122,6 +121,25 @@ def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
     assert as_json.code == 1
     error = json.loads(as_json.errors.splitlines()[-1])["error"]
     assert (error["kind"], error["exit_code"]) == ("bug", 1)
+
+
+@pytest.mark.parametrize("prefix", ["", "Bearer "])
+@pytest.mark.parametrize("place", ["variable", "file", "profile"])
+def test_a_bug_of_ours_shows_no_key_wherever_that_is_from(
+    place: str, prefix: str, tmp_path: Path
+) -> None:
+    """Neither that of the file, nor one that was pasted with its `Bearer`."""
+    config = tmp_path / "config.toml"
+    tables = {"variable": "", "file": "{}", "profile": "[profiles.p]\n{}\n[profiles.q]"}
+    config.write_text(tables[place].format(f"api_key = '{prefix}{KEY}'"))
+    config.chmod(0o600)
+    env = {"WRITER_CONFIG": str(config), "WRITER_DEBUG": "1", "WRITER_MODEL_ID": "m"}
+    env |= {"WRITER_API_KEY": prefix + KEY} if place == "variable" else {}
+    env |= {"WRITER_PROFILE": "p"} if place == "profile" else {}
+    ran = writer("complete", STORY, env=Unreadable("WRITER_ORGANIZATION_ID", env))
+    assert (ran.code, ran.output) == (1, "")
+    assert "RuntimeError: WRITER_ORGANIZATION_ID and [redacted]\n" in ran.errors
+    assert KEY not in ran.errors
 
 
 def test_a_wrong_flag_exits_with_2() -> None:
@@ -275,8 +293,9 @@ def test_an_answer_that_is_none_exits_with_9(answer: bytes) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ('writer complete --sandbox "x" >/dev/full', "standard output: No space left on device"),
-        ('writer complete --sandbox "x" >&-', "standard output is closed"),
+        ("writer complete --dry-run --sandbox x >&-", "standard output is closed"),
+        ("writer models --sandbox >/dev/full", "standard output: No space left on device"),
+        ("writer --help >/dev/full", "standard output: No space left on device"),
         ("writer --version >&-", "standard output is closed"),
     ],
 )
@@ -285,10 +304,31 @@ def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str
     assert shell(script) == Ran(11, "", f"error: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("writer complete x >/dev/full", "standard output: No space left on device"),
+        ("writer complete --stream x >/dev/full", "standard output: No space left on device"),
+        ("writer complete x >&-", "standard output is closed"),
+        ("writer complete -o /dev/full x >&-", "--output: /dev/full: No space left on device"),
+    ],
+)
+def test_a_text_that_has_nowhere_to_go_goes_to_standard_error(script: str, reason: str) -> None:
+    """It was paid for."""
+    env = {"WRITER_SANDBOX": "1"}
+    text = shell("writer complete x", env=env).output
+    hint = "the text went to standard error instead"
+    assert shell(script, env=env) == Ran(11, "", f"{text}error: {reason}\nhint: {hint}\n")
+
+
 def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
-    """On standard error, which is still there."""
-    ran = shell("writer complete --sandbox --json x >/dev/full")
-    assert (ran.code, json.loads(ran.errors)["error"]["kind"]) == (11, "output")
+    """On standard error, which is still there; the result is within, for it was paid for."""
+    script = "writer complete --sandbox --json x"
+    ran = shell(f"{script} >/dev/full")
+    error = json.loads(ran.errors)["error"]
+    assert (ran.code, error["kind"]) == (11, "output")
+    result = json.loads(error["text"])
+    assert result["choices"] == json.loads(shell(script).output)["choices"]
 
 
 @pytest.mark.parametrize(

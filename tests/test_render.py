@@ -102,6 +102,20 @@ def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool)
     )
 
 
+@pytest.mark.parametrize("stderr_is_terminal", [False, True])
+def test_no_error_looks_like_our_own_hint(*, stderr_is_terminal: bool) -> None:
+    """What a server says over several lines is indented, however it ends them."""
+    said = "no\nhint: sh -c evil\r\n\nerror: x"
+    answer = http(400, {"tpe": said, "errors": [{"description": said, "key": said}]})
+    errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
+    if stderr_is_terminal:
+        errors = re.sub("\x1b\\[[0-9;]*m", "", errors)  # the colours of rich
+    lines = errors.splitlines()
+    assert [line for line in lines if line.startswith("error:")] == ["error: no"]
+    assert [line for line in lines if line.startswith("hint:")] == [f"hint: {REFUSED_HINT}"]
+    assert lines[1] == "       hint: sh -c evil␍"
+
+
 def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
     """And says the same to a parser."""
     answer = failure(400, {"description": ACTING, "key": ACTING, "extras": {ACTING: ACTING}})

@@ -558,7 +558,9 @@ def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: P
     assert loaded(text, directory=tmp_path, profile="plain").api_key() == "of-the-profile-0123"
     text = f"api_key = '{KEY}'\n[profiles.asks]\n{command('print(1234567890)')}"
     assert loaded(text, directory=tmp_path, profile="asks").api_key() == "1234567890"
-    assert loaded(text, directory=tmp_path).api_key() == KEY
+    settings = loaded(text, directory=tmp_path)
+    assert settings.known_key() is None
+    assert settings.api_key() == settings.known_key() == KEY
 
 
 def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:
@@ -594,7 +596,7 @@ def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
 
 
 def test_the_output_of_the_command_is_the_key(tmp_path: Path) -> None:
-    """Line breaks at its end are dropped, those of Windows too."""
+    """Line breaks at its end are dropped, those of Windows too. It is known once that was run."""
     text = command(r"import sys; sys.stdout.write(sys.argv[1] + '\r\n')", KEY)
     assert loaded(text, directory=tmp_path).api_key() == KEY
 

@@ -541,6 +541,40 @@ def test_a_cut_stream_in_json_has_what_came() -> None:
     assert (error["kind"], error["text"], error["attempts"]) == ("cut", "one two", 1)
 
 
+@pytest.mark.parametrize(
+    ("script", "kind", "code"),
+    [
+        ([*texts("one ", "two")[:-1], HANG], "timeout", 8),
+        (stream(event("one "), event("two"), event(FAIL)), "rate_limit", 6),
+        (stream(event("one "), event("two"), b"data: 5\n\n"), "bad_answer", 9),
+        ([*texts("one ", "two")[:-1], RESET], "cut", 9),
+    ],
+    ids=["stop", "error of the API", "no text", "reset"],
+)
+def test_whatever_ends_a_stream_its_error_has_what_came(
+    script: Script, kind: str, code: int
+) -> None:
+    """A script that paid for it has it in the JSON, and Python in the error."""
+    with Server(script) as server:
+        ran = ask(server, "--stream", "--json", "--timeout", "0.5")
+        with writer.Writer(KEY, 7, base_url=server.url, timeout=0.5, max_retries=0) as s:
+            chunks = s.completions.stream(completion_request=REQUEST, model_id="m")
+            with pytest.raises(writer.WriterError) as caught:
+                list(chunks)
+    assert (ran.code, ran.output) == (code, "")
+    error = json.loads(ran.errors)["error"]
+    assert (error["kind"], error["text"], error["attempts"]) == (kind, "one two", 1)
+    assert (caught.value.kind, caught.value.text, caught.value.attempts) == (kind, "one two", 1)
+
+
+def test_a_deadline_in_the_middle_of_a_stream_keeps_what_came() -> None:
+    """In the JSON of the error too."""
+    with Server([*texts("one ", "two")[:-1], HANG]) as server:
+        ran = ask(server, "--stream", "--json", "--deadline", "1")
+    assert ran.code == 8
+    assert json.loads(ran.errors)["error"]["text"] == "one two"
+
+
 def test_a_stream_in_json_is_one_object() -> None:
     """The same as without a stream."""
     with Server(either) as server:

@@ -1,5 +1,6 @@
 """The process: `writer`, `writer-cli` and `python -m writer_cli` are this."""
 
+import gc
 import os
 import signal
 import sys
@@ -8,9 +9,13 @@ from typing import NoReturn
 from writer_cli import __version__
 from writer_cli.exits import FIRST_SIGNAL_CODE, ExitCode
 
+LIVING_OBJECTS = 100_000
+"""What a start-up makes and keeps: to look for garbage among them takes a tenth of its time."""
+
 
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    gc.set_threshold(LIVING_OBJECTS)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _code()
@@ -48,7 +53,11 @@ def leave(code: int) -> NoReturn:
         number = code - FIRST_SIGNAL_CODE
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-    sys.exit(code)
+    from writer_cli.terminal import flush_standard_streams
+
+    flush_standard_streams()
+    # Everything has been written and closed: taking each object down is a sixth of a whole run.
+    os._exit(code)
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -56,8 +56,8 @@ class GlobalOptions:
         float | None,
         typer.Option(
             "--timeout",
-            help="Wait this long for an answer, up to 5 s of it for the connection; 180 if "
-            "nothing says otherwise.",
+            help="Wait this long for an answer, or for each part of a stream, up to 5 s of it for "
+            "the connection; 180 if nothing says otherwise.",
             metavar="SECONDS",
             rich_help_panel="Connection",
             show_default=False,
@@ -206,6 +206,11 @@ class App:
     def check_key(self) -> None:
         """Raise `ConfigurationError` unless there is a key, or none is needed."""
         self.writer.connection.check_key()
+
+    def known_key(self) -> str | None:
+        """Return the key as far as it is known, for what must not show it. Runs no command."""
+        loaded = vars(self).get("settings")
+        return self.terminal.env.get("WRITER_API_KEY") if loaded is None else loaded.known_key()
 
     def model_id(self) -> str:
         """Return the model to ask. Raises `UsageError` where none is named."""

@@ -1,5 +1,6 @@
 """The command line: global options, the commands, and the boundary where every error ends."""
 
+import errno
 import importlib
 import os
 import re
@@ -14,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from writer_cli import __version__, render
 from writer_cli.app import App, GlobalOptions
-from writer_cli.errors import ReaderGoneError, UsageError, WriterError
+from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
 from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
@@ -136,6 +137,10 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return ExitCode.READER_GONE
+    except OSError as error:
+        # The help, and what a shell asks for its completion, are not written by our terminal.
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        failure = OutputError(f"standard output: {error.strerror}") if is_full else _bug(error, app)
     except Exception as error:  # noqa: BLE001 - the boundary
         failure = _bug(error, app)
     finally:
@@ -157,7 +162,7 @@ def _run(arguments: Sequence[str], app: App, program: str) -> int:
 
 
 def _bug(error: Exception, app: App) -> WriterError:
-    key = app.terminal.env.get("WRITER_API_KEY")
+    key = app.known_key()
     if app.terminal.env.get("WRITER_DEBUG"):
         app.terminal.note(redact("".join(traceback.format_exception(error)), key))
     message = redact(f"{type(error).__name__}: {error}", key)

@@ -35,7 +35,8 @@ class Writer:
         organization_id: Part of the address of the enterprise API; each call may give its own.
         api: The dialect to speak.
         base_url: Another address than the API's own: https, or http to this machine.
-        timeout: Seconds to wait for each part of an answer, up to 5 of them for the connection.
+        timeout: Seconds to wait for an answer, or for each part of a stream; up to 5 of them for
+            the connection.
         max_retries: How often to try again after a failure that may pass; 0 or more.
         deadline: Seconds that a call may take, retries and waits included; None is no limit.
         on_wait: Told before each wait for another attempt.

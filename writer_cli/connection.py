@@ -40,6 +40,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 
 USER_AGENT = f"writer-cli/{__version__} (Python {platform.python_version()})"
 
+CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
+"""What every request says about its connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
@@ -58,7 +61,7 @@ class Connection:
         base_url: Where calls go; `apis.checked_base_url` has approved it.
         api_key: The key, or what returns it when something is sent.
         auth_scheme: How the key is presented.
-        timeout: Seconds to wait for each part of an answer.
+        timeout: Seconds to wait for an answer, or for each part of a stream.
         retries: Which failures are tried again, and how long everything may take.
         sandbox: What answers in this process instead of the network, if anything.
 
@@ -132,11 +135,13 @@ class Connection:
     def _attempt(self, call: Call, left: float | None) -> "Reply":
         """Send a call once; return when a success has begun to be answered."""
         authorization = apis.authorization(self._key(), self._auth_scheme)
-        ends = None if left is None else time.monotonic() + left
+        began = time.monotonic()
+        ends = None if left is None else began + left
         pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends, authorization)
         if ends is not None:
             pieces = before(ends, pieces)
-        reply = Reply(pieces, partial(redact, key=authorization.removeprefix("Bearer ")))
+        redacted = partial(redact, key=authorization.removeprefix("Bearer "))
+        reply = Reply(pieces, redacted, began=began, timeout=self._timeout)
         reply.raise_unless_successful()
         return reply
 
@@ -145,22 +150,25 @@ class Connection:
     ) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
         prepared = self.prepare(call)
-        timeout, extensions = self._timeout, {}
+        timeout = self._timeout
+        extensions: dict[str, Any] = {}
         if ends is not None:
             # For a thread that has been left to itself: the deadline proper is kept elsewhere.
             timeout = min(timeout, ends - time.monotonic() + 1)
             extensions = {"trace": _unsent_after(ends)}
         with self._our_exceptions(timeout) as progress:
             http = self._pool()
-            request = http.build_request(
+            # Made here and not by the client, which merges what there is nothing to merge with.
+            request = httpx.Request(
                 prepared.method,
                 _url(prepared.url),
-                headers=prepared.headers | {"Authorization": authorization},
+                headers=prepared.headers | {"Authorization": authorization} | CONNECTION_HEADERS,
                 content=None if prepared.body is None else _as_json(prepared.body),
-                timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
-                extensions=extensions,
+                extensions=extensions | {"timeout": _timeouts(timeout)},
             )
             response = http.send(request, stream=True)
+            # The response refers to it, and an error, which may be pickled, to the response.
+            del request.headers["Authorization"]
             progress.answer_began = True
             try:
                 yield response
@@ -224,12 +232,22 @@ class Connection:
 
 
 class Reply:
-    """An answer whose body may still be on its way; `redacted` takes the key out of a message."""
+    """An answer whose body may still be on its way; `redacted` takes the key out of a message.
+
+    Read whole, it has `timeout` seconds from when the request `began`.
+    """
 
     def __init__(
-        self, pieces: Generator[httpx.Response | bytes], redacted: Callable[[str], str]
+        self,
+        pieces: Generator[httpx.Response | bytes],
+        redacted: Callable[[str], str],
+        *,
+        began: float,
+        timeout: float,
     ) -> None:
         self._pieces = pieces
+        self._began = began
+        self._timeout = timeout
         self.redacted = redacted
         head = next(pieces)
         assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
@@ -260,9 +278,9 @@ class Reply:
             yield chunk
 
     def read(self) -> Answer:
-        """Read the body to its end."""
+        """Read the body to its end. Raises `RequestTimeoutError` where it takes too long."""
         try:
-            body = b"".join(self.chunks())
+            body = b"".join(self._timely_chunks())
         finally:
             self.close()
         text = body.decode("utf-8-sig", "replace")
@@ -274,6 +292,17 @@ class Reply:
             redacted=self.redacted,
             raw_response=partial(_unencoded, self._response, body),
         )
+
+    def _timely_chunks(self) -> Iterator[bytes]:
+        """Yield the body, but not for ever: a server that sends a byte now and then is given up."""
+        is_late = False
+        for chunk in self.chunks():
+            if is_late:  # and what came last was not the end
+                late = RequestTimeoutError(f"no whole answer within {self._timeout:g} s")
+                late.retryable = False
+                raise late
+            yield chunk
+            is_late = time.monotonic() - self._began > self._timeout
 
     def raise_unless_successful(self) -> None:
         """Raise the error that the answer is, if it is one."""
@@ -325,6 +354,16 @@ def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
             raise DeadlineError
 
     return trace
+
+
+def _timeouts(seconds: float) -> dict[str, float]:
+    """Return what each step of an exchange may take."""
+    return {
+        "connect": min(CONNECT_TIMEOUT, seconds),
+        "read": seconds,
+        "write": seconds,
+        "pool": seconds,
+    }
 
 
 @lru_cache(maxsize=64)

@@ -29,8 +29,9 @@ class WriterError(Exception):
     """Anything that this package raises on purpose.
 
     `kind` names the error for a script, `hint` is one line that says what to do next, `retryable`
-    says whether the same call may succeed later, `attempts` how many requests were sent, and
-    `content_type` what the answer said that it is, if there was one.
+    says whether the same call may succeed later, `attempts` how many requests were sent,
+    `content_type` what the answer said that it is, if there was one, and `text` what had come of a
+    text before.
     """
 
     kind: str = "bug"
@@ -39,6 +40,7 @@ class WriterError(Exception):
     retryable: bool = False
     attempts: int = 0
     content_type: str = ""
+    text: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -47,8 +49,11 @@ class WriterError(Exception):
             self.hint = hint
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a script reads it: the same keys for every error, null where unknown."""
-        return {
+        """The error as a script reads it: the same keys for every error, null where unknown.
+
+        Where a text had begun to come there is one key more, for a script that paid for it.
+        """
+        told: dict[str, Any] = {
             "kind": self.kind,
             "exit_code": int(self.exit_code),
             "message": self.message,
@@ -60,6 +65,7 @@ class WriterError(Exception):
             "attempts": self.attempts,
             "hint": self.hint,
         }
+        return told | {"text": self.text} if self.text else told
 
 
 class UsageError(WriterError):
@@ -104,8 +110,8 @@ class DeadlineError(RequestTimeoutError):
 
     hint = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
 
-    def __init__(self) -> None:
-        super().__init__("the deadline passed before the answer was whole")
+    def __init__(self, message: str = "the deadline passed before the answer was whole") -> None:
+        super().__init__(message)
 
 
 class BadAnswerError(WriterError):
@@ -117,18 +123,10 @@ class BadAnswerError(WriterError):
 
 
 class CutError(BadAnswerError):
-    """An answer began and ended too early. `text` is what came of it, where that was text."""
+    """An answer began and ended too early."""
 
     kind = "cut"
     hint = "what came is incomplete: try again"
-
-    def __init__(self, message: str, *, text: str = "") -> None:
-        super().__init__(message)
-        self.text = text
-
-    def as_dict(self) -> dict[str, Any]:
-        """The error with the text that came, so that a script that paid for it has it."""
-        return super().as_dict() | {"text": self.text}
 
 
 class OutputError(WriterError):

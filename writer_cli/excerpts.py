@@ -1,7 +1,7 @@
 """What of a text that is not ours a message may quote: no key, and no whole page."""
 
-import json
 import re
+from functools import lru_cache
 
 EXCERPT_LENGTH = 200
 """Characters of a page that is not JSON which an error message quotes."""
@@ -12,14 +12,26 @@ def redact(text: str, key: str | None) -> str:
 
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
+    key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
     if key:
-        # As it is, and as JSON and HTML may write it.
-        import html
-
-        for form in (key, json.dumps(key)[1:-1], key.replace("/", r"\/"), html.escape(key)):
-            text = text.replace(form, _REDACTED)
+        text = _however_written(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
+
+
+@lru_cache(maxsize=16)
+def _however_written(key: str) -> re.Pattern[str]:
+    """Match a key as it is, and as JSON, HTML and an address may write each character of it."""
+    import html
+
+    return re.compile(
+        "".join(
+            rf"(?:\\?{re.escape(character)}|{re.escape(html.escape(character))}"
+            rf"|(?i:\\u{ord(character):04x}|&#0*{ord(character)};|&#x0*{ord(character):x};"
+            rf"|%{ord(character):02x}))"
+            for character in key
+        )
+    )
 
 
 _REDACTED = "[redacted]"

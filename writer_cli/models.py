@@ -69,9 +69,7 @@ class CompletionRequest(BaseModel):
         random_seed: The same seed and the same request give the same text; 32 bits.
     """
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     prompt: Annotated[str, StringConstraints(min_length=1)]
     max_tokens: Count | None = None
@@ -128,9 +126,7 @@ class _Answer(BaseModel):
     """Read leniently: a field that is new to us is no reason to lose a text that was paid for."""
 
     # What a server sent is never quoted: it may hold the key.
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, defer_build=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class CompletionGenerationChoiceLogprobs(_Answer):

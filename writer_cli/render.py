@@ -198,6 +198,8 @@ def error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> None:
         lines.append(("dim", "       ", " · ".join(facts)))
     if failure.hint is not None:
         lines.append(("bold", "hint: ", failure.hint))
+    # What a server says over several lines is to look like nothing that we say.
+    lines = [(style, label, _hanging(text, len(label))) for style, label, text in lines]
     if not terminal.stderr_is_terminal:
         for _, label, text in lines:
             terminal.note(label + text)
@@ -209,6 +211,11 @@ def error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> None:
         line = Text(label, style=style)
         line.append(visible(text), style="dim" if style == "dim" else "not bold default")
         console.print(line, soft_wrap=True)
+
+
+def _hanging(text: str, width: int) -> str:
+    """Indent all lines but the first."""
+    return text.replace("\n", "\n" + " " * width)
 
 
 def _messages(failure: FailResponse) -> list[str]:

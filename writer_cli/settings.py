@@ -115,6 +115,11 @@ class Settings:
                 self._key = key
             return self._key
 
+    def known_key(self) -> str | None:
+        """Return the key as far as it is known without running a command. Raises nothing."""
+        places = [self._env.get("WRITER_API_KEY"), *(t.get("api_key") for t, _ in self._tables())]
+        return self._key or next(filter(None, places), None)
+
     def key_source(self) -> Setting | None:
         """Return the setting, `api_key` or `api_key_command`, that the key comes from, if any."""
         from_environment = self.get("api_key")

@@ -11,7 +11,7 @@ from writer_cli import sse
 from writer_cli.apis import EVENT_STREAM, Api, read_chunk, unwrapped
 from writer_cli.connection import Reply
 from writer_cli.error_answers import error_from_answer, is_fail_response, status_in_stream
-from writer_cli.errors import BadAnswerError, CutError, SDKError
+from writer_cli.errors import BadAnswerError, CutError, SDKError, WriterError
 from writer_cli.excerpts import cleaned_excerpt
 from writer_cli.models import (
     CompletionChunk,
@@ -57,7 +57,11 @@ class CompletionStream:
         return self
 
     def __next__(self) -> CompletionChunk:
-        chunk = CompletionChunk(next(self._chunks))
+        try:
+            chunk = CompletionChunk(next(self._chunks))
+        except WriterError as error:
+            error.attempts, error.text = self.attempts, self.text
+            raise
         self._texts.append(chunk.text)
         return chunk
 

@@ -156,6 +156,13 @@ class Terminal:
             os.close(nowhere)
 
 
+def flush_standard_streams() -> None:
+    """Let out what Python still holds, such as a help that typer wrote, before the process ends."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, or None
+            stream.flush()
+
+
 def visible(text: str) -> str:
     """Show what would act on a terminal instead of letting it act.
 

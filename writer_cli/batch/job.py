@@ -142,10 +142,12 @@ class Job:
                 tpm=plan.tpm,
                 max_requests=plan.max_requests,
             ) as batch:
-                while not batch.is_over and time.monotonic() < gives_up_at:
+                while time.monotonic() < gives_up_at:
                     result = batch.poll(timeout=LOOK_INTERVAL)
                     if result is not None:
                         trouble = self._keep(result) or trouble
+                    elif batch.is_over:
+                        break
                     if gives_up_at == math.inf and (trouble or signals.number is not None):
                         batch.stop()
                         gives_up_at = time.monotonic() + GRACE

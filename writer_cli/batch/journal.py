@@ -197,7 +197,8 @@ class Journal:
                 state = FAILED if ERROR_MARK in line else ANSWERED
                 self._note(int(match["index"]), int(match["digest"], 16), state)
                 size += len(line)
-        os.ftruncate(self._descriptor, size)
+        if size < os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, size)
         return size
 
     def _note(self, index: int, digest: int, state: int) -> None:

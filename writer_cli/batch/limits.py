@@ -122,10 +122,10 @@ class Pace:
                 return  # a late answer to what is known, or the same wall again: no news
             elapsed = now - self._cycle_began
             if self._learned is None:
-                self._learned = _Meter(self._answered / max(elapsed, 1.0))
+                self._learned = _Meter(self._answered / (elapsed or 1.0))
             else:
                 in_force = now - max(was_held_until, self._cycle_began)
-                kept = in_force / max(elapsed, 1.0) * BACK_OFF
+                kept = in_force / (elapsed or 1.0) * BACK_OFF
                 self._learned.per_second *= kept if elapsed >= EVIDENCE else max(kept, 0.5)
             self._learned.per_second = max(SLOWEST, self._learned.per_second)
             self._answered, self._cycle_began = 0, now

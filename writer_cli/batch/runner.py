@@ -117,8 +117,12 @@ class BatchRun:
         self.pace = Pace(rpm=rpm, tpm=tpm, stop=self._stop)
         self._most_requests = max_requests
         self._taking = threading.Lock()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
         """Guards what follows, and the two counters above."""
+        self._changed = threading.Condition(lock)
+        """Told when there is a result where there was none, or no more will come."""
+        self._room = threading.Condition(lock)
+        """Told when there is room for another result."""
         self._results: deque[Result] = deque()
         self._most_results = RESULTS_PER_THREAD * concurrency
         self._failure: BaseException | None = None
@@ -160,7 +164,8 @@ class BatchRun:
             self._changed.wait_for(lambda: self._results or self._is_over(), timeout)
             if not self._results:
                 return None
-            self._changed.notify_all()  # there is room for another
+            if len(self._results) == self._most_results:
+                self._room.notify_all()
             return self._results.popleft()
 
     def stop(self) -> None:
@@ -168,6 +173,7 @@ class BatchRun:
         with self._changed:
             self._stop.set()
             self._changed.notify_all()
+            self._room.notify_all()
 
     def fail(self, error: BaseException) -> None:
         """Stop everything because of an error that concerns all records."""
@@ -184,15 +190,14 @@ class BatchRun:
         """Wait for a request's turn, and count it. Raises `StoppedError`."""
         sent_at = self.pace.acquire(tokens)
         with self._changed:
-            if self._stop.is_set():
-                raise StoppedError
-            if self.requests == self._most_requests:
+            if self.requests == self._most_requests and not self._stop.is_set():
                 self.fail(
                     PartialError(
                         f"the budget of {self.requests} requests is used up",
                         hint="what is left stays for the next run",
                     )
                 )
+            if self._stop.is_set():
                 raise StoppedError
             self.requests += 1
             self.in_flight += 1
@@ -234,10 +239,11 @@ class BatchRun:
 
     def _take(self) -> Record | None:
         """Return the next record once there is room for its result; None at the end."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: len(self._results) < self._most_results or self._stop.is_set()
-            )
+        if len(self._results) >= self._most_results:
+            with self._room:
+                self._room.wait_for(
+                    lambda: len(self._results) < self._most_results or self._stop.is_set()
+                )
         with self._taking:
             record = None if self._stop.is_set() else next(self._records, None)
         with self._changed:
@@ -251,7 +257,9 @@ class BatchRun:
             self._busy -= 1
             if result is not None:
                 self._results.append(result)
-            self._changed.notify_all()
+            # Whoever takes results takes all there are before it waits.
+            if len(self._results) <= 1:
+                self._changed.notify_all()
 
 
 class _Worker:

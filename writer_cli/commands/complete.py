@@ -11,7 +11,7 @@ import typer
 
 from writer_cli import atomic, prompts, render
 from writer_cli.app import App
-from writer_cli.errors import CutError, OutputError, SDKError, UsageError, WriterError
+from writer_cli.errors import OutputError, ReaderGoneError, SDKError, UsageError, WriterError
 from writer_cli.options import (
     GenerationOptions,
     ModelOptions,
@@ -66,8 +66,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     try:
         with closing(_pieces(question, options, app)) as pieces:
             if options.output is None:
-                for piece in pieces:
-                    app.terminal.write(piece)
+                _print(pieces, options, app)
             else:
                 _write_file(options.output, pieces, options, app)
     except SDKError as error:
@@ -179,10 +178,7 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
                     if not options.json:
                         needs_care = is_shown and not options.raw
                         yield visible(chunk.text) if needs_care else chunk.text
-        except WriterError as error:
-            error.attempts = stream.attempts
-            if isinstance(error, CutError):
-                error.text = stream.text
+        except WriterError:
             if is_shown and stream.text and not options.json:
                 yield "\n"
             raise
@@ -200,6 +196,23 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             yield "\n"
 
 
+def _print(pieces: Generator[str], options: CompleteOptions, app: App) -> None:
+    """Write a text as it comes; one that does not fit, as on a full disk, is not thrown away."""
+    text = ""
+    try:
+        for piece in pieces:
+            text += piece
+            app.terminal.write(piece)
+    except OutputError as error:
+        text += "".join(pieces)
+        if options.json:
+            error.text = text
+        else:
+            app.terminal.note(text.removesuffix("\n"))
+            error.hint = "the text went to standard error instead"
+        raise
+
+
 def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, app: App) -> None:
     """Write a file whole, keep in `FILE.partial` what came of a text that was cut.
 
@@ -214,9 +227,9 @@ def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, ap
             app.stop_spinner()
             file.write(text.encode("utf-8", "replace"))
     except OutputError as error:
-        _print_after_all(text, options, app)
+        where = _print_after_all(text, options, app)
         error.message = f"--output: {error.message}"
-        error.hint = "the text went to standard output instead"
+        error.hint = f"the text went to {where} instead"
         raise
     except BaseException:
         if text:
@@ -237,9 +250,15 @@ def _keep(text: str, path: Path, options: CompleteOptions, app: App) -> None:
         _print_after_all(text, options, app)
 
 
-def _print_after_all(text: str, options: CompleteOptions, app: App) -> None:
+def _print_after_all(text: str, options: CompleteOptions, app: App) -> str:
+    """Write a text to the first stream that takes it, and return its name."""
     is_safe = options.raw or not app.terminal.stdout_is_terminal
-    app.terminal.write(text if is_safe else visible(text))
+    try:
+        app.terminal.write(text if is_safe else visible(text))
+    except (OutputError, ReaderGoneError):
+        app.terminal.note(text.removesuffix("\n"))
+        return "standard error"
+    return "standard output"
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,408 @@
+"""Many prompts from the library: `run_batch`."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from batches import SOON, Echo, hasty, serving, writer_for
+
+from writer_cli import Writer
+from writer_cli.batch import BatchRun, Record, Result, run_batch
+from writer_cli.errors import FailResponse, PartialError, UsageError
+from writer_cli.sandbox.faults import FAULTS
+from writer_cli.sandbox.messages import Response, json_response
+
+
+def records(count: int) -> Iterator[Record]:
+    """Yield records with a prompt each."""
+    return (Record(index, f"prompt {index}") for index in range(count))
+
+
+def threads_of_batches() -> list[threading.Thread]:
+    """Return the threads that batches of this process have."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("batch-")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Whatever a test does to a batch, its threads end."""
+    yield
+    for thread in threads_of_batches():
+        thread.join(SOON)
+    assert threads_of_batches() == []
+
+
+def failure(name: str, **headers: str) -> Response:
+    """Return a failure of the sandbox with other headers."""
+    response = FAULTS[name](json_response({}))
+    for header, value in headers.items():
+        response.headers[header.replace("_", "-")] = value
+    return response
+
+
+def test_each_record_gets_one_result() -> None:
+    """A batch is an iterator of results, one for each record, in the order of the answers."""
+    with serving(Echo()) as server:
+        batch = run_batch(records(50), make_writer=writer_for(server), model_id="m")
+        first = next(batch)
+        results = sorted([first, *batch], key=lambda result: result.index)
+        assert next(batch, None) is None
+    assert [(result.index, result.texts) for result in results] == [
+        (index, [f"echo of prompt {index}"]) for index in range(50)
+    ]
+    assert {(result.attempts, result.error, result.model_id) for result in results} == {
+        (1, None, "m")
+    }
+    assert all(0 < result.elapsed_s < SOON for result in results)
+    assert batch.is_over
+    assert (batch.requests, batch.in_flight) == (50, 0)
+
+
+def test_no_records_are_no_results() -> None:
+    """An empty batch ends, and asks nobody."""
+    with run_batch([], make_writer=lambda: Writer(sandbox=True), model_id="m") as batch:
+        assert list(batch) == []
+    assert batch.requests == 0
+
+
+def test_a_customization_and_fields_are_asked_for() -> None:
+    """Fields of the batch hold for all records, and a record's own go before them."""
+    asked: list[tuple[str, Any]] = []
+
+    class Noting(Echo):
+        def respond(self, request: Any) -> Response:
+            asked.append((request.path, request.body))
+            return super().respond(request)
+
+    one = [Record(0, "a", fields={"temperature": 0.5})]
+    with serving(Noting()) as server:
+        results = run_batch(
+            one,
+            make_writer=writer_for(server),
+            model_id="m",
+            customization_id="c",
+            defaults={"temperature": 1.5, "max_tokens": 9},
+        )
+        assert [result.texts for result in results] == [["echo of a"]]
+    assert asked == [
+        (
+            "/llm/organization/1/model/m/customization/c/completions",
+            b'{"prompt":"a","maxTokens":9,"temperature":0.5}',
+        )
+    ]
+
+
+def test_a_record_that_cannot_be_sent_is_a_failed_result() -> None:
+    """A problem of the input and a field out of range are errors of their records, unsent."""
+    bad = [
+        Record(0, None, line=1, problem="line 1: not JSON"),
+        Record(1, "a", line=2, fields={"temperature": "hot"}),
+        Record(2, "b"),
+    ]
+    with serving(Echo()) as server:
+        results = {r.index: r for r in run_batch(bad, make_writer=writer_for(server), model_id="m")}
+    errors = {index: r.error and r.error["message"] for index, r in results.items()}
+    assert errors.pop(1, "").startswith("line 2: temperature: ")  # type: ignore[union-attr]
+    assert errors == {0: "line 1: not JSON", 2: None}
+    assert [results[index].attempts for index in range(3)] == [0, 0, 1]
+    assert results[0].elapsed_s == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "attempts"),
+    [
+        ("fault-400", "refused", 1),
+        ("fault-404", "not_found", 1),
+        ("fault-500", "server", 3),
+        ("fault-429", "rate_limit", 3),
+        ("fault-garbage", "bad_answer", 1),
+        ("fault-cut", "cut", 1),
+    ],
+)
+def test_a_failure_is_of_its_record_alone(fault: str, kind: str, attempts: int) -> None:
+    """One of ten fails for good; the others have answers, and each error counts its requests."""
+    with serving(Echo(lambda prompt, _: fault if prompt == "prompt 3" else None)) as server:
+        make_writer = writer_for(server, max_retries=2)
+        results = list(run_batch(records(10), make_writer=make_writer, model_id="m"))
+    assert sorted(result.index for result in results) == list(range(10))
+    failed = [result for result in results if result.error is not None]
+    assert [(r.index, r.choices, r.texts, r.attempts) for r in failed] == [(3, None, [], attempts)]
+    assert failed[0].error is not None
+    assert (failed[0].error["kind"], failed[0].error["attempts"]) == (kind, attempts)
+
+
+def test_an_answer_without_choices_is_a_failure() -> None:
+    """The API promises a choice; none is a bad answer."""
+    with serving(Echo(lambda *_: json_response({"choices": []}))) as server:
+        (result,) = run_batch(records(1), make_writer=writer_for(server), model_id="m")
+    assert result.error is not None
+    assert (result.error["kind"], result.attempts) == ("bad_answer", 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failure("fault-401"),
+        failure("fault-403"),
+        failure("fault-quota"),
+        failure("fault-429", x_should_retry="false"),
+    ],
+    ids=["401", "403", "quota", "a 429 that is not to be tried again"],
+)
+def test_what_concerns_all_stops_all(answer: Response) -> None:
+    """Iteration raises it after what was answered; the rest has no result, failed or otherwise."""
+    with serving(Echo(lambda prompt, _: answer if prompt == "prompt 5" else None)) as server:
+        batch = run_batch(records(10**6), make_writer=writer_for(server), model_id="m")
+        results: list[Result] = []
+        with pytest.raises(FailResponse) as caught:
+            results.extend(iter(lambda: next(batch), None))
+    assert caught.value.status_code == answer.status
+    assert caught.value.attempts == 1
+    assert all(result.error is None and result.index != 5 for result in results)
+    assert batch.requests < 1000
+
+
+def test_a_missing_key_stops_all() -> None:
+    """It would be missing for every record; nothing is sent."""
+    batch = run_batch(records(9), make_writer=lambda: Writer(organization_id=1), model_id="m")
+    with pytest.raises(Exception, match="no API key") as caught:
+        list(batch)
+    assert getattr(caught.value, "kind", None) == "configuration"
+    assert batch.requests == 0
+
+
+def test_a_budget_of_requests_is_kept_exactly() -> None:
+    """Sixteen threads, with retries among their requests, send as many as allowed and no more."""
+    echo = Echo(lambda _, count: "fault-500" if count == 1 else None)
+    with serving(echo) as server:
+        make_writer = writer_for(server)
+        batch = run_batch(
+            records(100), make_writer=make_writer, model_id="m", concurrency=16, max_requests=41
+        )
+        results: list[Result] = []
+        with pytest.raises(PartialError, match="the budget of 41 requests is used up"):
+            results.extend(iter(lambda: next(batch), None))
+    assert echo.counts.total() == batch.requests == 41
+    assert len(results) == sum(count == 2 for count in echo.counts.values())
+
+
+def test_a_budget_that_suffices_is_not_mentioned() -> None:
+    """As many requests as records need end well."""
+    with serving(Echo()) as server:
+        batch = run_batch(
+            records(20), make_writer=writer_for(server), model_id="m", max_requests=20
+        )
+        assert len(list(batch)) == 20
+
+
+def test_a_429_holds_every_thread() -> None:
+    """From a refusal on, until the second that it names is over, nobody sends anything."""
+    refused_at: list[float] = []
+
+    def fault(prompt: str, count: int) -> Response | None:
+        if (prompt, count) != ("prompt 20", 1):
+            return None
+        refused_at.append(time.monotonic())
+        return failure("fault-429")
+
+    echo = Echo(fault)
+    with serving(echo) as server:
+        batch = run_batch(records(40), make_writer=writer_for(server), model_id="m")
+        results, held = 0, False
+        while not batch.is_over:
+            results += batch.poll(0.1) is not None
+            held = held or batch.is_holding
+    assert (results, held, batch.is_holding) == (40, True, False)
+    # What was under way when the refusal was sent has 0.3 s to arrive.
+    quiet = [at for at in echo.times if 0.3 < at - refused_at[0] < 0.99]
+    assert quiet == []
+    assert max(echo.times) >= refused_at[0] + 0.99
+
+
+def test_a_stopped_batch_sends_nothing_more() -> None:
+    """What is under way is answered, what waits for another attempt is not made."""
+    echo = Echo(lambda prompt, _: failure("fault-500") if prompt == "prompt 0" else None)
+    with serving(echo) as server:
+        make_writer = writer_for(server)
+        batch = run_batch(records(100), make_writer=make_writer, model_id="m", concurrency=4)
+        echo.gate.clear()
+        echo.wait_for_requests(4)
+        already = [batch.poll(SOON) for _ in range(echo.counts.total() - 4)]
+        echo.wait_for_requests(4)
+        batch.stop()
+        echo.gate.set()
+        results = [*already, *batch]
+    answered = {result.index for result in results if result is not None}
+    assert answered == set(range(batch.requests)) - {0}
+    assert batch.requests == echo.counts.total() < 20
+    assert batch.in_flight == 0
+
+
+def test_threads_end_when_nobody_takes_results() -> None:
+    """A consumer that leaves early leaves no thread behind; they had not run far ahead of it."""
+    taken = []
+
+    def counted() -> Iterator[Record]:
+        for record in records(10**6):
+            taken.append(record.index)
+            yield record
+
+    with serving(Echo()) as server:
+        with run_batch(counted(), make_writer=writer_for(server), model_id="m", concurrency=3) as b:
+            assert next(b).texts
+        for thread in threads_of_batches():
+            thread.join(SOON)
+    assert threads_of_batches() == []
+    assert len(taken) <= 1 + 3 * 4 + 3
+
+
+def test_full_results_make_the_threads_wait() -> None:
+    """While nobody takes results, requests stop; they go on when somebody does."""
+    echo = Echo()
+    with serving(echo) as server:
+        batch = run_batch(records(50), make_writer=writer_for(server), model_id="m", concurrency=2)
+        echo.wait_for_requests(8)
+        assert sum(1 for _ in batch) == 50
+
+
+def test_an_input_that_fails_raises_that() -> None:
+    """What was taken before is answered, then the input's own error comes."""
+
+    def broken() -> Iterator[Record]:
+        yield from records(5)
+        raise RuntimeError("the input broke")
+
+    with serving(Echo()) as server:
+        batch = run_batch(broken(), make_writer=writer_for(server), model_id="m")
+        results: list[Result] = []
+        with pytest.raises(RuntimeError, match="the input broke"):
+            results.extend(iter(lambda: next(batch), None))
+    assert len(results) == batch.requests <= 5
+
+
+def broken_client() -> Writer:
+    """Fail as a function with a bug does."""
+    raise ZeroDivisionError("no client")
+
+
+def ended_client() -> Writer:
+    """Fail as a function that ends the process."""
+    raise SystemExit("no client")
+
+
+@pytest.mark.parametrize(
+    ("make_writer", "record", "error"),
+    [
+        (broken_client, Record(0, "a"), ZeroDivisionError),
+        (ended_client, Record(0, "a"), SystemExit),
+        (lambda: Writer(sandbox=True), Record(0, 7, fields=[1]), TypeError),  # type: ignore[arg-type]
+    ],
+)
+def test_a_bug_is_raised_and_hangs_nothing(
+    make_writer: Callable[[], Writer], record: Record, error: type[BaseException]
+) -> None:
+    """What is no error of the API comes out where results are taken, and stops the batch."""
+    batch = run_batch([record] * 100, make_writer=make_writer, model_id="m")
+    with pytest.raises(error):
+        list(batch)
+    assert batch.is_over
+
+
+def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
+    """Once a batch is to stop, it is over although its input says neither more nor the end."""
+    never = threading.Event()
+
+    def endless() -> Iterator[Record]:
+        yield from records(3)
+        never.wait(SOON)
+        yield Record(3, "too late")
+
+    echo = Echo()
+    with serving(echo) as server:
+        with run_batch(endless(), make_writer=writer_for(server), model_id="m") as batch:
+            assert len([batch.poll(SOON) for _ in range(3)]) == 3
+            assert not batch.is_over
+            assert batch.poll(0.0) is None
+            batch.stop()
+            assert list(batch) == []
+        never.set()
+        for thread in threads_of_batches():
+            thread.join(SOON)
+    assert echo.counts.total() == 3
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"concurrency": 0}, {"rpm": 0}, {"tpm": -1}, {"max_requests": -1}],
+    ids=lambda numbers: next(iter(numbers)),
+)
+def test_a_number_out_of_range_is_refused(numbers: dict[str, Any]) -> None:
+    """Before anything is started, with the name of the number."""
+    with pytest.raises(UsageError, match=next(iter(numbers))):
+        run_batch(records(1), make_writer=broken_client, model_id="m", **numbers)
+
+
+def test_each_thread_has_its_own_client_and_closes_it() -> None:
+    """As many clients as threads; none has connections afterwards."""
+    made: list[Writer] = []
+    closed: list[Writer] = []
+
+    class Counted(Writer):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    with serving(Echo()) as server:
+
+        def make_writer() -> Writer:
+            made.append(Counted("key", 1, base_url=server.url))
+            return made[-1]
+
+        assert sum(1 for _ in drain(make_writer)) == 60
+    assert len(made) == 6
+    assert {id(writer) for writer in closed} == {id(writer) for writer in made}
+
+
+def drain(make_writer: Callable[[], Writer]) -> BatchRun:
+    """Run sixty records through six threads."""
+    return run_batch(records(60), make_writer=make_writer, model_id="m", concurrency=6)
+
+
+def test_a_told_rate_is_kept_on_a_real_clock() -> None:
+    """Sixteen threads together send no more than told: 31 requests at 1200 a minute take 1.5 s."""
+    echo = Echo()
+    with serving(echo) as server:
+        make_writer = writer_for(server)
+        batch = run_batch(
+            records(31), make_writer=make_writer, model_id="m", concurrency=16, rpm=1200, tpm=1e9
+        )
+        assert sum(1 for _ in batch) == 31
+    assert max(echo.times) - min(echo.times) >= 1.45
+
+
+def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
+    """Sixty-four threads, five hundred records, a third of the requests failing in every way."""
+    random, lock = Random(3), threading.Lock()  # noqa: S311 - rehearsed failures
+    faults = ["fault-500", "fault-502-html", "fault-cut", "fault-garbage", "fault-400"]
+
+    def fault(*_: object) -> Response | str | None:
+        with lock:
+            if random.random() < 0.001:
+                return hasty(failure("fault-429"))
+            return random.choice(faults) if random.random() < 0.3 else None
+
+    echo = Echo(fault)
+    with serving(echo) as server:
+        make_writer = writer_for(server, max_retries=5)
+        batch = run_batch(records(500), make_writer=make_writer, model_id="m", concurrency=64)
+        results = list(batch)
+    assert sorted(result.index for result in results) == list(range(500))
+    assert all(result.attempts == echo.counts[f"prompt {result.index}"] for result in results)
+    assert all(
+        result.error is not None or result.texts == [f"echo of prompt {result.index}"]
+        for result in results
+    )
+    assert (batch.requests, batch.in_flight) == (echo.counts.total(), 0)
