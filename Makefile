@@ -15,20 +15,19 @@ test: $(READY)  ## the whole suite, on every core, in any order
 
 check: lint types coverage test-sdks  ## what a change must pass, beside `make test`
 
-lint: $(READY)
+lint: $(READY)  ## style, and what often goes wrong
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(READY)  ## every type, strictly
 	$(BIN)/mypy writer_cli tests
 
-coverage: $(READY)
+coverage: $(READY)  ## the suite once more, with every branch of the code covered
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto -q
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-test-lowest: VENV := .venv-lowest
 test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admits
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
@@ -51,7 +50,7 @@ bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH
 bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
 	$(BIN)/python -m bench --write-readme
 
-clean:
+clean:  ## take away what all of these have made
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml

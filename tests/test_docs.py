@@ -20,10 +20,11 @@ import pytest
 from documents import ROOT, SHELLS, Block
 
 import writer_cli as writer
-from writer_cli import errors, models, settings
+from writer_cli import errors, models, setting_kinds, settings
 from writer_cli.apis import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
+from writer_cli.error_answers import error_from_answer
 from writer_cli.exits import ExitCode
 from writer_cli.sandbox import faults
 from writer_cli.sandbox.messages import Request, Response
@@ -257,7 +258,7 @@ def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> No
     path.write_text(block.text)
     for profile in (None, *settings.Settings(flags={}, env={}, path=path).profiles):
         found = settings.Settings(flags={}, env={}, path=path, profile=profile)
-        for name in settings.KINDS:
+        for name in setting_kinds.KINDS:
             found.get(name)
 
 
@@ -428,11 +429,11 @@ def test_the_table_of_settings_is_the_code() -> None:
     assert found == [
         (
             [name],
-            [settings.flag_of(name)] if settings.flag_of(name) in flags else [],
+            [setting_kinds.flag_of(name)] if setting_kinds.flag_of(name) in flags else [],
             kind.variables,
-            [] if kind.default is None else [settings.Setting(name, kind.default, "").shown()],
+            [] if kind.default is None else [setting_kinds.Setting(name, kind.default, "").shown()],
         )
-        for name, kind in settings.KINDS.items()
+        for name, kind in setting_kinds.KINDS.items()
     ]
 
 
@@ -478,7 +479,7 @@ def test_the_table_of_fields_has_every_field_and_its_flag() -> None:
     """completions.md has each field of a request, in order, and a flag for each but the prompt."""
     assert [named(row[0]) for row in FIELDS] == list(models.CompletionRequest.model_fields)
     for row in FIELDS[1:]:
-        assert f"`{settings.flag_of(named(row[0]))}`" in row[2]
+        assert f"`{setting_kinds.flag_of(named(row[0]))}`" in row[2]
 
 
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
@@ -601,11 +602,11 @@ def test_the_table_of_errors_is_the_tree() -> None:
 def test_the_errors_of_an_operation_come_with_the_documented_statuses() -> None:
     """JSON under the listed statuses is a `FailResponse`, with the exit codes that stand there."""
     [fail, other] = documents.table("completions.md", "Error Object", "Status Code")
-    read = [errors.error_from_answer(int(status), fail[2], "{}") for status in fail[1].split(",")]
+    read = [error_from_answer(int(status), fail[2], "{}") for status in fail[1].split(",")]
     assert {type(error) for error in read} == {writer.FailResponse}
     assert {error.exit_code for error in read} == {4, 5, 7}
     assert fail[3] == "4, 5 or 7"
-    plain = [errors.error_from_answer(status, "text/plain", "") for status in range(400, 600)]
+    plain = [error_from_answer(status, "text/plain", "") for status in range(400, 600)]
     assert {type(error) for error in plain} == {writer.SDKError}
     assert {error.exit_code for error in plain} == {4, 5, 6, 7}
     assert other[1:] == ["4xx-5xx", "*/*", "4 to 7"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from writer_cli.error_answers import error_from_answer, is_json
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
@@ -21,11 +22,8 @@ from writer_cli.errors import (
     SDKError,
     UsageError,
     WriterError,
-    cleaned_excerpt,
-    error_from_answer,
-    is_json,
-    redact,
 )
+from writer_cli.excerpts import cleaned_excerpt, redact
 from writer_cli.exits import ExitCode
 
 KEYS = {
@@ -378,25 +376,3 @@ def test_what_looks_like_a_key_is_taken_out_without_knowing_one() -> None:
     """Somebody else's key is not shown either; ordinary words stay."""
     text = "sk-abc123 and Bearer abcdefgh.12 but not task-list or a bearer"
     assert redact(text, None) == "[redacted] and Bearer [redacted] but not task-list or a bearer"
-
-
-def test_each_exit_code_has_a_number_and_a_reason() -> None:
-    """The numbers are the ones that scripts rely on."""
-    assert {code.name: int(code) for code in ExitCode} == {
-        "OK": 0,
-        "BUG": 1,
-        "USAGE": 2,
-        "CONFIGURATION": 3,
-        "DENIED": 4,
-        "REFUSED": 5,
-        "LIMITED": 6,
-        "SERVER": 7,
-        "NETWORK": 8,
-        "BAD_ANSWER": 9,
-        "PARTIAL": 10,
-        "OUTPUT": 11,
-        "INTERRUPTED": 130,
-        "READER_GONE": 141,
-        "TERMINATED": 143,
-    }
-    assert all(code.reason for code in ExitCode)

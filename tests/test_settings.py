@@ -14,7 +14,8 @@ import pytest
 
 from writer_cli.cli import main
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.settings import KINDS, Settings
+from writer_cli.setting_kinds import KINDS
+from writer_cli.settings import Settings
 from writer_cli.terminal import FakeTerminal, Terminal
 
 KEY = "made-up-key-for-a-test-0123456789"

@@ -10,6 +10,7 @@ from writer_cli import settings
 from writer_cli.apis import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.render import Spinner
+from writer_cli.setting_kinds import LONGEST_TIMEOUT
 from writer_cli.settings import Settings
 from writer_cli.terminal import Terminal
 
@@ -162,10 +163,10 @@ class App:
         """Return a client as the settings say; a key is not asked for yet."""
         from writer_cli.client import Writer
 
-        deadline = self.options.deadline
-        if deadline is not None and not 0 < deadline <= settings.LONGEST_WAIT:
+        deadline, most = self.options.deadline, LONGEST_TIMEOUT
+        if deadline is not None and not 0 < deadline <= most:
             raise UsageError(
-                f"--deadline {deadline:g} is out of range: over 0, up to {settings.LONGEST_WAIT}",
+                f"--deadline {deadline:g} is out of range: over 0, up to {most}",
                 hint="--deadline 60 gives up after a minute",
             )
         return Writer(
@@ -215,9 +216,9 @@ class App:
         """Return the model to ask. Raises `UsageError` where none is named."""
         named: str | None = self.settings.get("model_id").value
         if named is None and self.uses_sandbox:
-            from writer_cli.client import SANDBOX_MODEL
+            from writer_cli import sandbox
 
-            return SANDBOX_MODEL
+            return sandbox.MODEL
         if named is None:
             raise UsageError(
                 "no model: name one with -m",
@@ -225,11 +226,6 @@ class App:
                 "or writer config set model_id palmyra-x5",
             )
         return named
-
-    @property
-    def spinner(self) -> Spinner | None:
-        """What a person sees while waiting, if anything."""
-        return self._spinner
 
     def warn_if_retired(self, model_id: str) -> None:
         """Say so if Writer has removed a model."""

@@ -15,10 +15,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from writer_cli import __version__, render
 from writer_cli.app import App, GlobalOptions
-from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError, redact
+from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
+from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import Terminal
 
 COMMANDS = {

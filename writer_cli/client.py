@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from writer_cli import apis
 from writer_cli.apis import ApiName, AuthScheme, Call, Target
 from writer_cli.connection import Connection, PreparedRequest
+from writer_cli.deadline import DEFAULT_TIMEOUT
 from writer_cli.errors import UsageError, WriterError
 from writer_cli.models import (
     CompletionRequest,
@@ -19,14 +20,6 @@ from writer_cli.models import (
 )
 from writer_cli.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
 from writer_cli.stream import CompletionStream
-
-DEFAULT_TIMEOUT = 180.0
-"""Seconds to wait for an answer; what Writer's own SDK waits."""
-
-SANDBOX_URL = "http://sandbox.localhost"
-SANDBOX_KEY = "the-sandbox-needs-none"  # and no other text has it, for it is redacted
-SANDBOX_MODEL = "sandbox"
-SANDBOX_ORGANIZATION = 1
 
 _Response = TypeVar("_Response", bound=CreateCompletionResponse)
 
@@ -73,12 +66,13 @@ class Writer:
         self.organization_id = organization_id
         answering = None
         if sandbox:
+            from writer_cli import sandbox as embedded
             from writer_cli.sandbox.in_process import SandboxTransport
 
             answering = SandboxTransport()
-            base_url, api_key = SANDBOX_URL, SANDBOX_KEY
+            base_url, api_key = embedded.URL, embedded.KEY
             if organization_id is None:
-                self.organization_id = SANDBOX_ORGANIZATION
+                self.organization_id = embedded.ORGANIZATION
         self.connection = Connection(
             apis.checked_base_url(base_url or self.api.base_url),
             api_key or os.environ.get("WRITER_API_KEY"),

@@ -9,17 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http.cookiejar import CookieJar
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from writer_cli import __version__, apis, retry, tls
+from writer_cli.answer import Answer
 from writer_cli.apis import AuthScheme, Call
 from writer_cli.deadline import before
+from writer_cli.error_answers import error_from_answer
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
@@ -27,14 +28,9 @@ from writer_cli.errors import (
     DeadlineError,
     NetworkError,
     RequestTimeoutError,
-    cleaned_excerpt,
-    error_from_answer,
-    is_json,
-    redact,
 )
+from writer_cli.excerpts import redact
 from writer_cli.retry import RetryPolicy
-
-_Parsed = TypeVar("_Parsed")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a connection, at the most."""
@@ -111,7 +107,7 @@ class Connection:
         """Raise `ConfigurationError` unless there is a key that can be sent."""
         apis.authorization(self._key(), self._auth_scheme)
 
-    def send(self, call: Call) -> "Answer":
+    def send(self, call: Call) -> Answer:
         """Send a call, again if it fails and may succeed later, and read its answer.
 
         Raises:
@@ -281,7 +277,7 @@ class Reply:
             assert isinstance(chunk, bytes)  # noqa: S101 - what comes after the head
             yield chunk
 
-    def read(self) -> "Answer":
+    def read(self) -> Answer:
         """Read the body to its end. Raises `RequestTimeoutError` where it takes too long."""
         try:
             body = b"".join(self._timely_chunks())
@@ -332,65 +328,6 @@ class Reply:
         if verdict is not None:
             error.retryable = verdict
         raise error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer, read to its end."""
-
-    status_code: int
-    content_type: str
-    headers: dict[str, list[str]]
-    text: str
-    raw_response: Callable[[], httpx.Response] = field(repr=False)
-    """Makes the HTTP library's own object with the body: few ask for it, and it takes time."""
-
-    redacted: Callable[[str], str] = field(repr=False)
-    """Takes the key out of what a message quotes."""
-
-    attempts: int = 1
-    elapsed_s: float = 0.0
-
-    @property
-    def action_id(self) -> str | None:
-        """Writer's id of the request."""
-        return self.headers.get("action-id", [None])[0]
-
-    def parsed(self, read: Callable[[dict[str, Any]], _Parsed]) -> _Parsed:
-        """Return the body as `read` reads it. Raises `BadAnswerError` where it cannot be."""
-        try:
-            return read(self.json_object())
-        except BadAnswerError as error:
-            error.attempts = self.attempts
-            raise
-        except (ValidationError, TypeError, AttributeError, KeyError) as error:
-            misshapen = BadAnswerError(
-                f"the answer is JSON, and not of the shape that was asked for: {self._excerpt()}"
-            )
-            misshapen.attempts = self.attempts
-            raise misshapen from error
-
-    def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises `BadAnswerError`."""
-        if not is_json(self.content_type):
-            error = BadAnswerError(
-                f"the answer is {self.redacted(self.content_type) or 'of no type'} "
-                f"and not JSON: {self._excerpt()}"
-            )
-            error.content_type = self.content_type
-            raise error
-        try:
-            parsed = json.loads(self.text)
-        except (ValueError, RecursionError) as error:
-            raise BadAnswerError(
-                f"the answer says that it is JSON and is not: {self._excerpt()}"
-            ) from error
-        if not isinstance(parsed, dict):
-            raise BadAnswerError(f"the answer is JSON and not an object: {self._excerpt()}")
-        return parsed
-
-    def _excerpt(self) -> str:
-        return cleaned_excerpt(self.redacted(self.text))
 
 
 def _host_of(base_url: str) -> str:

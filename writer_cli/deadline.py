@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from writer_cli.errors import DeadlineError
 
+DEFAULT_TIMEOUT = 180.0
+"""Seconds to wait for each part of an answer; what Writer's own SDK waits."""
+
 _Piece = TypeVar("_Piece")
 
 

@@ -16,17 +16,13 @@ WriterError
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from writer_cli.excerpts import cleaned_excerpt
 from writer_cli.exits import ExitCode
-
-EXCERPT_LENGTH = 200
-"""Characters of a page that is not JSON which an error message quotes."""
 
 
 class WriterError(Exception):
@@ -166,11 +162,11 @@ class FailMessage:
     def read(cls, item: Any) -> "FailMessage":
         """Read what a server sent in the place of a message, whatever it is."""
         if not isinstance(item, dict):
-            return cls(description=_as_text(item))
+            return cls(description=as_text(item))
         key = item.get("key")
         return cls(
-            description=_as_text(item.get("description") or ""),
-            key=None if key is None else _as_text(key),
+            description=as_text(item.get("description") or ""),
+            key=None if key is None else as_text(key),
             extras=item.get("extras"),
         )
 
@@ -242,7 +238,7 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
         self.extras = extras
         reasons = "; ".join(e.description for e in self.errors if e.description)
         super().__init__(
-            reasons or _described(status_code, body),
+            reasons or described(status_code, body),
             status_code,
             body,
             raw_response,
@@ -257,107 +253,6 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
             "errors": [message.as_dict() for message in self.errors],
         }
 
-
-def error_from_answer(
-    status_code: int,
-    content_type: str,
-    body: str,
-    *,
-    action_id: str | None = None,
-    retry_after: float | None = None,
-    raw_response: Any = None,
-) -> SDKError:
-    """Read an answer with a status of 400 to 599 as the error that it is.
-
-    JSON under 400, 401, 403, 404 and 500 is a `FailResponse`, as the SDK documents it. A JSON body
-    of that shape is one under any other status too, 429 in practice. Everything else is an
-    `SDKError`. No body makes this fail.
-    """
-    parsed = _json_object(body) if is_json(content_type) else None
-    if parsed is not None and (status_code in _DOCUMENTED_STATUSES or is_fail_response(parsed)):
-        messages = parsed.get("errors")
-        error: SDKError = FailResponse(
-            tpe=_as_text(parsed.get("tpe") or ""),
-            errors=[FailMessage.read(m) for m in messages] if isinstance(messages, list) else [],
-            extras=parsed.get("extras"),
-            status_code=status_code,
-            body=body,
-            raw_response=raw_response,
-            action_id=action_id,
-        )
-    else:
-        message = _described(status_code, body)
-        error = SDKError(message, status_code, body, raw_response, action_id=action_id)
-    error.content_type = content_type
-    error.retry_after = retry_after
-    return error
-
-
-def is_fail_response(parsed: dict[str, Any]) -> bool:
-    """Whether a JSON object has the shape of a `FailResponse`."""
-    return "tpe" in parsed or "errors" in parsed
-
-
-def status_in_stream(parsed: dict[str, Any]) -> int:
-    """Return the status that an error would have had, had it not come inside a stream.
-
-    The stream itself began with 200. Unknown is 500: the API failed while it answered.
-    """
-    return _STATUS_OF_TPE.get(str(parsed.get("tpe")), 500)
-
-
-def is_json(content_type: str) -> bool:
-    """Whether a `Content-Type` header names JSON, parameters aside (RFC 6839 for `+json`)."""
-    essence = content_type.partition(";")[0].strip().lower()
-    return essence == "application/json" or essence.endswith("+json")
-
-
-def redact(text: str, key: str | None) -> str:
-    """Take the key, its repeated tail and anything that looks like a key out of a server's text.
-
-    Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
-    """
-    key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
-    if key:
-        text = _however_written(key).sub(_REDACTED, text)
-        text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
-    return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
-
-
-@lru_cache(maxsize=16)
-def _however_written(key: str) -> re.Pattern[str]:
-    """Match a key as it is, and as JSON, HTML and an address may write each character of it."""
-    import html
-
-    return re.compile(
-        "".join(
-            rf"(?:\\?{re.escape(character)}|{re.escape(html.escape(character))}"
-            rf"|(?i:\\u{ord(character):04x}|&#0*{ord(character)};|&#x0*{ord(character):x};"
-            rf"|%{ord(character):02x}))"
-            for character in key
-        )
-    )
-
-
-_REDACTED = "[redacted]"
-_LOOKS_LIKE_A_KEY = re.compile(
-    r"\b(?:sk|pk)-[\w.-]{4,}"  # a key, or the masked one in "Received API Key = sk-...0000"
-    r"|\b[0-9a-fA-F]{64}\b"  # the SHA-256 of one
-    r"|(?<=Bearer )[\w.~+/-]{8,}"
-)
-
-_DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
-
-_STATUS_OF_TPE = {
-    "BadRequest": 400,
-    "Unauthorized": 401,
-    "fail.auth": 401,
-    "Forbidden": 403,
-    "NotFound": 404,
-    "TooManyRequests": 429,
-    "CompletionModelQuotaError": 429,
-    "ServiceUnavailable": 503,
-}
 
 _HINTS = {
     "authentication": "check the key with `writer config check`, "
@@ -387,7 +282,7 @@ def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]
     return "refused", ExitCode.REFUSED
 
 
-def _described(status_code: int, body: str) -> str:
+def described(status_code: int, body: str) -> str:
     """Say what an answer is that does not say it itself: its status and a cleaned excerpt."""
     try:
         status = f"HTTP {status_code} {HTTPStatus(status_code).phrase}"
@@ -397,24 +292,6 @@ def _described(status_code: int, body: str) -> str:
     return f"{status}: {excerpt}" if excerpt else status
 
 
-def cleaned_excerpt(page: str) -> str:
-    """Cut a page down to the first words that a person would see of it."""
-    # A hostile page may be megabytes long; what is quoted stands near its beginning.
-    page = page[: 50 * EXCERPT_LENGTH]
-    text = re.sub(r"<(script|style|head)\b.*?</\1>", " ", page, flags=re.DOTALL | re.IGNORECASE)
-    import html
-
-    text = " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", text)).split())
-    return text if len(text) <= EXCERPT_LENGTH else text[: EXCERPT_LENGTH - 1] + "…"
-
-
-def _json_object(body: str) -> dict[str, Any] | None:
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a text as it is, and as JSON what a server sent in the place of one."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -5,7 +5,8 @@ import shlex
 import subprocess
 
 from writer_cli.apis import HOW_TO_SET_A_KEY
-from writer_cli.errors import ConfigurationError, redact
+from writer_cli.errors import ConfigurationError
+from writer_cli.excerpts import redact
 
 TIMEOUT = 60.0
 """Seconds that the command has; a person may have to unlock a password manager."""

@@ -86,10 +86,9 @@ class CompletionRequest(BaseModel):
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "CompletionRequest":
-        if None not in (self.min_tokens, self.max_tokens) and self.min_tokens > self.max_tokens:  # type: ignore[operator]
-            raise ValueError(
-                f"min_tokens: {self.min_tokens} is more than max_tokens, {self.max_tokens}"
-            )
+        fewest, most = self.min_tokens, self.max_tokens
+        if fewest is not None and most is not None and fewest > most:
+            raise ValueError(f"min_tokens: {fewest} is more than max_tokens, {most}")
         if self.best_of is not None and self.best_of < (self.n or 1):
             raise ValueError(f"best_of: {self.best_of} is less than n, {self.n}")
         return self

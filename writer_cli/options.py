@@ -15,7 +15,7 @@ import typer
 
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import UsageError
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -274,10 +274,13 @@ def _as_usage_error(error: "ValidationError") -> UsageError:
             _with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
         )
     name = str(first["loc"][0])
-    allowed = RANGES[name]
     given = first["input"]
     shown = f"{given:g}" if isinstance(given, float) else repr(given)
+    return out_of_range(flag_of(name), shown, RANGES[name])
+
+
+def out_of_range(flag: str, given: str, allowed: str) -> UsageError:
+    """Return the error for a value that a flag cannot have."""
     return UsageError(
-        f"{flag_of(name)} {shown} is out of range: {allowed}",
-        hint="--help lists every flag with its range",
+        f"{flag} {given} is out of range: {allowed}", hint="--help lists every flag with its range"
     )

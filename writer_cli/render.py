@@ -1,4 +1,4 @@
-"""Results and errors as text, as JSON, or as something to look at. The only place that prints."""
+"""Results and errors as text, as JSON, or as something to look at."""
 
 import json
 import math

@@ -78,10 +78,10 @@ class Terminal:
     ) -> "FakeTerminal":
         """Return streams in memory, for tests."""
         return FakeTerminal(
-            stdin=_FakeBytes(stdin, is_terminal=stdin_is_terminal),
-            stdout=_FakeBytes(is_terminal=stdout_is_terminal),
-            stderr=_FakeText(is_terminal=stderr_is_terminal),
-            env=env or {},
+            _FakeBytes(stdin, is_terminal=stdin_is_terminal),
+            _FakeBytes(is_terminal=stdout_is_terminal),
+            _FakeText(is_terminal=stderr_is_terminal),
+            env or {},
         )
 
     def write(self, text: str) -> None:
@@ -139,11 +139,13 @@ class Terminal:
 
     def has_unasked_input(self) -> bool:
         """Whether a pipe on standard input holds data now; never waits for any."""
+        if self.stdin is None:
+            return False
         try:
-            descriptor = cast("BinaryIO", self.stdin).fileno()
+            descriptor = self.stdin.fileno()
             is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
             return is_pipe and bool(select.select([descriptor], [], [], 0)[0])
-        except (AttributeError, OSError, ValueError):
+        except (OSError, ValueError):
             return False
 
     def _discard_output(self) -> None:
@@ -203,12 +205,18 @@ class _FakeText(io.StringIO):
 class FakeTerminal(Terminal):
     """Streams in memory; `output` and `errors` are what was written to them."""
 
+    def __init__(
+        self, stdin: _FakeBytes, stdout: _FakeBytes, stderr: _FakeText, env: Mapping[str, str]
+    ) -> None:
+        super().__init__(stdin=stdin, stdout=stdout, stderr=stderr, env=env)
+        self._written, self._said = stdout, stderr
+
     @property
     def output(self) -> bytes:
         """The bytes on standard output."""
-        return cast("io.BytesIO", self._stdout).getvalue()
+        return self._written.getvalue()
 
     @property
     def errors(self) -> str:
         """The text on standard error."""
-        return cast("io.StringIO", self._stderr).getvalue()
+        return self._said.getvalue()

@@ -193,7 +193,7 @@ def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:
     return f"Bearer {key}" if scheme == "bearer" else key
 
 
-OTHER_HOSTS = ("api.writer.com", "enterprise-api.writer.com")
+API_HOSTS = ("api.writer.com", "enterprise-api.writer.com")
 """Where Writer's own APIs are; an address among them that is not the chosen API's is a mix-up."""
 
 HOW_TO_SET_A_KEY = (

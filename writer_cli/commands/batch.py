@@ -23,8 +23,8 @@ from writer_cli.batch.tables import rows
 from writer_cli.commands.batch_options import BatchOptions
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
-from writer_cli.options import as_command
-from writer_cli.settings import flag_of
+from writer_cli.options import as_command, out_of_range
+from writer_cli.setting_kinds import flag_of
 
 
 def run(options: BatchOptions, app: App) -> None:
@@ -204,10 +204,7 @@ def _check_numbers(options: BatchOptions) -> None:
     ):
         if value is not None and not least <= value <= most:
             allowed = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
-            raise UsageError(
-                f"{flag} {value:g} is out of range: {allowed}",
-                hint="--help lists every flag with its range",
-            )
+            raise out_of_range(flag, f"{value:g}", allowed)
 
 
 def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:

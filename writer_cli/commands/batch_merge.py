@@ -46,13 +46,9 @@ def run(options: MergeOptions, app: App) -> None:
     """
     answered, failed = merging.merge(options.output, options.shards, options.records)
     if options.json:
-        result = {
-            "version": render.JSON_VERSION,
-            "output": str(options.output),
-            "answered": answered,
-            "failed": failed,
-        }
-        app.terminal.write(render.document(app.terminal, result))
+        render.write_json(
+            app.terminal, output=str(options.output), answered=answered, failed=failed
+        )
     elif not options.quiet:
         app.terminal.note(f"{answered} answered, {failed} failed, in {options.output}")
 

@@ -20,7 +20,7 @@ from writer_cli.options import (
     Prompt,
     as_command,
 )
-from writer_cli.settings import flag_of
+from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
@@ -70,16 +70,20 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
             else:
                 _write_file(options.output, pieces, options, app)
     except SDKError as error:
-        from writer_cli import model_cache
-
-        near = model_cache.nearest(
-            model_cache.path_for(app.settings.get("api").value), question.model_id
-        )
-        if error.kind == "not_found" and near is not None:
-            error.hint = f"did you mean -m {shlex.quote(near)}? {error.hint}"
+        if error.kind == "not_found":
+            _suggest_model(error, question.model_id, app)
         raise
     finally:
         app.stop_spinner()
+
+
+def _suggest_model(error: SDKError, model_id: str, app: App) -> None:
+    """Add to an error the model that was meant, if one of the last list is much like it."""
+    from writer_cli import model_cache
+
+    near = model_cache.nearest(model_cache.path_for(app.settings.get("api").value), model_id)
+    if near is not None:
+        error.hint = f"did you mean -m {shlex.quote(near)}? {error.hint}"
 
 
 def _question(options: CompleteOptions, app: App, customization_id: str | None) -> _Question:

@@ -11,14 +11,12 @@ from writer_cli.app import App, GlobalOptions
 from writer_cli.commands.config_check import run_check
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.options import as_command
-from writer_cli.settings import Setting
+from writer_cli.setting_kinds import KEY_NAMES, KINDS, Setting, check_name, parsed_text
 
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value that is read from standard input."""
 
-Name = Annotated[
-    str, typer.Argument(help=f"One of {', '.join(settings.KINDS)}.", show_default=False)
-]
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", show_default=False)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +47,8 @@ def run_set(options: SetOptions, app: App) -> None:
 
     writer config set api_key      (asks for it, and shows nothing)
     """
-    settings.check_name(options.name)
-    kind = settings.KINDS[options.name]
+    check_name(options.name)
+    kind = KINDS[options.name]
     if kind.is_secret and options.value not in {None, "-"}:
         raise UsageError(
             f"{options.name} is not taken from the command line, where others can read it",
@@ -60,11 +58,11 @@ def run_set(options: SetOptions, app: App) -> None:
     path = settings.default_path(app.terminal.env)
     profile = _profile(options, app)
     config_file.table(path)  # a file that is broken is known before anybody types a key
-    setting = settings.parsed_text(options.name, _value(options, app, is_secret=kind.is_secret))
+    setting = parsed_text(options.name, _value(options, app, is_secret=kind.is_secret))
     if kind.is_secret:
         apis.authorization(setting.value)
-    other = next((n for n in settings.KEY_NAMES if n != options.name), None)
-    instead_of = other if options.name in settings.KEY_NAMES else None
+    other = next((n for n in KEY_NAMES if n != options.name), None)
+    instead_of = other if options.name in KEY_NAMES else None
     if config_file.set_value(
         path, options.name, setting.stored(), profile=profile, instead_of=instead_of
     ):
@@ -87,7 +85,7 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
     if app.terminal.stdin_is_terminal and is_secret:
         text = app.terminal.ask_secretly(f"{name} (what you type is not shown): ")
     elif app.terminal.stdin_is_terminal and options.value is None:
-        example = f"writer config set {name} {settings.KINDS[name].example}"
+        example = f"writer config set {name} {KINDS[name].example}"
         raise UsageError(f"no value for {name}", hint=f"for example: {example}")
     else:
         text = _from_stdin(name, app)
@@ -117,7 +115,7 @@ def run_unset(options: NameOptions, app: App) -> None:
     profile = _profile(options, app)
     was_set = config_file.unset_value(path, options.name, profile=profile)
     if not was_set:  # what is no setting may be taken out all the same, being in the way there
-        settings.check_name(options.name)
+        check_name(options.name)
     if options.json:
         render.write_json(app.terminal, name=options.name, was_set=was_set, **_place(path, profile))
     else:
@@ -130,7 +128,7 @@ def run_get(options: NameOptions, app: App) -> None:
 
     What is not set is an error, exit code 3.
     """
-    settings.check_name(options.name)
+    check_name(options.name)
     setting = app.settings.used(options.name)
     if setting.value is None:
         raise ConfigurationError(
@@ -144,10 +142,10 @@ def run_get(options: NameOptions, app: App) -> None:
 
 def run_list(options: GlobalOptions, app: App) -> None:
     """Print every setting, its value, where that comes from, and which variable can set it."""
-    found = [app.settings.used(name) for name in settings.KINDS]
+    found = [app.settings.used(name) for name in KINDS]
     path, profile, profiles = app.settings.path, app.settings.profile, app.settings.profiles
     if options.json:
-        listed = [_as_dict(s) | {"variables": settings.KINDS[s.name].variables} for s in found]
+        listed = [_as_dict(s) | {"variables": KINDS[s.name].variables} for s in found]
         render.write_json(app.terminal, **_place(path, profile), profiles=profiles, settings=listed)
         return
     # To a person the path, which is long, is said once; a script has it in every row.
@@ -157,7 +155,7 @@ def run_list(options: GlobalOptions, app: App) -> None:
             setting.name,
             setting.shown(),
             setting.source.replace(str(path), short),
-            " ".join(settings.KINDS[setting.name].variables),
+            " ".join(KINDS[setting.name].variables),
         )
         for setting in found
     ]
@@ -179,7 +177,7 @@ def run_path(options: GlobalOptions, app: App) -> None:
 
 
 def _how_to_set(name: str) -> str:
-    kind = settings.KINDS[name]
+    kind = KINDS[name]
     value = "" if kind.is_secret else f" {kind.example}"
     command = f"writer config set {name}{value}"
     return f"{command}, or {kind.variables[0]}" if kind.variables else command
@@ -208,7 +206,7 @@ def _as_dict(setting: Setting) -> dict[str, Any]:
 
 
 def _json_value(setting: Setting) -> Any:
-    is_text = settings.KINDS[setting.name].is_secret or setting.name == "api_key_command"
+    is_text = KINDS[setting.name].is_secret or setting.name == "api_key_command"
     return setting.shown() if is_text and setting.value is not None else setting.stored()
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from writer_cli import apis, render, settings
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.settings import Setting
+from writer_cli.setting_kinds import KINDS, Setting
 
 SHORTEST_KEY = 16
 """Characters; what is shorter may have been cut when it was copied."""
@@ -91,7 +91,7 @@ def _request_checks(app: App) -> Iterator[Check]:
         "organization_id": _organization_check,
         "model_id": _model_check,
     }
-    for name in settings.KINDS:
+    for name in KINDS:
         if name != "api_key_command":
             check = special.get(name, partial(_plain_check, name=name))
             yield _tried(name, "", partial(check, app))
@@ -134,7 +134,7 @@ def _host_check(app: App) -> Check:
     host = urlsplit(url).hostname
     if url == default:
         return Check("base_url", url, "ok", _from(setting))
-    if host in apis.OTHER_HOSTS and host != urlsplit(default).hostname:
+    if host in apis.API_HOSTS and host != urlsplit(default).hostname:
         note = f"{_from(setting)}; this host serves another of Writer's APIs"
         return Check("base_url", url, "wrong", note)
     note = f"{_from(setting)}; Writer's own is {default}"

@@ -23,12 +23,8 @@ def run(options: CustomizationsOptions, app: App) -> None:
     finally:
         app.stop_spinner()
     if options.json:
-        result = {
-            "version": render.JSON_VERSION,
-            "model_id": model_id,
-            "customizations": [one.model_dump() for one in customizations],
-        }
-        app.terminal.write(render.document(app.terminal, result))
+        listed = [one.model_dump() for one in customizations]
+        render.write_json(app.terminal, model_id=model_id, customizations=listed)
         return
     rows = [(one.id, one.name, one.status or "") for one in customizations]
     app.terminal.write(render.table(app.terminal, ("id", "name", "status"), rows))

@@ -18,11 +18,7 @@ def run(options: OrganizationOptions, app: App) -> None:
         path = model_cache.path_for(app.settings.get("api").value)
         model_cache.remember(path, [model.id for model in models])
     if options.json:
-        result = {
-            "version": render.JSON_VERSION,
-            "models": [model.model_dump() for model in models],
-        }
-        app.terminal.write(render.document(app.terminal, result))
+        render.write_json(app.terminal, models=[model.model_dump() for model in models])
         return
     rows = [(model.id, model.name, model.type or "") for model in models]
     app.terminal.write(render.table(app.terminal, ("id", "name", "type"), rows))

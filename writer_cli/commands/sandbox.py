@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from writer_cli import render
+from writer_cli import render, sandbox
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import UsageError
-from writer_cli.options import as_command
-from writer_cli.settings import LONGEST_WAIT
+from writer_cli.options import as_command, out_of_range
+from writer_cli.setting_kinds import LONGEST_TIMEOUT
 
 SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""
@@ -84,14 +84,13 @@ def run(options: SandboxOptions, app: App) -> None:
     )
     try:
         if options.json:
-            ready = {"version": render.JSON_VERSION, "url": server.url, "pid": os.getpid()}
-            app.terminal.write(render.document(app.terminal, ready))
+            render.write_json(app.terminal, url=server.url, pid=os.getpid())
         else:
             app.terminal.write(f"{server.url}\n")
         if not options.quiet:
             app.terminal.note(
-                f"export WRITER_BASE_URL={server.url} WRITER_API_KEY=the-sandbox-needs-none "
-                "WRITER_ORGANIZATION_ID=1\n"
+                f"export WRITER_BASE_URL={server.url} WRITER_API_KEY={sandbox.KEY} "
+                f"WRITER_ORGANIZATION_ID={sandbox.ORGANIZATION}\n"
                 'writer complete -m palmyra-x5 "Once upon a time"'
             )
         threading.Event().wait()
@@ -107,8 +106,8 @@ def _check(options: SandboxOptions) -> None:
         (
             "--latency",
             options.latency,
-            0 <= options.latency <= LONGEST_WAIT,
-            f"0 to {LONGEST_WAIT}",
+            0 <= options.latency <= LONGEST_TIMEOUT,
+            f"0 to {LONGEST_TIMEOUT}",
         ),
         ("--fault-rate", options.fault_rate, 0 <= options.fault_rate <= 1, "0 to 1"),
         (
@@ -119,10 +118,7 @@ def _check(options: SandboxOptions) -> None:
         ),
     ):
         if not is_right:
-            raise UsageError(
-                f"{flag} {value:g} is out of range: {allowed}",
-                hint="--help lists every flag with its range",
-            )
+            raise out_of_range(flag, f"{value:g}", allowed)
     if options.base_url is not None or options.api is not None:
         raise UsageError(
             "--base-url and --api are for clients of the sandbox", hint="it serves both APIs"

@@ -3,3 +3,13 @@
 It is written from the description of the wire, and not with `writer_cli.apis`, so that one
 misreading of that description cannot cancel itself out.
 """
+
+URL = "http://sandbox.localhost"
+"""The address that it seems to have when it answers in this process."""
+
+KEY = "the-sandbox-needs-none"
+"""The key that is sent to it, for a client sends one; no other text has it, for it is redacted."""
+
+MODEL = "sandbox"
+ORGANIZATION = 1
+"""What is asked where nothing says what to ask; any other is answered too."""

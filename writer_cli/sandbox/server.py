@@ -15,7 +15,8 @@ from socketserver import ThreadingTCPServer
 from typing import Any, TextIO
 
 from writer_cli import __version__
-from writer_cli.errors import UsageError, redact
+from writer_cli.errors import UsageError
+from writer_cli.excerpts import redact
 from writer_cli.sandbox.messages import FailureError, Request, Response, refusal
 from writer_cli.sandbox.respond import Sandbox, action_id
 

@@ -1,0 +1,81 @@
+"""Reading what the API says about a failure: an answer, or an event of a stream."""
+
+import json
+from typing import Any
+
+from writer_cli.errors import FailMessage, FailResponse, SDKError, as_text, described
+
+_DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
+
+_STATUS_OF_TPE = {
+    "BadRequest": 400,
+    "Unauthorized": 401,
+    "fail.auth": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "TooManyRequests": 429,
+    "CompletionModelQuotaError": 429,
+    "ServiceUnavailable": 503,
+}
+
+
+def error_from_answer(
+    status_code: int,
+    content_type: str,
+    body: str,
+    *,
+    action_id: str | None = None,
+    retry_after: float | None = None,
+    raw_response: Any = None,
+) -> SDKError:
+    """Read an answer with a status of 400 to 599 as the error that it is.
+
+    JSON under 400, 401, 403, 404 and 500 is a `FailResponse`, as the SDK documents it. A JSON body
+    of that shape is one under any other status too, 429 in practice. Everything else is an
+    `SDKError`. No body makes this fail.
+    """
+    parsed = _json_object(body) if is_json(content_type) else None
+    if parsed is not None and (status_code in _DOCUMENTED_STATUSES or is_fail_response(parsed)):
+        messages = parsed.get("errors")
+        error: SDKError = FailResponse(
+            tpe=as_text(parsed.get("tpe") or ""),
+            errors=[FailMessage.read(m) for m in messages] if isinstance(messages, list) else [],
+            extras=parsed.get("extras"),
+            status_code=status_code,
+            body=body,
+            raw_response=raw_response,
+            action_id=action_id,
+        )
+    else:
+        message = described(status_code, body)
+        error = SDKError(message, status_code, body, raw_response, action_id=action_id)
+    error.content_type = content_type
+    error.retry_after = retry_after
+    return error
+
+
+def is_fail_response(parsed: dict[str, Any]) -> bool:
+    """Whether a JSON object has the shape of a `FailResponse`."""
+    return "tpe" in parsed or "errors" in parsed
+
+
+def status_in_stream(parsed: dict[str, Any]) -> int:
+    """Return the status that an error would have had, had it not come inside a stream.
+
+    The stream itself began with 200. Unknown is 500: the API failed while it answered.
+    """
+    return _STATUS_OF_TPE.get(str(parsed.get("tpe")), 500)
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a `Content-Type` header names JSON, parameters aside (RFC 6839 for `+json`)."""
+    essence = content_type.partition(";")[0].strip().lower()
+    return essence == "application/json" or essence.endswith("+json")
+
+
+def _json_object(body: str) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
