@@ -190,6 +190,19 @@ def test_waits_double_with_up_to_a_quarter_more() -> None:
     assert len(set(first)) > 1
 
 
+def test_thousands_of_retries_are_only_retries() -> None:
+    """A job that was told never to give up does not end with an overflow."""
+
+    def attempt(_: float | None) -> None:
+        raise NetworkError("no")
+
+    waits: list[float] = []
+    with pytest.raises(NetworkError) as caught:
+        RetryPolicy(max_retries=1100, sleep=waits.append).run(attempt)
+    assert (caught.value.attempts, len(waits)) == (1101, 1100)
+    assert all(60 <= wait <= 75 for wait in waits[10:])
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [

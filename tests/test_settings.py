@@ -558,9 +558,15 @@ def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: P
     assert loaded(text, directory=tmp_path, profile="plain").api_key() == "of-the-profile-0123"
     text = f"api_key = '{KEY}'\n[profiles.asks]\n{command('print(1234567890)')}"
     assert loaded(text, directory=tmp_path, profile="asks").api_key() == "1234567890"
-    settings = loaded(text, directory=tmp_path)
-    assert settings.known_key() is None
-    assert settings.api_key() == settings.known_key() == KEY
+
+
+def test_a_key_is_known_without_running_a_command_where_that_can_be(tmp_path: Path) -> None:
+    """So that it can be taken out of the message of a bug, whatever that bug is."""
+    assert loaded(f"api_key = '{KEY}'\n", directory=tmp_path).known_key() == KEY
+    assert loaded("", directory=tmp_path, env={"WRITER_API_KEY": KEY}).known_key() == KEY
+    asks = loaded(command("print(1234567890)"), directory=tmp_path)
+    assert asks.known_key() is None
+    assert asks.api_key() == asks.known_key() == "1234567890"
 
 
 def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ def _wait_after(error: WriterError, retry: int) -> float:
         return error.retry_after
     import random
 
-    wait = min(FIRST_WAIT * 2.0 ** (retry - 1), LONGEST_WAIT)
+    # No float is 2 to the power of a few thousand retries.
+    wait = min(FIRST_WAIT * 2.0 ** min(retry - 1, 100), LONGEST_WAIT)
     return wait * (1 + JITTER * random.random())  # noqa: S311 - spreads clients, hides nothing
 
 
