@@ -433,7 +433,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("arguments", [["complete", "--sandbox", STORY], ["--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["complete", "--sandbox", STORY], ["--help"], ["--version"]], ids=" ".join
+)
 def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[str]) -> None:
     """Here because the signal is blocked."""
     assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
@@ -478,3 +480,11 @@ def test_process_1_of_a_container_ends_with_the_code(
         os.kill(int(child), number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (128 + number, b"", b"")
+
+
+def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
+    """`--quiet` has no spinner that could say it."""
+    later = http(503, {"tpe": "ServiceUnavailable"}, retry_after_ms="1")
+    with answering(later, completion("text")) as server:
+        ran = writer("complete", "--quiet", STORY, env=server.env | {"WRITER_MAX_RETRIES": "1"})
+    assert ran == Ran(0, "text\n", "")

@@ -1,11 +1,15 @@
 import json
 import math
 import re
+import threading
 from typing import Any
 
 import pytest
 from loopback import KEY, answering, failure, http
 from program import Ran, writer
+
+from writer_cli.render import Spinner
+from writer_cli.terminal import Terminal
 
 STORY = "Once upon a time"
 
@@ -259,3 +263,29 @@ def test_settings_in_a_pipe_are_lines_of_four_fields() -> None:
     assert heading == ["name", "value", "from", "environment", "variable"]
     assert "m␛[2J" in drawn.output
     assert "\x1b[2J" not in drawn.output
+
+
+class Late:
+    """A terminal that takes so long to be drawn on that the answer is there first."""
+
+    stderr_can_draw = True
+
+    def __init__(self) -> None:
+        self.terminal = Terminal.fake(stderr_is_terminal=True)
+        self.spinner: Spinner | None = None
+
+    def console(self) -> Any:
+        """Stop the spinner that asks."""
+        assert self.spinner is not None
+        self.spinner.stop()
+        return self.terminal.console()
+
+
+def test_a_spinner_that_was_stopped_while_it_was_prepared_is_never_drawn() -> None:
+    """Not even for a moment."""
+    late: Any = Late()
+    late.spinner = Spinner(late, "waiting")
+    for thread in threading.enumerate():
+        if thread.name == "spinner":
+            thread.join()
+    assert late.terminal.errors == ""

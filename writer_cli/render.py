@@ -268,7 +268,7 @@ class Spinner:
         self._done = threading.Event()
         self._lock = threading.Lock()
         if terminal.stderr_can_draw:
-            threading.Thread(target=self._draw, daemon=True).start()
+            threading.Thread(target=self._draw, name="spinner", daemon=True).start()
 
     def update(self, text: str) -> None:
         """Say something else beside the spinner."""
