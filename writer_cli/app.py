@@ -188,9 +188,10 @@ class App:
             self.writer.close()
 
     def _show_wait(self, wait: "Wait") -> None:
-        if self._spinner is not None:
+        if self._spinner is not None and self.terminal.stderr_can_draw:
             self._spinner.update(str(wait))
-        self.report(str(wait))
+        else:
+            self.report(str(wait))
 
     def start_spinner(self, text: str) -> None:
         """Show a person that something is waited for, unless `--quiet` asks not to."""

@@ -3,6 +3,9 @@
 import re
 from functools import lru_cache
 
+SHORTEST_KEY = 8
+"""Characters; what is shorter is no key of Writer's, and may be part of any word."""
+
 EXCERPT_LENGTH = 200
 """Characters of a page that is not JSON which an error message quotes."""
 
@@ -13,7 +16,7 @@ def redact(text: str, key: str | None) -> str:
     Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
     """
     key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
-    if key:
+    if len(key) >= SHORTEST_KEY:
         text = _however_written(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)

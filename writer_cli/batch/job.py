@@ -152,6 +152,8 @@ class Job:
                         batch.stop()
                         gives_up_at = time.monotonic() + GRACE
                     show(Progress(self.summary, batch, reader.bytes_read / size if size else None))
+        # What concerned all records has no result, and was sent all the same.
+        self.summary.attempts = batch.requests
         if trouble is not None:
             trouble.hint = self._journal.rescue(self._unwritten)
             raise trouble

@@ -24,7 +24,7 @@ from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
-    from writer_cli.models import CompletionRequest
+    from writer_cli.models import CompletionRequest, CreateCompletionResponse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +145,7 @@ def _whole(question: _Question, options: CompleteOptions, app: App) -> Generator
         )
     app.stop_spinner()
     choices = render.choices_of(response)
-    app.report(
-        f"HTTP {response.status_code} in {response.elapsed_s:.3f} s, attempts: "
-        f"{response.attempts}, Action-Id: {response.action_id}, {app.writer!r}"
-    )
+    _report(response, app)
     if request.logprobs and any(choice.logprobs is None for choice in choices):
         app.warn("--logprobs: the answer has none")
     if options.json:
@@ -182,9 +179,8 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             if is_shown and stream.text and not options.json:
                 yield "\n"
             raise
-        app.report(f"HTTP {stream.status_code}, attempts: {stream.attempts}, {app.writer!r}")
+        response = stream.response()
         if options.json:
-            response = stream.response()
             result = render.completion_as_dict(
                 render.choices_of(response),
                 response,
@@ -194,6 +190,14 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             yield render.document(app.terminal, result)
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
+        _report(response, app)
+
+
+def _report(response: "CreateCompletionResponse", app: App) -> None:
+    app.report(
+        f"HTTP {response.status_code} in {response.elapsed_s:.3f} s, "
+        f"attempts: {response.attempts}, Action-Id: {response.action_id}, {app.writer!r}"
+    )
 
 
 def _print(pieces: Generator[str], options: CompleteOptions, app: App) -> None:
