@@ -488,3 +488,14 @@ def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
     with answering(later, completion("text")) as server:
         ran = writer("complete", "--quiet", STORY, env=server.env | {"WRITER_MAX_RETRIES": "1"})
     assert ran == Ran(0, "text\n", "")
+
+
+def test_a_wait_is_shown_by_the_spinner_where_there_is_one() -> None:
+    """And by no line beside it, however verbose; here it is over before anything is drawn."""
+    later = http(503, {"tpe": "ServiceUnavailable"}, retry_after_ms="1")
+    with answering(later, completion("text")) as server:
+        env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}
+        ran = writer("complete", "--verbose", STORY, env=env, stderr_is_terminal=True)
+    assert (ran.code, ran.output) == (0, "text\n")
+    assert "trying again" not in ran.errors
+    assert "attempts: 2" in ran.errors

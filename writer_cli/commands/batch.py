@@ -64,8 +64,7 @@ def run(options: BatchOptions, app: App) -> None:
         if isinstance(stopped_by, WriterError):
             raise stopped_by
         if stopped_by is not None:
-            if not options.json:
-                app.say("interrupted: the same command goes on with what is left")
+            app.say("interrupted: the same command goes on with what is left")
             raise SystemExit(FIRST_SIGNAL_CODE + stopped_by)
         _end(options, journal, app)
 
