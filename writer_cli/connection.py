@@ -7,12 +7,11 @@ import json
 import platform
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from http.cookiejar import CookieJar
-from typing import Any
+from typing import Any, cast
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -87,14 +86,14 @@ class Connection:
         self.retries = retries
         self._sandbox = sandbox
         self._lock = threading.Lock()
-        self._http: httpx.Client | None = None
+        self._transport: httpx.BaseTransport | None = None
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         with self._lock:
-            if self._http is not None:
-                self._http.close()
-                self._http = None
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None
 
     def prepare(self, call: Call) -> PreparedRequest:
         """Say what `call` sends, but for the key."""
@@ -156,79 +155,63 @@ class Connection:
             # For a thread that has been left to itself: the deadline proper is kept elsewhere.
             timeout = min(timeout, ends - time.monotonic() + 1)
             extensions = {"trace": _unsent_after(ends)}
-        with self._our_exceptions(timeout) as progress:
-            http = self._pool()
-            # Made here and not by the client, which merges what there is nothing to merge with.
-            request = httpx.Request(
-                prepared.method,
-                _url(prepared.url),
-                headers=prepared.headers | {"Authorization": authorization} | CONNECTION_HEADERS,
-                content=None if prepared.body is None else _as_json(prepared.body),
-                extensions=extensions | {"timeout": _timeouts(timeout)},
-            )
-            response = http.send(request, stream=True)
+        request = httpx.Request(
+            prepared.method,
+            _url(prepared.url),
+            headers=prepared.headers | {"Authorization": authorization} | CONNECTION_HEADERS,
+            content=None if prepared.body is None else _as_json(prepared.body),
+            extensions=extensions | {"timeout": _timeouts(timeout)},
+        )
+        answer_began = False
+        try:
+            # A client would follow what is not followed here, and keep cookies that nobody wants.
+            response = self._way().handle_request(request)
             # The response refers to it, and an error, which may be pickled, to the response.
             del request.headers["Authorization"]
-            progress.answer_began = True
+            response.request = request
+            answer_began = True
             try:
                 yield response
                 yield from _bounded_body(response)
             finally:
                 response.close()
+        except httpx.TransportError as error:
+            raise self._ours(error, timeout, answer_began=answer_began) from error
+        except httpx.DecodingError as error:
+            raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
 
     def _key(self) -> str | None:
         return self._api_key() if callable(self._api_key) else self._api_key
 
-    def _pool(self) -> httpx.Client:
+    def _way(self) -> httpx.BaseTransport:
         with self._lock:
-            if self._http is None:
-                if self._sandbox is not None:
-                    self._http = httpx.Client(transport=self._sandbox)
-                else:
-                    self._http = self._client()
-            return self._http
+            if self._transport is None:
+                self._transport = self._sandbox or _transport_to(httpx.URL(self.base_url))
+            return self._transport
 
-    def _client(self) -> httpx.Client:
-        plain = httpx.URL(self.base_url).scheme == "http"
-        trust = tls.trust(plain=plain)
-        try:
-            # A plain address is this machine, so a proxy would be where others can read the key.
-            return httpx.Client(verify=trust, trust_env=not plain, cookies=_NoCookies())
-        except (ImportError, ValueError, httpx.InvalidURL) as error:
-            raise ConfigurationError(
-                f"the proxy that the environment names cannot be used: {error}",
-                hint="look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
-                "a proxy looks like http://proxy.example:3128",
-            ) from error
-
-    @contextmanager
-    def _our_exceptions(self, timeout: float) -> Iterator["_Progress"]:
-        """Turn the exceptions of the HTTP library into ours; none of theirs leaves this module."""
+    def _ours(
+        self, error: httpx.TransportError, timeout: float, *, answer_began: bool
+    ) -> NetworkError | CutError:
+        """Return what an exception of the HTTP library is: none of theirs leaves this module."""
         host = self._host
-        progress = _Progress()
-        try:
-            yield progress
-        except httpx.ConnectTimeout as error:
+        if isinstance(error, httpx.ConnectTimeout):
             seconds = min(CONNECT_TIMEOUT, timeout)
-            raise RequestTimeoutError(f"no connection to {host} within {seconds:g} s") from error
-        except httpx.TimeoutException as error:
-            if not progress.answer_began:
-                raise RequestTimeoutError(f"no answer from {host} within {timeout:g} s") from error
+            return RequestTimeoutError(f"no connection to {host} within {seconds:g} s")
+        if isinstance(error, httpx.TimeoutException):
+            if not answer_began:
+                return RequestTimeoutError(f"no answer from {host} within {timeout:g} s")
             stalled = RequestTimeoutError(f"{host} stopped answering for {timeout:g} s")
             stalled.retryable = False
-            raise stalled from error
-        except httpx.DecodingError as error:
-            raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
-        except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            if progress.answer_began:
-                raise CutError(f"the answer from {host} was cut short: {reason}") from error
-            failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
-            # Asking a proxy or a stranger once more changes nothing.
-            failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason and not isinstance(
-                error, httpx.ProxyError
-            )
-            raise failure from error
+            return stalled
+        reason = str(error) or type(error).__name__
+        if answer_began:
+            return CutError(f"the answer from {host} was cut short: {reason}")
+        failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
+        # Asking a proxy or a stranger once more changes nothing.
+        failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason and not isinstance(
+            error, httpx.ProxyError
+        )
+        return failure
 
 
 class Reply:
@@ -343,6 +326,30 @@ def _host_of(base_url: str) -> str:
     return url.netloc.decode()
 
 
+def _transport_to(url: httpx.URL) -> httpx.HTTPTransport:
+    """Return what speaks HTTP to an address. Raises `ConfigurationError` for an unusable proxy."""
+    plain = url.scheme == "http"
+    try:
+        # A plain address is this machine, so a proxy would be where others can read the key.
+        proxy = None if plain else _proxy_to(url)
+        return httpx.HTTPTransport(verify=tls.trust(plain=plain), trust_env=False, proxy=proxy)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"the proxy that the environment names cannot be used: {error}",
+            hint="look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
+            "a proxy looks like http://proxy.example:3128",
+        ) from error
+
+
+def _proxy_to(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment, or the system's settings, name for a host."""
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.netloc.decode()):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
     """Return what keeps a request from being sent once nobody waits for its answer any more.
 
@@ -378,11 +385,13 @@ def _as_json(body: dict[str, Any]) -> bytes:
 
 def _bounded_body(response: httpx.Response) -> Iterator[bytes]:
     """Yield the body as it arrives, up to a size that no answer has."""
-    if "," in response.headers.get("Content-Encoding", ""):
+    encoding = response.headers.get("Content-Encoding", "")
+    if "," in encoding:
         # A kilobyte that is compressed twice can be a gigabyte before its size is known.
         raise BadAnswerError("the answer is compressed more than once")
+    chunks = response.iter_bytes() if encoding else cast("Iterable[bytes]", response.stream)
     size = 0
-    for chunk in response.iter_bytes():
+    for chunk in chunks:
         size += len(chunk)
         if size > LARGEST_ANSWER:
             raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
@@ -401,18 +410,6 @@ def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:
         request=response.request,
         extensions=response.extensions,
     )
-
-
-class _NoCookies(CookieJar):
-    """Keeps nothing: an API has no sessions, and a server could mark its clients."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Look at nothing, which is also faster."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    answer_began: bool = False
 
 
 def _network_hint(error: httpx.TransportError) -> str:
