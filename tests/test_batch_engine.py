@@ -10,7 +10,7 @@ import pytest
 from batches import SOON, Echo, hasty, serving, writer_for
 
 from writer_cli import Writer
-from writer_cli.batch import BatchRun, Record, Result, run_batch
+from writer_cli.batch import Record, Result, run_batch, runner
 from writer_cli.errors import FailResponse, PartialError, UsageError
 from writer_cli.sandbox.faults import FAULTS
 from writer_cli.sandbox.messages import Response, json_response
@@ -265,6 +265,8 @@ def test_full_results_make_the_threads_wait() -> None:
     with serving(echo) as server:
         batch = run_batch(records(50), make_writer=writer_for(server), model_id="m", concurrency=2)
         echo.wait_for_requests(8)
+        time.sleep(0.2)  # in which hundreds could be sent
+        assert echo.counts.total() <= 8 + 2
         assert sum(1 for _ in batch) == 50
 
 
@@ -346,7 +348,7 @@ def test_a_number_out_of_range_is_refused(numbers: dict[str, Any]) -> None:
 
 
 def test_each_thread_has_its_own_client_and_closes_it() -> None:
-    """As many clients as threads; none has connections afterwards."""
+    """As many clients as threads, which are as many as are told while all wait for the server."""
     made: list[Writer] = []
     closed: list[Writer] = []
 
@@ -355,20 +357,69 @@ def test_each_thread_has_its_own_client_and_closes_it() -> None:
             closed.append(self)
             super().close()
 
-    with serving(Echo()) as server:
+    echo = Echo()
+    with serving(echo) as server:
 
         def make_writer() -> Writer:
             made.append(Counted("key", 1, base_url=server.url))
             return made[-1]
 
-        assert sum(1 for _ in drain(make_writer)) == 60
+        echo.gate.clear()
+        batch = run_batch(records(60), make_writer=make_writer, model_id="m", concurrency=6)
+        echo.wait_for_requests(6)
+        echo.gate.set()
+        assert sum(1 for _ in batch) == 60
     assert len(made) == 6
     assert {id(writer) for writer in closed} == {id(writer) for writer in made}
 
 
-def drain(make_writer: Callable[[], Writer]) -> BatchRun:
-    """Run sixty records through six threads."""
-    return run_batch(records(60), make_writer=make_writer, model_id="m", concurrency=6)
+def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that leaves nothing to wait for is asked by one thread."""
+    monkeypatch.setattr(runner, "BUSY", 0.0)  # whatever the processor does, it is busy
+    made: list[Writer] = []
+    with serving(Echo(), latency=0.02) as server:
+
+        def make_writer() -> Writer:
+            made.append(Writer("key", 1, base_url=server.url))
+            return made[-1]
+
+        results = run_batch(records(20), make_writer=make_writer, model_id="m", concurrency=6)
+        assert sum(1 for _ in results) == 20
+    assert len(made) == 1
+
+
+def test_results_can_be_taken_where_they_arise() -> None:
+    """`on_result` gets each of them, in the thread that got it; the iteration has none then."""
+    taken: list[tuple[int, str]] = []
+
+    def on_result(result: Result) -> None:
+        taken.append((result.index, threading.current_thread().name))
+
+    with serving(Echo()) as server:
+        make_writer = writer_for(server)
+        batch = run_batch(records(50), make_writer=make_writer, model_id="m", on_result=on_result)
+        assert list(batch) == []
+        assert batch.wait(0.0)
+    assert sorted(index for index, _ in taken) == list(range(50))
+    assert threading.current_thread().name not in {name for _, name in taken}
+
+
+def test_a_result_that_cannot_be_taken_stops_all() -> None:
+    """What `on_result` raises comes out where results would be, and nothing more is sent."""
+
+    def on_result(_: Result) -> None:
+        raise ZeroDivisionError("no room")
+
+    with serving(Echo()) as server:
+        make_writer = writer_for(server)
+        batch = run_batch(
+            records(10**6), make_writer=make_writer, model_id="m", on_result=on_result
+        )
+        with pytest.raises(ZeroDivisionError):
+            list(batch)
+    assert batch.requests < 100
 
 
 def test_a_told_rate_is_kept_on_a_real_clock() -> None:

@@ -21,8 +21,8 @@ from writer_cli.client import Writer
 from writer_cli.errors import OutputError
 from writer_cli.exits import FIRST_SIGNAL_CODE
 
-LOOK_INTERVAL = 0.2
-"""Seconds between two looks at signals and progress while no result comes."""
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at signals and progress."""
 
 GRACE = 10.0
 """Seconds that requests under way have once the batch is to stop."""
@@ -96,6 +96,9 @@ class Job:
         self._can_reopen = can_reopen
         self._make_writer = make_writer
         self._unwritten: list[bytes] = []
+        self._writing = threading.Lock()
+        """Guards what the threads of the batch change: the summary and the journal."""
+        self._has_ended = False
 
     def run(self, show: Callable[[Progress], None]) -> None:
         """Do what is left, and put the results in order if nothing is left then.
@@ -126,7 +129,6 @@ class Job:
 
     def _work(self, show: Callable[[Progress], None], signals: "_Signals") -> None:
         plan = self._plan
-        trouble: OutputError | None = None
         gives_up_at = math.inf
         with self._open_input() as opened:
             stream = opened if self._can_reopen else _apart(opened)
@@ -141,35 +143,40 @@ class Job:
                 rpm=plan.rpm,
                 tpm=plan.tpm,
                 max_requests=plan.max_requests,
+                on_result=self._keep,
             ) as batch:
-                while time.monotonic() < gives_up_at:
-                    result = batch.poll(timeout=LOOK_INTERVAL)
-                    if result is not None:
-                        trouble = self._keep(result) or trouble
-                    elif batch.is_over:
-                        break
-                    if gives_up_at == math.inf and (trouble or signals.number is not None):
-                        batch.stop()
-                        gives_up_at = time.monotonic() + GRACE
-                    show(Progress(self.summary, batch, reader.bytes_read / size if size else None))
+                try:
+                    while not batch.wait(LOOK_INTERVAL) and time.monotonic() < gives_up_at:
+                        is_to_stop = self._unwritten or signals.number is not None
+                        if is_to_stop and gives_up_at == math.inf:
+                            batch.stop()
+                            gives_up_at = time.monotonic() + GRACE
+                        part_read = reader.bytes_read / size if size else None
+                        show(Progress(self.summary, batch, part_read))
+                finally:
+                    with self._writing:
+                        self._has_ended = True
         # What concerned all records has no result, and was sent all the same.
         self.summary.attempts = batch.requests
-        if trouble is not None:
+        try:
+            batch.raise_failure()
+        except OutputError as trouble:
             trouble.hint = self._journal.rescue(self._unwritten)
-            raise trouble
-        batch.raise_failure()
+            raise
 
-    def _keep(self, result: Result) -> OutputError | None:
-        """Write a result; return why that failed, if it did, and keep the line in memory then."""
-        self.summary.add(result)
+    def _keep(self, result: Result) -> None:
+        """Write a result. Raises `OutputError` where that fails; the line stays in memory then."""
         digest = result.record.digest(self._plan.identity)
         line = result.as_line(digest, include_prompt=self._plan.include_prompt)
-        try:
-            self._journal.append(result.index, line, digest, failed=result.error is not None)
-        except OutputError as error:
-            self._unwritten.append(line)
-            return error
-        return None
+        with self._writing:
+            if self._has_ended:  # an answer that was no longer waited for
+                return
+            self.summary.add(result)
+            try:
+                self._journal.append(result.index, line, digest, failed=result.error is not None)
+            except OutputError:
+                self._unwritten.append(line)
+                raise
 
 
 class _Signals:

@@ -33,6 +33,13 @@ USUAL_TOKENS = 256
 USUAL_HOLD = 1.0
 """Seconds that all wait after a 429 that names no time and is not tried again."""
 
+SHORTEST_LOOK = 0.005
+LONGEST_LOOK = 0.1
+"""Seconds after which it is looked whether the threads of a batch keep a processor busy."""
+
+BUSY = 0.5
+"""What part of a processor they use then."""
+
 RESULTS_PER_THREAD = 4
 """Results that wait to be taken before a thread sends no more."""
 
@@ -48,6 +55,7 @@ def run_batch(
     rpm: float | None = None,
     tpm: float | None = None,
     max_requests: int | None = None,
+    on_result: Callable[[Result], None] | None = None,
 ) -> "BatchRun":
     """Complete many prompts and return an iterator over one result for each, as they arrive.
 
@@ -57,10 +65,12 @@ def run_batch(
         model_id: The model to ask.
         customization_id: A customization of it.
         defaults: Fields of `CompletionRequest` for all records; a record's own go before them.
-        concurrency: Threads, and so requests at the same time.
+        concurrency: Threads at the most, and so requests at the same time.
         rpm: Requests a minute, at the most.
         tpm: Tokens a minute, at the most, estimated from the texts.
         max_requests: Requests at the most, retries included; then the batch stops.
+        on_result: Called with each result, in the thread that got it; iteration yields none then.
+            What it raises stops the batch.
 
     Raises:
         UsageError: A number that is out of range.
@@ -87,6 +97,7 @@ def run_batch(
         rpm=rpm,
         tpm=tpm,
         max_requests=max_requests,
+        on_result=on_result,
     )
 
 
@@ -105,6 +116,7 @@ class BatchRun:
         rpm: float | None,
         tpm: float | None,
         max_requests: int | None,
+        on_result: Callable[[Result], None] | None,
     ) -> None:
         self.model_id = model_id
         self.customization_id = customization_id
@@ -116,6 +128,7 @@ class BatchRun:
         self._stop = threading.Event()
         self.pace = Pace(rpm=rpm, tpm=tpm, stop=self._stop)
         self._most_requests = max_requests
+        self._on_result = on_result or self._queue_up
         self._taking = threading.Lock()
         lock = threading.RLock()
         """Guards what follows, and the two counters above."""
@@ -126,10 +139,10 @@ class BatchRun:
         self._results: deque[Result] = deque()
         self._most_results = RESULTS_PER_THREAD * concurrency
         self._failure: BaseException | None = None
-        self._threads = concurrency
+        self._is_input_over = threading.Event()
+        self._threads = 1  # the one that starts the others
         self._busy = 0
-        for number in range(concurrency):
-            threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
+        self._start("batch-start", self._start_workers, concurrency)
 
     def __enter__(self) -> Self:
         return self
@@ -168,10 +181,16 @@ class BatchRun:
                 self._room.notify_all()
             return self._results.popleft()
 
+    def wait(self, timeout: float) -> bool:
+        """Wait so many seconds at the most, and return whether no result will come any more."""
+        with self._changed:
+            return self._changed.wait_for(self._is_over, timeout)
+
     def stop(self) -> None:
         """Send nothing more; what is under way is still answered."""
         with self._changed:
             self._stop.set()
+            self._is_input_over.set()
             self._changed.notify_all()
             self._room.notify_all()
 
@@ -218,24 +237,57 @@ class BatchRun:
         has_ended = self._threads == 0 or (self._stop.is_set() and self._busy == 0)
         return has_ended and not self._results
 
+    def _start(self, name: str, work: Callable[..., None], *arguments: Any) -> None:
+        """Run something in a thread of its own; what it raises stops the batch."""
+
+        def run() -> None:
+            try:
+                work(*arguments)
+            except StoppedError:
+                pass
+            except BaseException as error:  # noqa: BLE001 - it is raised where results are taken
+                self.fail(error)
+            finally:
+                with self._changed:
+                    self._threads -= 1
+                    self._changed.notify_all()
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def _start_workers(self, concurrency: int) -> None:
+        """Start one thread, and as many again whenever all of them wait for the server.
+
+        Where they keep a processor busy, as they do if a server answers within a millisecond,
+        another one would only take the interpreter from them.
+        """
+        started = 0
+        while started < concurrency:
+            for number in range(started, min(max(1, 2 * started), concurrency)):
+                with self._changed:
+                    self._threads += 1
+                self._start(f"batch-{number}", self._work)
+                started += 1
+            pause, is_busy = SHORTEST_LOOK, True
+            while is_busy:
+                before = time.process_time()
+                if self._is_input_over.wait(pause):
+                    return
+                is_busy = time.process_time() - before >= pause * BUSY
+                pause = min(2 * pause, LONGEST_LOOK)
+
     def _work(self) -> None:
-        try:
-            with self._make_writer() as writer:
-                worker = _Worker(writer, self)
-                while (record := self._take()) is not None:
-                    result = None
-                    try:
-                        result = worker.answer(record)
-                    finally:
-                        self._hand_over(result)
-        except StoppedError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - it is raised where results are taken
-            self.fail(error)
-        finally:
-            with self._changed:
-                self._threads -= 1
-                self._changed.notify_all()
+        with self._make_writer() as writer:
+            worker = _Worker(writer, self)
+            while (record := self._take()) is not None:
+                try:
+                    result = worker.answer(record)
+                    if result is not None:
+                        self._on_result(result)
+                finally:
+                    with self._changed:
+                        self._busy -= 1
+                        if self._stop.is_set():
+                            self._changed.notify_all()
 
     def _take(self) -> Record | None:
         """Return the next record once there is room for its result; None at the end."""
@@ -248,17 +300,16 @@ class BatchRun:
             record = None if self._stop.is_set() else next(self._records, None)
         with self._changed:
             if record is None or self._stop.is_set():
+                self._is_input_over.set()
                 return None
             self._busy += 1
             return record
 
-    def _hand_over(self, result: Result | None) -> None:
+    def _queue_up(self, result: Result) -> None:
         with self._changed:
-            self._busy -= 1
-            if result is not None:
-                self._results.append(result)
+            self._results.append(result)
             # Whoever takes results takes all there are before it waits.
-            if len(self._results) <= 1:
+            if len(self._results) == 1:
                 self._changed.notify_all()
 
 
