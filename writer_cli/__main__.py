@@ -16,6 +16,8 @@ LIVING_OBJECTS = 100_000
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     gc.set_threshold(LIVING_OBJECTS)
+    # Pydantic would look into every package that is installed for one that extends it.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _code()

@@ -1,26 +1,33 @@
 """What a command gets to work with: terminal, settings and client, each made when first used."""
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from writer_cli import settings
 from writer_cli.apis import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.render import Spinner
-from writer_cli.setting_kinds import LONGEST_TIMEOUT
-from writer_cli.settings import Settings
 from writer_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from writer_cli.client import Writer
+    from writer_cli.render import Spinner
     from writer_cli.retry import Wait
+    from writer_cli.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class GlobalOptions:
+class Options:
+    """What the command line said: each flag is an attribute, declared with what typer makes of it.
+
+    As dataclasses, whose methods are compiled anew at every start, they would take five
+    milliseconds of it.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+
+class GlobalOptions(Options):
     """The flags that every command has, and that may stand before the command's name too."""
 
     api: Annotated[
@@ -116,18 +123,20 @@ class GlobalOptions:
     ] = False
 
 
-@dataclass
 class App:
-    """One run of the program."""
+    """One run of the program.
 
-    terminal: Terminal
-    given_before: dict[str, Any] = field(default_factory=dict)
-    """The global options that stood before the command's name."""
+    Attributes:
+        terminal: What it reads and writes.
+        given_before: The global options that stood before the command's name.
+        options: The options of the command, the global ones among them.
+    """
 
-    _spinner: Spinner | None = None
-
-    options: GlobalOptions = field(default_factory=GlobalOptions)
-    """The options of the command, the global ones among them."""
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.given_before: dict[str, Any] = {}
+        self.options = GlobalOptions()
+        self._spinner: Spinner | None = None
 
     @property
     def uses_sandbox(self) -> bool:
@@ -142,12 +151,14 @@ class App:
         )
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """What is set. Raises `ConfigurationError`."""
+        from writer_cli.settings import Settings, default_path
+
         loaded = Settings(
             flags=vars(self.options),
             env=self.terminal.env,
-            path=settings.default_path(self.terminal.env),
+            path=default_path(self.terminal.env),
             profile=self.options.profile,
         )
         for warning in loaded.warnings():
@@ -162,6 +173,7 @@ class App:
     def new_writer(self) -> "Writer":
         """Return a client as the settings say; a key is not asked for yet."""
         from writer_cli.client import Writer
+        from writer_cli.setting_kinds import LONGEST_TIMEOUT
 
         deadline, most = self.options.deadline, LONGEST_TIMEOUT
         if deadline is not None and not 0 < deadline <= most:
@@ -196,6 +208,8 @@ class App:
     def start_spinner(self, text: str) -> None:
         """Show a person that something is waited for, unless `--quiet` asks not to."""
         if not self.options.quiet:
+            from writer_cli.render import Spinner
+
             self._spinner = Spinner(self.terminal, text)
 
     def stop_spinner(self) -> None:

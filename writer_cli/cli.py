@@ -7,19 +7,17 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from writer_cli import __version__, render
+from writer_cli import __version__
 from writer_cli.app import App, GlobalOptions
 from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
 from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.options import signature_of
-from writer_cli.setting_kinds import flag_of
 from writer_cli.terminal import Terminal
 
 COMMANDS = {
@@ -79,7 +77,6 @@ class _Commands(TyperGroup):
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-@dataclass(frozen=True, kw_only=True)
 class _RootOptions(GlobalOptions):
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False
 
@@ -128,6 +125,8 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
     except WriterError as error:
         failure = error
         if isinstance(error, UsageError) and error.field is not None:
+            from writer_cli.setting_kinds import flag_of
+
             error.message = error.message.replace(error.field, flag_of(error.field), 1)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
@@ -145,6 +144,8 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         failure = _bug(error, app)
     finally:
         app.close()
+    from writer_cli import render
+
     render.error(terminal, failure, as_json=as_json)
     return failure.exit_code
 

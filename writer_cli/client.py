@@ -4,7 +4,7 @@ import builtins
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from writer_cli import apis
 from writer_cli.apis import ApiName, AuthScheme, Call, Target
@@ -19,7 +19,9 @@ from writer_cli.models import (
     Model,
 )
 from writer_cli.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
-from writer_cli.stream import CompletionStream
+
+if TYPE_CHECKING:
+    from writer_cli.stream import CompletionStream
 
 _Response = TypeVar("_Response", bound=CreateCompletionResponse)
 
@@ -192,7 +194,7 @@ class Completions:
         completion_request: CompletionRequest,
         model_id: str,
         organization_id: int | None = None,
-    ) -> CompletionStream:
+    ) -> "CompletionStream":
         """Create a completion and return it while it is being generated.
 
         The request has been answered, with a success, when this returns; until then it is tried
@@ -207,6 +209,8 @@ class Completions:
             UsageError: The request cannot be streamed; nothing was sent.
             WriterError: The same errors as `create`.
         """
+        from writer_cli.stream import CompletionStream
+
         target = self._writer.target(model_id, organization_id)
         writer = self._writer
         with writer.hints():

@@ -47,9 +47,12 @@ def text(path: Path) -> str:
 
 def table(path: Path) -> dict[str, Any]:
     """Return what the file says, unchecked. Raises `ConfigurationError`."""
+    content = text(path)
+    if not content:
+        return {}
     import tomllib
 
-    return _parsed(path, text(path), tomllib.loads)
+    return _parsed(path, content, tomllib.loads)
 
 
 def set_value(

@@ -4,7 +4,7 @@ This is the one seam where the HTTP library is used and where its exceptions bec
 """
 
 import json
-import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -37,7 +37,7 @@ CONNECT_TIMEOUT = 5.0
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, uncompressed. A million tokens are about 4 MB."""
 
-USER_AGENT = f"writer-cli/{__version__} (Python {platform.python_version()})"
+USER_AGENT = f"writer-cli/{__version__} (Python {'.'.join(map(str, sys.version_info[:3]))})"
 
 CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 """What every request says about its connection."""

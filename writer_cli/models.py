@@ -176,6 +176,8 @@ class CompletionChunk:
 class Model(_Answer):
     """A model that can be asked; `type` is "GPT" or "Instruct", where the API says it."""
 
+    model_config = ConfigDict(defer_build=True)
+
     id: Text
     name: Text
     type: Text | None = None
@@ -183,6 +185,8 @@ class Model(_Answer):
 
 class Customization(_Answer):
     """A customization of a model, as far as one needs it to ask for a completion."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: Text
     name: Text

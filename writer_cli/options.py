@@ -1,21 +1,19 @@
-"""The flags that several commands share, each declared once, as fields of frozen dataclasses.
+"""The flags that several commands share, each declared once, as attributes of classes.
 
-A command's options are a dataclass built of these, and `as_command` makes the dataclass the
-signature that typer reads.
+A command's options are a class built of these, and `as_command` makes it the signature that typer
+reads.
 """
 
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from writer_cli.app import App, GlobalOptions
+from writer_cli.app import App, GlobalOptions, Options
 from writer_cli.errors import UsageError
-from writer_cli.setting_kinds import flag_of
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -58,8 +56,7 @@ def _field(flag: str, text: str, *, short: str | None = None) -> Any:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerationOptions:
+class GenerationOptions(Options):
     """A flag for every field of a completion request but the prompt."""
 
     max_tokens: Annotated[
@@ -114,8 +111,7 @@ class GenerationOptions:
             raise _as_usage_error(error) from None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(Options):
     """Which model."""
 
     model_id: Annotated[
@@ -130,7 +126,6 @@ class ModelOptions:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class OrganizationOptions(GlobalOptions):
     """Of which organization."""
 
@@ -145,8 +140,7 @@ class OrganizationOptions(GlobalOptions):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
+class OutputOptions(Options):
     """Where a completion goes, and in what form."""
 
     file: Annotated[
@@ -245,18 +239,22 @@ def as_command(
 
 
 def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
-    """Return the signature that has the fields of a dataclass as keyword parameters."""
-    hints = get_type_hints(options, include_extras=True)
-    shared = {option.name for option in fields(GlobalOptions)}
+    """Return the signature that has the flags of `options` as keyword parameters."""
+    flags = {
+        name: annotation
+        for base in reversed(options.__mro__)
+        for name, annotation in inspect.get_annotations(base).items()
+    }
+    shared = inspect.get_annotations(GlobalOptions)
     parameters = [
         inspect.Parameter(
-            option.name,
+            name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if option.default is MISSING else option.default,
-            annotation=hints[option.name],
+            default=getattr(options, name, inspect.Parameter.empty),
+            annotation=flags[name],
         )
         # What is the command's own stands first in its help.
-        for option in sorted(fields(options), key=lambda option: option.name in shared)
+        for name in sorted(flags, key=lambda name: name in shared)
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     return inspect.Signature([context, *parameters])
@@ -264,10 +262,14 @@ def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
 
 def _with_flags(text: str) -> str:
     """Name the flags in a message that names two fields of a request."""
+    from writer_cli.setting_kinds import flag_of
+
     return re.sub(rf"\b({'|'.join(RANGES)})\b", lambda match: flag_of(match[0]), text)
 
 
 def _as_usage_error(error: "ValidationError") -> UsageError:
+    from writer_cli.setting_kinds import flag_of
+
     first = error.errors(include_url=False)[0]
     if not first["loc"]:
         return UsageError(

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from writer_cli import apis
 from writer_cli.apis import ApiName, AuthScheme
@@ -20,8 +20,7 @@ LONGEST_QUOTE = 60
 """Characters of a wrong value that a message shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a setting is: where it may stand, and what it may be."""
 
     parse: Callable[[Any], Any]

@@ -1,6 +1,5 @@
 """`writer batch merge`: the outputs of shards become one."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,6 @@ from writer_cli.batch import merging
 from writer_cli.options import as_command
 
 
-@dataclass(frozen=True, kw_only=True)
 class MergeOptions(GlobalOptions):
     """Which files become which."""
 

@@ -1,6 +1,5 @@
 """What `writer batch` can be told, in the order of its help."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,6 @@ from writer_cli.batch.tables import OutputFormat
 from writer_cli.options import GenerationOptions, ModelOptions, OrganizationOptions
 
 
-@dataclass(frozen=True, kw_only=True)
 class _InputOptions:
     """What is read."""
 
@@ -73,7 +71,6 @@ class _InputOptions:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class _ResultOptions:
     """Where results go, and what becomes of those that are there."""
 
@@ -125,7 +122,6 @@ class _ResultOptions:
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class _SpeedOptions:
     """How fast, and how much."""
 
@@ -170,7 +166,6 @@ class _SpeedOptions:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class _AskedOptions(ModelOptions):
     """Who is asked."""
 
@@ -186,7 +181,6 @@ class _AskedOptions(ModelOptions):
 
 
 # The first class here is the last in the help: what is read, then what is written, and so on.
-@dataclass(frozen=True, kw_only=True)
 class BatchOptions(
     OrganizationOptions,
     GenerationOptions,

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from writer_cli.models import CompletionRequest, CreateCompletionResponse
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions):
     """What `writer complete` can be told."""
 

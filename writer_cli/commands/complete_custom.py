@@ -1,6 +1,5 @@
 """`writer complete-custom`: the same, asked of a customization of a model."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ from writer_cli.errors import UsageError
 from writer_cli.options import as_command
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompleteCustomOptions(CompleteOptions):
     """What `writer complete-custom` can be told."""
 

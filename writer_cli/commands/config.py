@@ -1,6 +1,5 @@
 """`writer config`: settings, and where each comes from."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,14 +18,12 @@ LARGEST_VALUE = 64 * 1024
 Name = Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", show_default=False)]
 
 
-@dataclass(frozen=True, kw_only=True)
 class NameOptions(GlobalOptions):
     """Which setting."""
 
     name: Name
 
 
-@dataclass(frozen=True, kw_only=True)
 class SetOptions(GlobalOptions):
     """Which setting, and its value."""
 

@@ -1,7 +1,5 @@
 """`writer customizations`: what customizations of a model there are."""
 
-from dataclasses import dataclass
-
 import typer
 
 from writer_cli import render
@@ -9,7 +7,6 @@ from writer_cli.app import App
 from writer_cli.options import ModelOptions, OrganizationOptions, as_command
 
 
-@dataclass(frozen=True, kw_only=True)
 class CustomizationsOptions(ModelOptions, OrganizationOptions):
     """Of which model, of which organization."""
 

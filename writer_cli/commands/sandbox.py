@@ -2,7 +2,6 @@
 
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class SandboxOptions(GlobalOptions):
     """Where to listen, and how to fail."""
 
