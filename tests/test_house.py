@@ -224,7 +224,7 @@ def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) ->
 
 
 DRAWING = {"rich.markdown", "rich.console"}
-HTTP = {"httpx", "pydantic", "writer_cli.client"}
+HTTP = {"httpx", "pydantic", "writer_cli.client", "writer_cli.stream"}
 REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 
@@ -237,10 +237,14 @@ REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batc
         (
             [],
             {"_WRITER_COMPLETE": "complete_bash", "COMP_WORDS": "writer comp", "COMP_CWORD": "1"},
-            {"writer_cli.commands", *DRAWING, *HTTP, *REST},
+            {"writer_cli.commands", "writer_cli.settings", *DRAWING, *HTTP, *REST},
         ),
         (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
-        (["complete", "p", "--sandbox"], {}, {*DRAWING, *REST} - {"writer_cli.sandbox"}),
+        (
+            ["complete", "p", "--sandbox"],
+            {},
+            {"writer_cli.stream", "tomllib", *DRAWING, *REST} - {"writer_cli.sandbox"},
+        ),
         (["config", "path"], {}, {*DRAWING, *HTTP, *REST}),
         (["config", "list"], {}, {*DRAWING, *HTTP, *REST}),
         (["models", "--sandbox"], {}, {*DRAWING, *REST} - {"writer_cli.sandbox"}),
@@ -267,3 +271,21 @@ def test_importing_the_library_is_free_until_it_is_used() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout == "['writer_cli']\n"
+
+
+def test_plugins_of_pydantic_have_no_part_in_the_program(tmp_path: Path) -> None:
+    """What is installed beside us is neither searched for plugins nor run."""
+    (tmp_path / "plugin.py").write_text("raise SystemExit('the plugin was loaded')\n")
+    about = tmp_path / "plugin-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pydantic]\nplugin = plugin:plugin\n")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "writer_cli", "complete", "--sandbox", "Once", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    using = "import pydantic\nclass A(pydantic.BaseModel):\n    a: int"
+    done = subprocess.run(
+        [sys.executable, "-c", using], check=False, capture_output=True, text=True, env=env
+    )
+    assert done.stderr == "the plugin was loaded\n"

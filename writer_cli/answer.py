@@ -14,7 +14,7 @@ from writer_cli.excerpts import cleaned_excerpt
 _Parsed = TypeVar("_Parsed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Answer:
     """What came, and how it came."""
 

@@ -8,9 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -43,8 +42,7 @@ CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-al
 """What every request says about its connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRequest:
+class PreparedRequest(NamedTuple):
     """What would be sent, without the key."""
 
     method: str
@@ -118,8 +116,8 @@ class Connection:
         """
         started = time.monotonic()
         answer, attempts = self.retries.run(lambda left: self._attempt(call, left).read())
-        elapsed_s = time.monotonic() - started
-        return replace(answer, attempts=attempts, elapsed_s=elapsed_s)
+        answer.attempts, answer.elapsed_s = attempts, time.monotonic() - started
+        return answer
 
     def stream(self, call: Call) -> "Reply":
         """Send a call, again if it fails before it is answered, and return once it is.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -166,8 +166,7 @@ class CompletionResponse(_Answer):
     choices: list[CompletionGenerationChoice] = []
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionChunk:
+class CompletionChunk(NamedTuple):
     """A piece of a text that is still being generated."""
 
     text: str
@@ -194,8 +193,7 @@ class Customization(_Answer):
     description: Text | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retirement:
+class Retirement(NamedTuple):
     """When a model was removed, and what Writer names in its place."""
 
     day: date
@@ -215,7 +213,7 @@ RETIRED_MODELS = dict.fromkeys(
 """Models that were removed; an unknown id is sent as it is, for organizations have their own."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class CreateCompletionResponse:
     """The answer to `create`, with how it came.
 
@@ -248,6 +246,5 @@ class CreateCompletionResponse:
         return self.headers.get("action-id", [None])[0]
 
 
-@dataclass(frozen=True, kw_only=True)
 class CreateModelCustomizationCompletionResponse(CreateCompletionResponse):
     """The answer to `create_model_customization_completion`, with how it came."""

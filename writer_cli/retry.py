@@ -6,9 +6,8 @@ up to a quarter more at random; a server that says how long to wait is obeyed.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from writer_cli.errors import DeadlineError, SDKError, WriterError
 
@@ -28,8 +27,7 @@ LONGEST_RETRY_AFTER = 120.0
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A pause before another attempt, for whoever shows it."""
 
     failure: WriterError
@@ -43,8 +41,7 @@ class Wait:
         return f"{what}, trying again in {seconds} s, {self.retry} of {self.max_retries}"
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often and how long to try.
 
     Attributes:
@@ -60,8 +57,8 @@ class RetryPolicy:
     deadline: float | None = None
     before_attempt: Callable[[], None] | None = None
     on_wait: Callable[[Wait], None] | None = None
-    clock: Callable[[], float] = field(default=time.monotonic)
-    sleep: Callable[[float], None] = field(default=time.sleep)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, attempt: Callable[[float | None], _Result]) -> tuple[_Result, int]:
         """Call `attempt` until it succeeds or may not be tried again.

@@ -7,10 +7,9 @@ A dialect turns a `CompletionRequest` into a `Call` and the JSON of an answer in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote, urlsplit
 
 from writer_cli.errors import (
@@ -34,8 +33,7 @@ AuthScheme = Literal["bearer", "raw"]
 """`Authorization: Bearer KEY`, as Writer documents it, or the bare key, as its old SDK sends it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """An HTTP request without its host and its key."""
 
     method: Literal["GET", "POST"]
@@ -44,8 +42,7 @@ class Call:
     accept: str = JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """What a completion is asked of: a model, within an organization, perhaps customized."""
 
     model_id: str

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Self
 
 from writer_cli.batch.limits import Pace, StoppedError
@@ -325,8 +324,7 @@ class _Worker:
         self._first_sent_at = 0.0
         self._is_under_way = False
         connection = writer.connection
-        connection.retries = replace(
-            connection.retries,
+        connection.retries = connection.retries._replace(
             before_attempt=self._before_attempt,
             on_wait=lambda wait: self._after_attempt(wait.failure, wait.seconds),
             sleep=batch.sleep,

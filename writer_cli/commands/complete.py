@@ -3,9 +3,8 @@
 import shlex
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -43,8 +42,7 @@ def run(options: CompleteOptions, app: App) -> None:
     complete(options, app, customization_id=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(NamedTuple):
     """What is asked of which model, and whether the answer comes as a stream."""
 
     request: "CompletionRequest"
