@@ -1,4 +1,4 @@
-"""One file a command: options, a frozen dataclass, and `run(options, app)`.
+"""One file a command: options, a class of flags, and `run(options, app)`.
 
 A command neither speaks HTTP nor prints.
 """
