@@ -243,7 +243,7 @@ REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batc
         (
             ["complete", "p", "--sandbox"],
             {},
-            {"writer_cli.stream", "tomllib", *DRAWING, *REST} - {"writer_cli.sandbox"},
+            {"writer_cli.stream", *DRAWING, *REST} - {"writer_cli.sandbox"},
         ),
         (["config", "path"], {}, {*DRAWING, *HTTP, *REST}),
         (["config", "list"], {}, {*DRAWING, *HTTP, *REST}),
