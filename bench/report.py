@@ -57,7 +57,7 @@ def table(result: dict[str, Any]) -> str:
         sign, unit = ("≤" if target["at_most"] else "≥"), target["unit"]
         verdict = "met" if target["met"] else "**missed**"
         lines.append(
-            f"| {target['what']} | {target['value']:.2f} {unit} "
+            f"| {target['what']} | {target['value']:.3g} {unit} "
             f"| {sign} {target['limit']:g} {unit} | {verdict} |"
         )
     return "\n".join([*lines[1:], "", *_circumstances(result)]) + "\n"

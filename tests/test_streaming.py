@@ -1,5 +1,7 @@
 import json
 import re
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 from events import event, stream, texts
-from program import Ran
+from program import WRITER, Ran, environment
 from program import writer as run
 from servers import (
     CLOSE,
@@ -435,8 +437,13 @@ def test_a_key_that_a_stream_repeats_is_not_shown(last: bytes, prefix: str) -> N
 
 def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
     """Run `writer complete` against a server."""
-    env = {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_BASE_URL": server.url}
+    env = env_for(server)
     return run("complete", "-m", "m", "p", "--max-retries", "0", *arguments, env=env, **terminal)
+
+
+def env_for(server: Server) -> dict[str, str]:
+    """Return the environment of a process that asks a server."""
+    return {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_BASE_URL": server.url}
 
 
 def test_a_stream_in_a_pipe_is_the_text() -> None:
@@ -643,6 +650,40 @@ def test_a_part_for_a_device_is_printed() -> None:
         ran = ask(server, "--stream", "-o", "/dev/null")
     assert (ran.code, ran.output) == (9, "one")
     assert not Path("/dev/null.partial").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
+    """It is within the error, for it was paid for; the process ends by the signal all the same."""
+    has_come = threading.Event()
+    # More than two sockets hold: once it is sent, what stands before it has been read.
+    padding = (b":" + b" " * 1000 + b"\n\n") * 32_000
+
+    def script(_: Received) -> Iterator[Step]:
+        yield from stream(event("one "), padding, whole=False)[:-1]
+        has_come.set()
+        yield HANG
+
+    with (
+        Server(script) as server,
+        subprocess.Popen(
+            [WRITER, "complete", "-m", "m", "--json", "--stream", "p"],
+            env=environment(env_for(server)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert has_come.wait(30)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    error = json.loads(errors)["error"]
+    assert (process.returncode, output) == (-number, b"")
+    assert (error["kind"], error["exit_code"], error["text"]) == (
+        "interrupted",
+        128 + number,
+        "one ",
+    )
 
 
 def test_a_stream_that_does_not_fit_is_printed_as_safely_as_any() -> None:

@@ -16,10 +16,10 @@ from writer_cli.app import App
 from writer_cli.batch.job import Job, Plan
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.records import Template, form_of
-from writer_cli.batch.runner import request_for
 from writer_cli.batch.shards import shard_of
 from writer_cli.batch.summary import Summary
 from writer_cli.batch.tables import rows
+from writer_cli.batch.worker import request_for
 from writer_cli.commands.batch_options import BatchOptions
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE

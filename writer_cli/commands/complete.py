@@ -11,6 +11,7 @@ import typer
 from writer_cli import atomic, prompts, render
 from writer_cli.app import App
 from writer_cli.errors import OutputError, ReaderGoneError, SDKError, UsageError, WriterError
+from writer_cli.exits import ExitCode
 from writer_cli.options import (
     GenerationOptions,
     ModelOptions,
@@ -24,6 +25,7 @@ from writer_cli.terminal import visible
 
 if TYPE_CHECKING:
     from writer_cli.models import CompletionRequest, CreateCompletionResponse
+    from writer_cli.stream import CompletionStream
 
 
 class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions):
@@ -176,6 +178,11 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             if is_shown and stream.text and not options.json:
                 yield "\n"
             raise
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Elsewhere the text has been written as it came.
+            if options.json and stream.text:
+                raise _interruption(stream, stop) from None
+            raise
         response = stream.response()
         if options.json:
             result = render.completion_as_dict(
@@ -188,6 +195,16 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
         _report(response, app)
+
+
+def _interruption(stream: "CompletionStream", stop: KeyboardInterrupt | SystemExit) -> WriterError:
+    """Return the error that has what came of a text before a signal did."""
+    error = WriterError("interrupted before the text was whole")
+    error.kind = "interrupted"
+    is_terminated = isinstance(stop, SystemExit)
+    error.exit_code = ExitCode.TERMINATED if is_terminated else ExitCode.INTERRUPTED
+    error.text, error.attempts = stream.text, stream.attempts
+    return error
 
 
 def _report(response: "CreateCompletionResponse", app: App) -> None:
