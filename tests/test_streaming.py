@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import subprocess
@@ -652,15 +653,38 @@ def test_a_part_for_a_device_is_printed() -> None:
     assert not Path("/dev/null.partial").exists()
 
 
+PADDING = (b":" + b" " * 1000 + b"\n\n") * 32_000
+"""Comments that two sockets cannot hold: once they are sent, what stands before them was read."""
+
+
+@pytest.mark.parametrize(
+    ("flags", "output", "kinds"), [([], "one ", []), (["--json"], "", ["interrupted"])]
+)
+def test_an_interrupted_stream_loses_nothing(
+    flags: list[str], output: str, kinds: list[str]
+) -> None:
+    """What came has been printed, or is within the error."""
+
+    def script(_: Received) -> Iterator[Step]:
+        yield from stream(event("one "), PADDING, whole=False)[:-1]
+        os.kill(os.getpid(), signal.SIGINT)
+        yield HANG
+
+    with Server(script) as server:
+        ran = ask(server, "--stream", *flags)
+    errors = [json.loads(line)["error"] for line in ran.errors.splitlines()]
+    assert (ran.code, ran.output) == (130, output)
+    assert [error["kind"] for error in errors] == kinds
+    assert all((error["exit_code"], error["text"]) == (130, "one ") for error in errors)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
     """It is within the error, for it was paid for; the process ends by the signal all the same."""
     has_come = threading.Event()
-    # More than two sockets hold: once it is sent, what stands before it has been read.
-    padding = (b":" + b" " * 1000 + b"\n\n") * 32_000
 
     def script(_: Received) -> Iterator[Step]:
-        yield from stream(event("one "), padding, whole=False)[:-1]
+        yield from stream(event("one "), PADDING, whole=False)[:-1]
         has_come.set()
         yield HANG
 
