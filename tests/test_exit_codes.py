@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,14 @@ def test_an_exit_code_does_not_depend_on_standard_error(script: str, code: int) 
     assert shell(script, env={"WRITER_SANDBOX": "1"}, stdin=b"x") == Ran(code, "", "")
 
 
+def let_it_wait() -> None:
+    """Give a program the time to get from its last step into the wait that a signal is to end.
+
+    Python sees a signal that comes just before a system call only after it.
+    """
+    time.sleep(0.3)
+
+
 def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) -> None:
     """And says nothing: who pressed Ctrl-C knows."""
     pipe = tmp_path / "pipe"
@@ -357,6 +366,7 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
         ) as process,
         pipe.open("wb"),
     ):  # opens when the program does
+        let_it_wait()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")
@@ -382,6 +392,7 @@ def test_a_signal_ends_the_process_as_that_signal(
     ):
         assert held.arrived.wait(60)
         assert len(list(tmp_path.iterdir())) == 2
+        let_it_wait()
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (code, b"", b"")
