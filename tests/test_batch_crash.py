@@ -294,6 +294,31 @@ def test_a_quota_of_a_file_stops_it_and_loses_nothing(tmp_path: Path) -> None:
         assert_goes_on(echo, source, output, env_for(server))
 
 
+def test_a_lost_file_beside_a_refused_key_loses_no_result(tmp_path: Path) -> None:
+    """Where both happen, the answer that could not be written is kept, and that is what is said."""
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_prompts(source, prompts(2))
+    refused = Event()
+
+    def fault(prompt: str, _: int) -> str | None:
+        if prompt == "prompt 0":
+            echo.wait_for_requests(2)
+            output.unlink()
+            refused.set()
+            return "fault-401"
+        refused.wait(SOON)
+        time.sleep(0.3)  # the refusal comes first
+        return None
+
+    echo = Echo(fault)
+    with serving(echo) as server:
+        code, errors = run_writer(arguments(source, output), env_for(server))
+        assert code == 11
+        assert "was removed while it was written to" in errors
+        follow(errors, output)
+    assert [result["index"] for result in results_of(output)] == [1]
+
+
 def test_no_room_for_the_order_leaves_the_results(tmp_path: Path) -> None:
     """If only putting the results in order fails, the next run needs nothing but that."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -99,6 +99,7 @@ class Job:
         self._writing = threading.Lock()
         """Guards what the threads of the batch change: the summary and the journal."""
         self._has_ended = False
+        self._trouble: OutputError | None = None
 
     def run(self, show: Callable[[Progress], None]) -> None:
         """Do what is left, and put the results in order if nothing is left then.
@@ -147,7 +148,7 @@ class Job:
             ) as batch:
                 try:
                     while not batch.wait(LOOK_INTERVAL) and time.monotonic() < gives_up_at:
-                        is_to_stop = self._unwritten or signals.number is not None
+                        is_to_stop = self._trouble or signals.number is not None
                         if is_to_stop and gives_up_at == math.inf:
                             batch.stop()
                             gives_up_at = time.monotonic() + GRACE
@@ -158,11 +159,10 @@ class Job:
                         self._has_ended = True
         # What concerned all records has no result, and was sent all the same.
         self.summary.attempts = batch.requests
-        try:
-            batch.raise_failure()
-        except OutputError as trouble:
-            trouble.hint = self._journal.rescue(self._unwritten)
-            raise
+        if self._trouble is not None:
+            self._trouble.hint = self._journal.rescue(self._unwritten)
+            raise self._trouble
+        batch.raise_failure()
 
     def _keep(self, result: Result) -> None:
         """Write a result. Raises `OutputError` where that fails; the line stays in memory then."""
@@ -174,8 +174,9 @@ class Job:
             self.summary.add(result)
             try:
                 self._journal.append(result.index, line, digest, failed=result.error is not None)
-            except OutputError:
+            except OutputError as error:
                 self._unwritten.append(line)
+                self._trouble = error
                 raise
 
 
