@@ -10,6 +10,20 @@ from pathlib import Path
 from writer_cli.cli import main
 from writer_cli.terminal import Terminal
 
+ERROR_KEYS = [
+    "kind",
+    "exit_code",
+    "message",
+    "status_code",
+    "tpe",
+    "errors",
+    "action_id",
+    "retryable",
+    "attempts",
+    "hint",
+]
+"""The keys of an error as JSON, in their order."""
+
 WRITER = str(Path(sys.executable).parent / "writer")
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from program import ERROR_KEYS
 
 from writer_cli.error_answers import error_from_answer, is_json
 from writer_cli.errors import (
@@ -26,18 +27,6 @@ from writer_cli.errors import (
 from writer_cli.excerpts import cleaned_excerpt, redact
 from writer_cli.exits import ExitCode
 
-KEYS = {
-    "kind",
-    "exit_code",
-    "message",
-    "status_code",
-    "tpe",
-    "errors",
-    "action_id",
-    "retryable",
-    "attempts",
-    "hint",
-}
 JSON = "application/json"
 
 
@@ -88,7 +77,7 @@ def test_every_error_has_a_kind_an_exit_code_and_says_whether_to_try_again(
 def test_every_error_is_told_with_the_same_keys(error: WriterError) -> None:
     """The keys of `as_dict` do not depend on the error, and JSON can say the values."""
     told = error.as_dict()
-    assert told.keys() == KEYS
+    assert told.keys() == set(ERROR_KEYS)
     assert json.loads(json.dumps(told)) == told
 
 
@@ -239,7 +228,7 @@ json_values = st.recursive(
 def test_any_json_is_some_error(status: int, body: dict[str, Any]) -> None:
     """Whatever the fields hold, the result is an error with a message and the same keys."""
     error = error_from_answer(status, JSON, json.dumps(body))
-    assert error.as_dict().keys() == KEYS
+    assert error.as_dict().keys() == set(ERROR_KEYS)
     assert str(error)
 
 

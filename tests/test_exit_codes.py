@@ -12,24 +12,11 @@ from typing import Any
 
 import pytest
 from loopback import KEY, Answer, Held, answering, completion, failure, http
-from program import WRITER, Ran, environment, shell, writer
+from program import ERROR_KEYS, WRITER, Ran, environment, shell, writer
 
 from writer_cli.exits import ExitCode
 
 STORY = "Once upon a time"
-
-ERROR_KEYS = [
-    "kind",
-    "exit_code",
-    "message",
-    "status_code",
-    "tpe",
-    "errors",
-    "action_id",
-    "retryable",
-    "attempts",
-    "hint",
-]
 
 
 class Unreadable(Mapping[str, str]):

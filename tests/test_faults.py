@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
+from program import ERROR_KEYS
 
 import writer_cli as writer
 from writer_cli.cli import main
@@ -70,19 +71,6 @@ EVERY_FAULT = pytest.mark.parametrize("fault", TABLE)
 EVERY_API = pytest.mark.parametrize("api", ["enterprise", "studio"])
 EVERY_WAY = pytest.mark.parametrize("way", ["--stream", "--no-stream"])
 
-ERROR_KEYS = {
-    "kind",
-    "exit_code",
-    "message",
-    "status_code",
-    "tpe",
-    "errors",
-    "action_id",
-    "retryable",
-    "attempts",
-    "hint",
-}
-
 
 def run(*arguments: str) -> tuple[int, FakeTerminal]:
     """Run the program once, without a second attempt; what is late is given up soon."""
@@ -115,7 +103,7 @@ def check_json(ending: Ending, code: int, errors: str) -> None:
     document = json.loads(errors)
     assert document.keys() == {"error"}
     error = document["error"]
-    assert error.keys() - {"text"} == ERROR_KEYS  # which a stream adds if a part of it came
+    assert error.keys() - {"text"} == set(ERROR_KEYS)  # which a stream adds if a part of it came
     assert {
         "kind": ending.kind,
         "exit_code": ending.exit_code,
