@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from writer_cli.cli import main
-from writer_cli.terminal import Terminal
+from writer_cli.output.terminal import Terminal
 
 ERROR_KEYS = [
     "kind",

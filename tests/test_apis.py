@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from writer_cli import apis
-from writer_cli.apis import Target, authorization, checked_base_url, is_loopback, path_of
+from writer_cli.apis.access import AuthScheme, authorization, checked_base_url, is_loopback
+from writer_cli.apis.dialect import Target, path_of
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.models import CompletionRequest
 
@@ -90,9 +91,7 @@ def test_an_organization_id_of_zero_is_one() -> None:
         ("Bearer k", "raw", "k"),
     ],
 )
-def test_a_key_is_presented_as_its_scheme_says(
-    key: str, scheme: apis.AuthScheme, header: str
-) -> None:
+def test_a_key_is_presented_as_its_scheme_says(key: str, scheme: AuthScheme, header: str) -> None:
     """A pasted `Bearer ` is not sent twice, nor with the raw scheme."""
     assert authorization(key, scheme) == header
 

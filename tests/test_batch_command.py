@@ -20,14 +20,14 @@ import pytest
 from servers import Received, Server, completion
 
 from writer_cli import Writer
-from writer_cli.batch import Record, Result, run_batch
+from writer_cli.batch import Plan, Record, Result, run_batch
 from writer_cli.batch.job import Progress
 from writer_cli.batch.summary import Summary
 from writer_cli.cli import main
-from writer_cli.render_batch import ProgressLine
+from writer_cli.output.render_batch import ProgressLine
+from writer_cli.output.terminal import FakeTerminal, Terminal
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import SandboxServer
-from writer_cli.terminal import FakeTerminal, Terminal
 
 KEY = "a-made-up-key"
 
@@ -698,9 +698,8 @@ def test_a_log_gets_a_plain_line_every_30_seconds() -> None:
     records = [Record(index, "The sea") for index in range(4)]
     with run_batch(
         records,
+        Plan(model_id="m", defaults={"max_tokens": 1}),
         make_writer=lambda: Writer(sandbox=True),
-        model_id="m",
-        defaults={"max_tokens": 1},
     ) as run:
         summary = Summary()
         for result in run:

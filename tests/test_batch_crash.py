@@ -27,7 +27,7 @@ from batches import (
 )
 
 from writer_cli.cli import main
-from writer_cli.terminal import Terminal
+from writer_cli.output.terminal import Terminal
 
 PERMANENT = ("fault-400", "fault-404", "fault-moderation", "fault-cut", "fault-garbage")
 PASSING = ("fault-429", "fault-500", "fault-502-html")

@@ -10,7 +10,7 @@ import pytest
 from batches import SOON, Echo, hasty, serving, writer_for
 
 from writer_cli import Writer
-from writer_cli.batch import Record, Result, run_batch, runner
+from writer_cli.batch import Plan, Record, Result, run_batch, runner
 from writer_cli.errors import FailResponse, PartialError, UsageError
 from writer_cli.sandbox.faults import FAULTS
 from writer_cli.sandbox.messages import Response, json_response
@@ -46,7 +46,7 @@ def failure(name: str, **headers: str) -> Response:
 def test_each_record_gets_one_result() -> None:
     """A batch is an iterator of results, one for each record, in the order of the answers."""
     with serving(Echo()) as server:
-        batch = run_batch(records(50), make_writer=writer_for(server), model_id="m")
+        batch = run_batch(records(50), Plan(model_id="m"), make_writer=writer_for(server))
         first = next(batch)
         results = sorted([first, *batch], key=lambda result: result.index)
         assert next(batch, None) is None
@@ -63,7 +63,7 @@ def test_each_record_gets_one_result() -> None:
 
 def test_no_records_are_no_results() -> None:
     """An empty batch ends, and asks nobody."""
-    with run_batch([], make_writer=lambda: Writer(sandbox=True), model_id="m") as batch:
+    with run_batch([], Plan(model_id="m"), make_writer=lambda: Writer(sandbox=True)) as batch:
         assert list(batch) == []
     assert batch.requests == 0
 
@@ -79,13 +79,12 @@ def test_a_customization_and_fields_are_asked_for() -> None:
 
     one = [Record(0, "a", fields={"temperature": 0.5})]
     with serving(Noting()) as server:
-        results = run_batch(
-            one,
-            make_writer=writer_for(server),
+        plan = Plan(
             model_id="m",
             customization_id="c",
             defaults={"temperature": 1.5, "max_tokens": 9},
         )
+        results = run_batch(one, plan, make_writer=writer_for(server))
         assert [result.texts for result in results] == [["echo of a"]]
     assert asked == [
         (
@@ -103,7 +102,9 @@ def test_a_record_that_cannot_be_sent_is_a_failed_result() -> None:
         Record(2, "b"),
     ]
     with serving(Echo()) as server:
-        results = {r.index: r for r in run_batch(bad, make_writer=writer_for(server), model_id="m")}
+        results = {
+            r.index: r for r in run_batch(bad, Plan(model_id="m"), make_writer=writer_for(server))
+        }
     errors = {index: r.error and r.error["message"] for index, r in results.items()}
     assert errors.pop(1, "").startswith("line 2: temperature: ")  # type: ignore[union-attr]
     assert errors == {0: "line 1: not JSON", 2: None}
@@ -126,7 +127,7 @@ def test_a_failure_is_of_its_record_alone(fault: str, kind: str, attempts: int) 
     """One of ten fails for good; the others have answers, and each error counts its requests."""
     with serving(Echo(lambda prompt, _: fault if prompt == "prompt 3" else None)) as server:
         make_writer = writer_for(server, max_retries=2)
-        results = list(run_batch(records(10), make_writer=make_writer, model_id="m"))
+        results = list(run_batch(records(10), Plan(model_id="m"), make_writer=make_writer))
     assert sorted(result.index for result in results) == list(range(10))
     failed = [result for result in results if result.error is not None]
     assert [(r.index, r.choices, r.texts, r.attempts) for r in failed] == [(3, None, [], attempts)]
@@ -137,7 +138,7 @@ def test_a_failure_is_of_its_record_alone(fault: str, kind: str, attempts: int) 
 def test_an_answer_without_choices_is_a_failure() -> None:
     """The API promises a choice; none is a bad answer."""
     with serving(Echo(lambda *_: json_response({"choices": []}))) as server:
-        (result,) = run_batch(records(1), make_writer=writer_for(server), model_id="m")
+        (result,) = run_batch(records(1), Plan(model_id="m"), make_writer=writer_for(server))
     assert result.error is not None
     assert (result.error["kind"], result.attempts) == ("bad_answer", 1)
 
@@ -155,7 +156,7 @@ def test_an_answer_without_choices_is_a_failure() -> None:
 def test_what_concerns_all_stops_all(answer: Response) -> None:
     """Iteration raises it after what was answered; the rest has no result, failed or otherwise."""
     with serving(Echo(lambda prompt, _: answer if prompt == "prompt 5" else None)) as server:
-        batch = run_batch(records(10**6), make_writer=writer_for(server), model_id="m")
+        batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=writer_for(server))
         results: list[Result] = []
         with pytest.raises(FailResponse) as caught:
             results.extend(iter(lambda: next(batch), None))
@@ -167,7 +168,7 @@ def test_what_concerns_all_stops_all(answer: Response) -> None:
 
 def test_a_missing_key_stops_all() -> None:
     """It would be missing for every record; nothing is sent."""
-    batch = run_batch(records(9), make_writer=lambda: Writer(organization_id=1), model_id="m")
+    batch = run_batch(records(9), Plan(model_id="m"), make_writer=lambda: Writer(organization_id=1))
     with pytest.raises(Exception, match="no API key") as caught:
         list(batch)
     assert getattr(caught.value, "kind", None) == "configuration"
@@ -180,7 +181,9 @@ def test_a_budget_of_requests_is_kept_exactly() -> None:
     with serving(echo) as server:
         make_writer = writer_for(server)
         batch = run_batch(
-            records(100), make_writer=make_writer, model_id="m", concurrency=16, max_requests=41
+            records(100),
+            Plan(model_id="m", concurrency=16, max_requests=41),
+            make_writer=make_writer,
         )
         results: list[Result] = []
         with pytest.raises(PartialError, match="the budget of 41 requests is used up"):
@@ -193,7 +196,7 @@ def test_a_budget_that_suffices_is_not_mentioned() -> None:
     """As many requests as records need end well."""
     with serving(Echo()) as server:
         batch = run_batch(
-            records(20), make_writer=writer_for(server), model_id="m", max_requests=20
+            records(20), Plan(model_id="m", max_requests=20), make_writer=writer_for(server)
         )
         assert len(list(batch)) == 20
 
@@ -210,7 +213,7 @@ def test_a_429_holds_every_thread() -> None:
 
     echo = Echo(fault)
     with serving(echo) as server:
-        batch = run_batch(records(40), make_writer=writer_for(server), model_id="m")
+        batch = run_batch(records(40), Plan(model_id="m"), make_writer=writer_for(server))
         results, held = 0, False
         while not batch.is_over:
             results += batch.poll(0.1) is not None
@@ -227,7 +230,7 @@ def test_a_stopped_batch_sends_nothing_more() -> None:
     echo = Echo(lambda prompt, _: failure("fault-500") if prompt == "prompt 0" else None)
     with serving(echo) as server:
         make_writer = writer_for(server)
-        batch = run_batch(records(100), make_writer=make_writer, model_id="m", concurrency=4)
+        batch = run_batch(records(100), Plan(model_id="m", concurrency=4), make_writer=make_writer)
         echo.gate.clear()
         echo.wait_for_requests(4)
         already = [batch.poll(SOON) for _ in range(echo.counts.total() - 4)]
@@ -251,7 +254,9 @@ def test_threads_end_when_nobody_takes_results() -> None:
             yield record
 
     with serving(Echo()) as server:
-        with run_batch(counted(), make_writer=writer_for(server), model_id="m", concurrency=3) as b:
+        with run_batch(
+            counted(), Plan(model_id="m", concurrency=3), make_writer=writer_for(server)
+        ) as b:
             assert next(b).texts
         for thread in threads_of_batches():
             thread.join(SOON)
@@ -263,7 +268,9 @@ def test_full_results_make_the_threads_wait() -> None:
     """While nobody takes results, requests stop; they go on when somebody does."""
     echo = Echo()
     with serving(echo) as server:
-        batch = run_batch(records(50), make_writer=writer_for(server), model_id="m", concurrency=2)
+        batch = run_batch(
+            records(50), Plan(model_id="m", concurrency=2), make_writer=writer_for(server)
+        )
         echo.wait_for_requests(8)
         time.sleep(0.2)  # in which hundreds could be sent
         assert echo.counts.total() <= 8 + 2
@@ -278,7 +285,7 @@ def test_an_input_that_fails_raises_that() -> None:
         raise RuntimeError("the input broke")
 
     with serving(Echo()) as server:
-        batch = run_batch(broken(), make_writer=writer_for(server), model_id="m")
+        batch = run_batch(broken(), Plan(model_id="m"), make_writer=writer_for(server))
         results: list[Result] = []
         with pytest.raises(RuntimeError, match="the input broke"):
             results.extend(iter(lambda: next(batch), None))
@@ -307,7 +314,7 @@ def test_a_bug_is_raised_and_hangs_nothing(
     make_writer: Callable[[], Writer], record: Record, error: type[BaseException]
 ) -> None:
     """What is no error of the API comes out where results are taken, and stops the batch."""
-    batch = run_batch([record] * 100, make_writer=make_writer, model_id="m")
+    batch = run_batch([record] * 100, Plan(model_id="m"), make_writer=make_writer)
     with pytest.raises(error):
         list(batch)
     assert batch.is_over
@@ -324,7 +331,7 @@ def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
 
     echo = Echo()
     with serving(echo) as server:
-        with run_batch(endless(), make_writer=writer_for(server), model_id="m") as batch:
+        with run_batch(endless(), Plan(model_id="m"), make_writer=writer_for(server)) as batch:
             assert len([batch.poll(SOON) for _ in range(3)]) == 3
             assert not batch.is_over
             assert batch.poll(0.0) is None
@@ -344,7 +351,7 @@ def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
 def test_a_number_out_of_range_is_refused(numbers: dict[str, Any]) -> None:
     """Before anything is started, with the name of the number."""
     with pytest.raises(UsageError, match=next(iter(numbers))):
-        run_batch(records(1), make_writer=broken_client, model_id="m", **numbers)
+        run_batch(records(1), Plan(model_id="m", **numbers), make_writer=broken_client)
 
 
 def test_each_thread_has_its_own_client_and_closes_it() -> None:
@@ -365,7 +372,7 @@ def test_each_thread_has_its_own_client_and_closes_it() -> None:
             return made[-1]
 
         echo.gate.clear()
-        batch = run_batch(records(60), make_writer=make_writer, model_id="m", concurrency=6)
+        batch = run_batch(records(60), Plan(model_id="m", concurrency=6), make_writer=make_writer)
         echo.wait_for_requests(6)
         echo.gate.set()
         assert sum(1 for _ in batch) == 60
@@ -385,7 +392,7 @@ def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
             made.append(Writer("key", 1, base_url=server.url))
             return made[-1]
 
-        results = run_batch(records(20), make_writer=make_writer, model_id="m", concurrency=6)
+        results = run_batch(records(20), Plan(model_id="m", concurrency=6), make_writer=make_writer)
         assert sum(1 for _ in results) == 20
     assert len(made) == 1
 
@@ -399,7 +406,9 @@ def test_results_can_be_taken_where_they_arise() -> None:
 
     with serving(Echo()) as server:
         make_writer = writer_for(server)
-        batch = run_batch(records(50), make_writer=make_writer, model_id="m", on_result=on_result)
+        batch = run_batch(
+            records(50), Plan(model_id="m"), make_writer=make_writer, on_result=on_result
+        )
         assert list(batch) == []
         assert batch.wait(0.0)
     assert sorted(index for index, _ in taken) == list(range(50))
@@ -415,7 +424,7 @@ def test_a_result_that_cannot_be_taken_stops_all() -> None:
     with serving(Echo()) as server:
         make_writer = writer_for(server)
         batch = run_batch(
-            records(10**6), make_writer=make_writer, model_id="m", on_result=on_result
+            records(10**6), Plan(model_id="m"), make_writer=make_writer, on_result=on_result
         )
         with pytest.raises(ZeroDivisionError):
             list(batch)
@@ -428,7 +437,9 @@ def test_a_told_rate_is_kept_on_a_real_clock() -> None:
     with serving(echo) as server:
         make_writer = writer_for(server)
         batch = run_batch(
-            records(31), make_writer=make_writer, model_id="m", concurrency=16, rpm=1200, tpm=1e9
+            records(31),
+            Plan(model_id="m", concurrency=16, rpm=1200, tpm=1e9),
+            make_writer=make_writer,
         )
         assert sum(1 for _ in batch) == 31
     assert max(echo.times) - min(echo.times) >= 1.45
@@ -448,7 +459,7 @@ def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
     echo = Echo(fault)
     with serving(echo) as server:
         make_writer = writer_for(server, max_retries=5)
-        batch = run_batch(records(500), make_writer=make_writer, model_id="m", concurrency=64)
+        batch = run_batch(records(500), Plan(model_id="m", concurrency=64), make_writer=make_writer)
         results = list(batch)
     assert sorted(result.index for result in results) == list(range(500))
     assert all(result.attempts == echo.counts[f"prompt {result.index}"] for result in results)

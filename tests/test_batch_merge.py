@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from writer_cli.cli import main
-from writer_cli.terminal import FakeTerminal, Terminal
+from writer_cli.output.terminal import FakeTerminal, Terminal
 
 
 def line(index: int, *, failed: bool = False) -> str:

@@ -8,7 +8,7 @@ import pytest
 from servers import Server, completion, http, http_json
 
 import writer_cli as writer
-from writer_cli.apis import Call
+from writer_cli.apis.dialect import Call
 
 KEY = "a-key-of-the-tests"
 REQUEST = writer.CompletionRequest(prompt="p")

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from writer_cli.cli import main
-from writer_cli.terminal import FakeTerminal, Terminal
+from writer_cli.output.terminal import FakeTerminal, Terminal
 
 KEY = "made-up-key-for-a-test-0123456789"
 SHOWN = "[redacted, 33 characters]"

@@ -14,7 +14,7 @@ from program import writer as run
 from servers import HANG, Received, Script, Server, Step, completion, http
 
 import writer_cli as writer
-from writer_cli import deadline
+from writer_cli.http import deadline
 
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")

@@ -20,16 +20,18 @@ import pytest
 from documents import ROOT, SHELLS, Block
 
 import writer_cli as writer
-from writer_cli import errors, models, setting_kinds, settings
-from writer_cli.apis import ApiName
+from writer_cli import errors, models
+from writer_cli.apis.dialect import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
-from writer_cli.error_answers import error_from_answer
+from writer_cli.config import schema as setting_kinds
+from writer_cli.config import settings
 from writer_cli.exits import ExitCode
+from writer_cli.http.error_answers import error_from_answer
+from writer_cli.output.terminal import Terminal
 from writer_cli.sandbox import faults
 from writer_cli.sandbox.messages import Request, Response
 from writer_cli.sandbox.respond import Sandbox
-from writer_cli.terminal import Terminal
 
 REFERENCES = ("README.md", "completions.md", "batch.md")
 DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import ERROR_KEYS
 
-from writer_cli.error_answers import error_from_answer, is_json
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,
@@ -26,6 +25,7 @@ from writer_cli.errors import (
 )
 from writer_cli.excerpts import cleaned_excerpt, redact
 from writer_cli.exits import ExitCode
+from writer_cli.http.error_answers import error_from_answer, is_json
 
 JSON = "application/json"
 

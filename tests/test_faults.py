@@ -9,10 +9,10 @@ from program import ERROR_KEYS
 
 import writer_cli as writer
 from writer_cli.cli import main
+from writer_cli.output.terminal import FakeTerminal, Terminal
 from writer_cli.sandbox.faults import FAULTS, FLAKY
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import SandboxServer
-from writer_cli.terminal import FakeTerminal, Terminal
 
 
 @dataclass(frozen=True)

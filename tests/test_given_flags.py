@@ -4,7 +4,7 @@ import pytest
 from servers import Server, http, http_json
 
 from writer_cli.cli import main
-from writer_cli.terminal import Terminal
+from writer_cli.output.terminal import Terminal
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from loopback import answering, completion
 from program import Ran, shell, writer
 from pseudo_terminal import OnTerminal
 
-from writer_cli.prompts import LARGEST_PROMPT
+from writer_cli.commands.prompts import LARGEST_PROMPT
 
 EXAMPLE = 'writer complete -m palmyra-x5 "Once upon a time", or a pipe: … | writer complete'
 

@@ -8,8 +8,8 @@ import pytest
 from loopback import KEY, answering, failure, http
 from program import Ran, writer
 
-from writer_cli.render import Spinner
-from writer_cli.terminal import Terminal
+from writer_cli.output.render import Spinner
+from writer_cli.output.terminal import Terminal
 
 STORY = "Once upon a time"
 

@@ -16,11 +16,11 @@ from pseudo_terminal import OnTerminal
 from servers import CLOSE, HANG, RESET, Received, Script, Server, Step, completion, http, http_json
 
 import writer_cli as writer
-from writer_cli.answer import Answer
-from writer_cli.apis import Call
-from writer_cli.connection import Connection
+from writer_cli.apis.dialect import Call
 from writer_cli.errors import NetworkError, WriterError
-from writer_cli.retry import RetryPolicy, Wait, retry_after, should_retry
+from writer_cli.http.answer import Answer
+from writer_cli.http.connection import Connection
+from writer_cli.http.retry import RetryPolicy, Wait, retry_after, should_retry
 
 KEY = "kW8-secret"
 CALL = Call(method="GET", path="/")

@@ -19,9 +19,9 @@ import pytest
 
 import writer_cli as writer
 from writer_cli.cli import main
+from writer_cli.output.terminal import Terminal
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import LARGEST_BODY, SandboxServer
-from writer_cli.terminal import Terminal
 
 PATIENCE = 60
 """Seconds after which a test gives up on what should come at once."""

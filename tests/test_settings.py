@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from writer_cli.cli import main
+from writer_cli.config.schema import KINDS
+from writer_cli.config.settings import Settings
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.setting_kinds import KINDS
-from writer_cli.settings import Settings
-from writer_cli.terminal import FakeTerminal, Terminal
+from writer_cli.output.terminal import FakeTerminal, Terminal
 
 KEY = "made-up-key-for-a-test-0123456789"
 NO_KEY = "a space, a line break, a control character or one beyond ASCII"

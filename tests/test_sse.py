@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from writer_cli.sse import (
+from writer_cli.http.sse import (
     IncompleteEventError,
     OversizedEventError,
     ServerSentEvent,

@@ -26,8 +26,8 @@ from servers import (
 )
 
 import writer_cli as writer
-from writer_cli.apis import ApiName
-from writer_cli.stream import CompletionStream
+from writer_cli.apis.dialect import ApiName
+from writer_cli.http.stream import CompletionStream
 
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")

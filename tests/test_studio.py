@@ -8,7 +8,7 @@ from program import writer as run
 from servers import CLOSE, Script, Server, http, http_json
 
 import writer_cli as writer
-from writer_cli.apis import ApiName
+from writer_cli.apis.dialect import ApiName
 
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")

@@ -6,7 +6,7 @@ from loopback import Held, answering, completion
 from program import WRITER, Ran, shell, writer
 from pseudo_terminal import OnTerminal, screen
 
-from writer_cli.terminal import Terminal, escaped_json, visible
+from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 STORY = "Once upon a time"
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from writer_cli.errors import SDKError as SDKError
     from writer_cli.errors import UsageError as UsageError
     from writer_cli.errors import WriterError as WriterError
+    from writer_cli.http.retry import Wait as Wait
+    from writer_cli.http.stream import CompletionStream as CompletionStream
     from writer_cli.models import CompletionChunk as CompletionChunk
     from writer_cli.models import CompletionGenerationChoice as CompletionGenerationChoice
     from writer_cli.models import (
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     )
     from writer_cli.models import Customization as Customization
     from writer_cli.models import Model as Model
-    from writer_cli.retry import Wait as Wait
-    from writer_cli.stream import CompletionStream as CompletionStream
 
 __version__ = "0.1.0"
 
@@ -52,7 +52,7 @@ _HOME = {
     "CompletionGenerationChoiceLogprobs": "models",
     "CompletionRequest": "models",
     "CompletionResponse": "models",
-    "CompletionStream": "stream",
+    "CompletionStream": "http.stream",
     "ConfigurationError": "errors",
     "CreateCompletionResponse": "models",
     "CreateModelCustomizationCompletionResponse": "models",
@@ -67,7 +67,7 @@ _HOME = {
     "RequestTimeoutError": "errors",
     "SDKError": "errors",
     "UsageError": "errors",
-    "Wait": "retry",
+    "Wait": "http.retry",
     "Writer": "client",
     "WriterError": "errors",
 }
@@ -87,5 +87,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List what is exported, imported yet or not."""
-    return [*globals(), *(name for name in _HOME if name not in globals())]
+    """List the public names, whether they have been imported yet or not."""
+    return [*__all__, "__version__"]

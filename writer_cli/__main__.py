@@ -28,7 +28,7 @@ def run() -> NoReturn:
 
 def _code() -> int:
     from writer_cli.errors import ReaderGoneError, WriterError
-    from writer_cli.terminal import Terminal
+    from writer_cli.output.terminal import Terminal
 
     terminal = Terminal.real()
     if sys.argv[1:] == ["--version"]:
@@ -55,7 +55,7 @@ def leave(code: int) -> NoReturn:
         number = code - FIRST_SIGNAL_CODE
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-    from writer_cli.terminal import flush_standard_streams
+    from writer_cli.output.terminal import flush_standard_streams
 
     flush_standard_streams()
     # Everything has been written and closed: taking each object down is a sixth of a whole run.

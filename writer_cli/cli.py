@@ -13,12 +13,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from writer_cli import __version__
-from writer_cli.app import App, GlobalOptions
+from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.commands.options import signature_of
 from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
 from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
-from writer_cli.options import signature_of
-from writer_cli.terminal import Terminal
+from writer_cli.output.terminal import Terminal
 
 COMMANDS = {
     "complete": "Complete a prompt with a language model.",
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
     except WriterError as error:
         failure = error
         if isinstance(error, UsageError) and error.field is not None:
-            from writer_cli.setting_kinds import flag_of
+            from writer_cli.config.schema import flag_of
 
             error.message = error.message.replace(error.field, flag_of(error.field), 1)
     except typer.TyperException as error:
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         failure = _bug(error, app)
     finally:
         app.close()
-    from writer_cli import render
+    from writer_cli.output import render
 
     render.error(terminal, failure, as_json=as_json)
     return failure.exit_code

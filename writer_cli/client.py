@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from writer_cli import apis
-from writer_cli.apis import ApiName, AuthScheme, Call, Target
-from writer_cli.connection import Connection, PreparedRequest
-from writer_cli.deadline import DEFAULT_TIMEOUT
+from writer_cli.apis import access, dialect
+from writer_cli.apis.access import AuthScheme
+from writer_cli.apis.dialect import ApiName, Call, Target
 from writer_cli.errors import UsageError, WriterError
+from writer_cli.http.connection import Connection, PreparedRequest
+from writer_cli.http.deadline import DEFAULT_TIMEOUT
+from writer_cli.http.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
 from writer_cli.models import (
     CompletionRequest,
     CreateCompletionResponse,
@@ -18,10 +21,9 @@ from writer_cli.models import (
     Customization,
     Model,
 )
-from writer_cli.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
 
 if TYPE_CHECKING:
-    from writer_cli.stream import CompletionStream
+    from writer_cli.http.stream import CompletionStream
 
 _Response = TypeVar("_Response", bound=CreateCompletionResponse)
 
@@ -76,7 +78,7 @@ class Writer:
             if organization_id is None:
                 self.organization_id = embedded.ORGANIZATION
         self.connection = Connection(
-            apis.checked_base_url(base_url or self.api.base_url),
+            access.checked_base_url(base_url or self.api.base_url),
             api_key or os.environ.get("WRITER_API_KEY"),
             auth_scheme=auth_scheme,
             timeout=timeout,
@@ -128,7 +130,7 @@ class Writer:
             hint = (
                 None
                 if self.sandbox
-                else apis.hint_at_other_api(self.api.name, self.organization_id, error)
+                else access.hint_at_other_api(self.api.name, self.organization_id, error)
             )
             if hint is not None:
                 error.hint = f"{error.hint}; {hint}" if error.hint else hint
@@ -209,7 +211,7 @@ class Completions:
             UsageError: The request cannot be streamed; nothing was sent.
             WriterError: The same errors as `create`.
         """
-        from writer_cli.stream import CompletionStream
+        from writer_cli.http.stream import CompletionStream
 
         target = self._writer.target(model_id, organization_id)
         writer = self._writer
@@ -238,7 +240,7 @@ class Completions:
     def _call(
         self, completion_request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
-        obstacle = apis.obstacle_to_streaming(completion_request, target) if stream else None
+        obstacle = dialect.obstacle_to_streaming(completion_request, target) if stream else None
         if obstacle is not None:
             raise UsageError(
                 f"{obstacle}: such a request cannot be streamed",

@@ -5,7 +5,7 @@ Source: Writer's published OpenAPI description "Writer Enterprise API" 1.7.
 
 from typing import Any
 
-from writer_cli.apis import EVENT_STREAM, JSON, ApiName, Call, Target, body_of, path_of
+from writer_cli.apis.dialect import EVENT_STREAM, JSON, ApiName, Call, Target, body_of, path_of
 from writer_cli.errors import ConfigurationError
 from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
 

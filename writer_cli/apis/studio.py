@@ -6,7 +6,7 @@ Source: Writer's published OpenAPI description "API" 1.0.
 from itertools import accumulate
 from typing import Any
 
-from writer_cli.apis import EVENT_STREAM, JSON, ApiName, Call, Target, body_of
+from writer_cli.apis.dialect import EVENT_STREAM, JSON, ApiName, Call, Target, body_of
 from writer_cli.errors import UsageError
 from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
 

@@ -1,18 +1,19 @@
 """Many prompts: records in, one result for each, at the speed that the API allows.
 
     from writer_cli import Writer
-    from writer_cli.batch import Record, run_batch
+    from writer_cli.batch import Plan, Record, run_batch
 
     records = [Record(index=0, prompt="Once upon a time"), Record(index=1, prompt="The sea was")]
-    with run_batch(records, make_writer=lambda: Writer(sandbox=True), model_id="m") as results:
+    with run_batch(records, Plan(model_id="m"), make_writer=lambda: Writer(sandbox=True)) as results:
         for result in results:
             print(result.index, result.texts)
 
 Nothing here prints, and nothing but `journal.py` writes to a disk.
 """
 
+from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
 from writer_cli.batch.runner import BatchRun, run_batch
 
-__all__ = ["BatchRun", "Record", "Result", "run_batch"]
+__all__ = ["BatchRun", "Plan", "Record", "Result", "run_batch"]

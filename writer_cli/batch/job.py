@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 from writer_cli.batch.journal import Journal
+from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Format, Reader, Record, Template
 from writer_cli.batch.results import Result
 from writer_cli.batch.runner import BatchRun, run_batch
@@ -29,29 +30,28 @@ GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a batch does with which records, and how fast.
+class Input:
+    """Where the records of a batch come from, and which of them this run is about.
 
-    `identity` is what all requests have in common, as text: part of what a result belongs to.
+    Attributes:
+        open: Opens the input at its beginning.
+        can_reopen: Whether it can be read twice, as a pipe cannot.
+        format: How it is written.
+        template: What makes a prompt of a record, if anything does.
+        shard: Which part of the records this run is about.
+        limit: How many records to read at the most.
     """
 
-    form: Format
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+    can_reopen: bool
+    format: Format
     template: Template | None
     shard: Shard
     limit: int | None
-    model_id: str
-    customization_id: str | None
-    defaults: dict[str, Any]
-    identity: str
-    concurrency: int
-    rpm: float | None
-    tpm: float | None
-    max_requests: int | None
-    include_prompt: bool
 
     def reader(self, stream: BinaryIO) -> Reader:
         """Return the records of an input."""
-        return Reader(stream, self.form, self.template)
+        return Reader(stream, self.format, self.template)
 
     def selected(self, reader: Reader) -> Iterator[Record]:
         """Yield the records that this run is about."""
@@ -72,28 +72,31 @@ class Job:
     """One run of a batch. `summary` is what it has done so far.
 
     Args:
-        plan: What to do.
+        plan: What to ask, and how fast.
+        source: Where the records come from.
         journal: Where results go.
-        open_input: Opens the input at its beginning.
-        can_reopen: Whether the input can be read twice, as a pipe cannot.
+        identity: What all requests have in common, as text: a result belongs to it and a record.
+        include_prompt: Whether a result has the prompt too.
         make_writer: Returns a client; each thread has its own.
     """
 
     def __init__(
         self,
         plan: Plan,
+        source: Input,
         journal: Journal,
         *,
-        open_input: Callable[[], AbstractContextManager[BinaryIO]],
-        can_reopen: bool,
+        identity: str,
+        include_prompt: bool,
         make_writer: Callable[[], Writer],
     ) -> None:
         self.summary = Summary()
         self.stopped_by: int | None = None
         self._plan = plan
+        self._source = source
         self._journal = journal
-        self._open_input = open_input
-        self._can_reopen = can_reopen
+        self._identity = identity
+        self._include_prompt = include_prompt
         self._make_writer = make_writer
         self._unwritten: list[bytes] = []
         self._writing = threading.Lock()
@@ -122,28 +125,22 @@ class Job:
 
     def _is_anything_left(self) -> bool:
         """Compare the whole input with what an earlier run wrote, before anything is sent."""
-        if not self._can_reopen or self._journal.answered + self._journal.failed == 0:
+        if not self._source.can_reopen or self._journal.answered + self._journal.failed == 0:
             return True
-        with self._open_input() as stream:
-            records = self._plan.selected(self._plan.reader(stream))
-            return sum(1 for _ in self._journal.pending(records, self._plan.identity)) > 0
+        with self._source.open() as stream:
+            records = self._source.selected(self._source.reader(stream))
+            return sum(1 for _ in self._journal.pending(records, self._identity)) > 0
 
     def _work(self, show: Callable[[Progress], None], signals: "_Signals") -> None:
-        plan = self._plan
+        source = self._source
         gives_up_at = math.inf
-        with self._open_input() as opened:
-            stream = opened if self._can_reopen else _apart(opened)
-            reader, size = plan.reader(stream), _size(stream)
+        with source.open() as opened:
+            stream = opened if source.can_reopen else _apart(opened)
+            reader, size = source.reader(stream), _size(stream)
             with run_batch(
-                self._journal.pending(plan.selected(reader), plan.identity),
+                self._journal.pending(source.selected(reader), self._identity),
+                self._plan,
                 make_writer=self._make_writer,
-                model_id=plan.model_id,
-                customization_id=plan.customization_id,
-                defaults=plan.defaults,
-                concurrency=plan.concurrency,
-                rpm=plan.rpm,
-                tpm=plan.tpm,
-                max_requests=plan.max_requests,
                 on_result=self._keep,
             ) as batch:
                 try:
@@ -166,8 +163,8 @@ class Job:
 
     def _keep(self, result: Result) -> None:
         """Write a result. Raises `OutputError` where that fails; the line stays in memory then."""
-        digest = result.record.digest(self._plan.identity)
-        line = result.as_line(digest, include_prompt=self._plan.include_prompt)
+        digest = result.record.digest(self._identity)
+        line = result.as_line(digest, include_prompt=self._include_prompt)
         with self._writing:
             if self._has_ended:  # an answer that was no longer waited for
                 return

@@ -1,18 +1,17 @@
 """One thread of a batch: a record becomes a request, and its answer or failure a result."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from writer_cli.batch.lines import quoted
+from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
+from writer_cli.batch.traffic import Traffic
 from writer_cli.client import Writer
 from writer_cli.errors import BadAnswerError, SDKError, UsageError, WriterError
 from writer_cli.exits import ExitCode
 from writer_cli.models import CompletionRequest
-
-if TYPE_CHECKING:
-    from writer_cli.batch.runner import BatchRun
 
 BYTES_PER_TOKEN = 4
 """What a token is estimated at, for `tpm`: the API does not say how many it counted."""
@@ -27,9 +26,10 @@ USUAL_HOLD = 1.0
 class Worker:
     """One thread's client, and what it is sending."""
 
-    def __init__(self, writer: Writer, batch: "BatchRun") -> None:
+    def __init__(self, writer: Writer, plan: Plan, traffic: Traffic) -> None:
         self._writer = writer
-        self._batch = batch
+        self._plan = plan
+        self._traffic = traffic
         self._tokens = 0.0
         self._attempts = 0
         self._sent_at = 0.0
@@ -39,7 +39,7 @@ class Worker:
         connection.retries = connection.retries._replace(
             before_attempt=self._before_attempt,
             on_wait=lambda wait: self._after_attempt(wait.failure, wait.seconds),
-            sleep=batch.sleep,
+            sleep=traffic.sleep,
         )
 
     def answer(self, record: Record) -> Result | None:
@@ -51,10 +51,10 @@ class Worker:
         choices: list[dict[str, Any]] | None = None
         failure: WriterError | None = None
         try:
-            request = request_for(record, self._batch.defaults)
+            request = request_for(record, self._plan.defaults)
             self._tokens = _estimated_tokens(request)
             choices = _choices(self._ask(request))
-            self._batch.pace.settle(self._tokens, _actual_tokens(request, choices))
+            self._traffic.pace.settle(self._tokens, _actual_tokens(request, choices))
         except WriterError as error:
             failure = error
         finally:
@@ -62,29 +62,29 @@ class Worker:
         if failure is not None:
             failure.attempts = self._attempts
             if _concerns_all(failure):
-                self._batch.fail(failure)
+                self._traffic.fail(failure)
                 return None
         return Result(
             record=record,
             choices=choices,
             error=None if failure is None else failure.as_dict(),
-            model_id=self._batch.model_id,
+            model_id=self._plan.model_id,
             attempts=self._attempts,
             elapsed_s=time.monotonic() - self._first_sent_at if self._attempts else 0.0,
         )
 
     def _ask(self, request: CompletionRequest) -> Any:
-        completions, batch = self._writer.completions, self._batch
-        if batch.customization_id is None:
-            return completions.create(completion_request=request, model_id=batch.model_id)
+        completions, plan = self._writer.completions, self._plan
+        if plan.customization_id is None:
+            return completions.create(completion_request=request, model_id=plan.model_id)
         return completions.create_model_customization_completion(
             completion_request=request,
-            model_id=batch.model_id,
-            customization_id=batch.customization_id,
+            model_id=plan.model_id,
+            customization_id=plan.customization_id,
         )
 
     def _before_attempt(self) -> None:
-        self._sent_at = self._batch.before_request(self._tokens)
+        self._sent_at = self._traffic.before_request(self._tokens)
         self._attempts += 1
         if self._attempts == 1:
             self._first_sent_at = self._sent_at
@@ -95,11 +95,11 @@ class Worker:
         if not self._is_under_way:
             return
         self._is_under_way = False
-        self._batch.after_request()
+        self._traffic.after_request()
         if isinstance(failure, SDKError) and failure.exit_code == ExitCode.LIMITED:
-            self._batch.pace.refused(self._sent_at, failure.retry_after or wait)
+            self._traffic.pace.refused(self._sent_at, failure.retry_after or wait)
         else:
-            self._batch.pace.answered()
+            self._traffic.pace.answered()
 
 
 def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:

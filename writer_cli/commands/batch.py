@@ -11,20 +11,22 @@ from urllib.parse import urlsplit
 
 import typer
 
-from writer_cli import atomic, prompts, render, render_batch
-from writer_cli.app import App
-from writer_cli.batch.job import Job, Plan
+from writer_cli import atomic
+from writer_cli.batch.job import Input, Job
 from writer_cli.batch.journal import Journal
+from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Template, form_of
 from writer_cli.batch.shards import shard_of
-from writer_cli.batch.summary import Summary
 from writer_cli.batch.tables import rows
 from writer_cli.batch.worker import request_for
+from writer_cli.commands import prompts
+from writer_cli.commands.app import App
 from writer_cli.commands.batch_options import BatchOptions
+from writer_cli.commands.options import as_command, out_of_range
+from writer_cli.config.schema import flag_of
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
-from writer_cli.options import as_command, out_of_range
-from writer_cli.setting_kinds import flag_of
+from writer_cli.output import render, render_batch
 
 
 def run(options: BatchOptions, app: App) -> None:
@@ -37,9 +39,11 @@ def run(options: BatchOptions, app: App) -> None:
     The same command again goes on where it was stopped, in whatever way; what was answered is
     never asked again. The flags of generation hold for every record that has no field of its own.
     """
-    plan = _plan(options, app)
+    _check_numbers(options)
+    source = _input(options, app)
+    plan, identity = _plan(options, app)
     if options.dry_run:
-        _check_all(options, plan, app)
+        _check_all(options, plan, source, app)
         return
     output, path = _checked_output(options)
     app.check_key()
@@ -47,9 +51,18 @@ def run(options: BatchOptions, app: App) -> None:
         if options.retry_failed:
             journal.forget_failures()
         began = time.monotonic()
-        summary, stopped_by = _work(options, plan, journal, app)
+        job = Job(
+            plan,
+            source,
+            journal,
+            identity=identity,
+            include_prompt=options.include_prompt,
+            make_writer=app.new_writer,
+        )
+        stopped_by = _work(job, options, app)
         if stopped_by is None:
             _write_table(options, journal, output)
+        summary = job.summary
         result = {
             "version": render.JSON_VERSION,
             "output": str(output if stopped_by is None else path),
@@ -99,25 +112,16 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _work(
-    options: BatchOptions, plan: Plan, journal: Journal, app: App
-) -> tuple[Summary, WriterError | int | None]:
-    """Do what is left; return what was done, and the error or the signal that stopped it."""
-    job = Job(
-        plan,
-        journal,
-        open_input=lambda: _opened(options.input, app),
-        can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
-        make_writer=app.new_writer,
-    )
+def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None:
+    """Do what is left, and return the error or the signal that stopped it."""
     try:
         with render_batch.ProgressLine(app.terminal, quiet=options.quiet) as progress:
             job.run(progress.show)
     except UsageError:
         raise
     except WriterError as error:
-        return job.summary, error
-    return job.summary, job.stopped_by
+        return error
+    return job.stopped_by
 
 
 def _write_table(options: BatchOptions, journal: Journal, output: Path) -> None:
@@ -142,11 +146,23 @@ def _end(options: BatchOptions, journal: Journal, app: App) -> None:
         app.warn(f"{options.input} has no records{part}")
 
 
-def _plan(options: BatchOptions, app: App) -> Plan:
-    """Check everything that can be checked before the first record is read."""
-    _check_numbers(options)
-    template = _template(options, app)
-    form = form_of(options.input, options.format)
+def _input(options: BatchOptions, app: App) -> Input:
+    """Return where the records come from. Raises `UsageError` before the first one is read."""
+    return Input(
+        open=lambda: _opened(options.input, app),
+        can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
+        template=_template(options, app),
+        format=form_of(options.input, options.format),
+        shard=shard_of(options.shard, app.terminal.env),
+        limit=options.limit,
+    )
+
+
+def _plan(options: BatchOptions, app: App) -> tuple[Plan, str]:
+    """Return what to ask, and what all requests have in common as text.
+
+    Raises `UsageError` for what no record could be asked with.
+    """
     model_id = app.model_id()
     # A field that the API does not carry, or a value that cannot be right, is seen here.
     request = options.request("?")
@@ -159,22 +175,17 @@ def _plan(options: BatchOptions, app: App) -> Plan:
         customization_id=options.customization_id,
     )
     # The host and the user agent may change between two runs; the path and the body may not.
-    path = urlsplit(prepared.url).path
-    return Plan(
-        form=form,
-        template=template,
-        shard=shard_of(options.shard, app.terminal.env),
-        limit=options.limit,
+    identity = json.dumps([urlsplit(prepared.url).path, prepared.body], sort_keys=True)
+    plan = Plan(
         model_id=model_id,
         customization_id=options.customization_id,
         defaults=options.fields(),
-        identity=json.dumps([path, prepared.body], sort_keys=True),
         concurrency=options.concurrency,
         rpm=options.rpm,
         tpm=options.tpm,
         max_requests=options.max_requests,
-        include_prompt=options.include_prompt,
     )
+    return plan, identity
 
 
 def _template(options: BatchOptions, app: App) -> Template | None:
@@ -208,13 +219,13 @@ def _check_numbers(options: BatchOptions) -> None:
             raise out_of_range(flag, f"{value:g}", allowed)
 
 
-def _check_all(options: BatchOptions, plan: Plan, app: App) -> None:
+def _check_all(options: BatchOptions, plan: Plan, source: Input, app: App) -> None:
     """Read everything, and say what is wrong with which record. Sends nothing."""
     count = bad = 0
     first: str | None = None
     problems: list[dict[str, Any]] = []
-    with _opened(options.input, app) as stream:
-        for record in plan.selected(plan.reader(stream)):
+    with source.open() as stream:
+        for record in source.selected(source.reader(stream)):
             count += 1
             try:
                 app.writer.completions.prepare(

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from writer_cli import render
-from writer_cli.app import App, GlobalOptions
 from writer_cli.batch import merging
-from writer_cli.options import as_command
+from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.commands.options import as_command
+from writer_cli.output import render
 
 
 class MergeOptions(GlobalOptions):

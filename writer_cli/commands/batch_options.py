@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from writer_cli.batch.plan import DEFAULT_CONCURRENCY
 from writer_cli.batch.records import Format
-from writer_cli.batch.runner import DEFAULT_CONCURRENCY
 from writer_cli.batch.tables import OutputFormat
-from writer_cli.options import GenerationOptions, ModelOptions, OrganizationOptions
+from writer_cli.commands.options import GenerationOptions, ModelOptions, OrganizationOptions
 
 
 class _InputOptions:

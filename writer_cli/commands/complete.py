@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from writer_cli import atomic, prompts, render
-from writer_cli.app import App
-from writer_cli.errors import OutputError, ReaderGoneError, SDKError, UsageError, WriterError
-from writer_cli.exits import ExitCode
-from writer_cli.options import (
+from writer_cli import atomic
+from writer_cli.commands import prompts
+from writer_cli.commands.app import App
+from writer_cli.commands.options import (
     GenerationOptions,
     ModelOptions,
     OrganizationOptions,
@@ -20,12 +19,15 @@ from writer_cli.options import (
     Prompt,
     as_command,
 )
-from writer_cli.setting_kinds import flag_of
-from writer_cli.terminal import visible
+from writer_cli.config.schema import flag_of
+from writer_cli.errors import OutputError, ReaderGoneError, SDKError, UsageError, WriterError
+from writer_cli.exits import ExitCode
+from writer_cli.output import render
+from writer_cli.output.terminal import visible
 
 if TYPE_CHECKING:
+    from writer_cli.http.stream import CompletionStream
     from writer_cli.models import CompletionRequest, CreateCompletionResponse
-    from writer_cli.stream import CompletionStream
 
 
 class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions):
@@ -78,7 +80,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
 
 def _suggest_model(error: SDKError, model_id: str, app: App) -> None:
     """Add to an error the model that was meant, if one of the last list is much like it."""
-    from writer_cli import model_cache
+    from writer_cli.config import model_cache
 
     near = model_cache.nearest(model_cache.path_for(app.settings.get("api").value), model_id)
     if near is not None:
@@ -97,10 +99,10 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
     app.warn_if_retired(model_id)
     stream = options.stream
     if stream is not False:
-        from writer_cli import apis
+        from writer_cli.apis import dialect
 
-        target = apis.Target(model_id=model_id, customization_id=customization_id)
-        obstacle = apis.obstacle_to_streaming(request, target)
+        target = dialect.Target(model_id=model_id, customization_id=customization_id)
+        obstacle = dialect.obstacle_to_streaming(request, target)
         if stream and obstacle is not None:
             raise UsageError(
                 f"{obstacle}: such a request cannot be streamed",

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from writer_cli.app import App
+from writer_cli.commands.app import App
 from writer_cli.commands.complete import CompleteOptions, complete
+from writer_cli.commands.options import as_command
 from writer_cli.errors import UsageError
-from writer_cli.options import as_command
 
 
 class CompleteCustomOptions(CompleteOptions):

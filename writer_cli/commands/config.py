@@ -5,12 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from writer_cli import apis, config_file, render, settings
-from writer_cli.app import App, GlobalOptions
+from writer_cli.apis import access
+from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.commands.config_check import run_check
+from writer_cli.commands.options import as_command
+from writer_cli.config import file as config_file
+from writer_cli.config import settings
+from writer_cli.config.schema import KEY_NAMES, KINDS, Setting, check_name, parsed_text
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.options import as_command
-from writer_cli.setting_kinds import KEY_NAMES, KINDS, Setting, check_name, parsed_text
+from writer_cli.output import render
 
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value that is read from standard input."""
@@ -57,7 +60,7 @@ def run_set(options: SetOptions, app: App) -> None:
     config_file.table(path)  # a file that is broken is known before anybody types a key
     setting = parsed_text(options.name, _value(options, app, is_secret=kind.is_secret))
     if kind.is_secret:
-        apis.authorization(setting.value)
+        access.authorization(setting.value)
     other = next((n for n in KEY_NAMES if n != options.name), None)
     instead_of = other if options.name in KEY_NAMES else None
     if config_file.set_value(

@@ -11,10 +11,13 @@ from importlib import metadata
 from typing import Literal
 from urllib.parse import urlsplit
 
-from writer_cli import apis, render, settings
-from writer_cli.app import App, GlobalOptions
+from writer_cli import apis
+from writer_cli.apis import access
+from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.config import settings
+from writer_cli.config.schema import KINDS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.setting_kinds import KINDS, Setting
+from writer_cli.output import render
 
 SHORTEST_KEY = 16
 """Characters; what is shorter may have been cut when it was copied."""
@@ -134,7 +137,7 @@ def _host_check(app: App) -> Check:
     host = urlsplit(url).hostname
     if url == default:
         return Check("base_url", url, "ok", _from(setting))
-    if host in apis.API_HOSTS and host != urlsplit(default).hostname:
+    if host in access.API_HOSTS and host != urlsplit(default).hostname:
         note = f"{_from(setting)}; this host serves another of Writer's APIs"
         return Check("base_url", url, "wrong", note)
     note = f"{_from(setting)}; Writer's own is {default}"

@@ -2,9 +2,9 @@
 
 import typer
 
-from writer_cli import render
-from writer_cli.app import App
-from writer_cli.options import ModelOptions, OrganizationOptions, as_command
+from writer_cli.commands.app import App
+from writer_cli.commands.options import ModelOptions, OrganizationOptions, as_command
+from writer_cli.output import render
 
 
 class CustomizationsOptions(ModelOptions, OrganizationOptions):

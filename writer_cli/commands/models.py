@@ -2,9 +2,10 @@
 
 import typer
 
-from writer_cli import model_cache, render
-from writer_cli.app import App
-from writer_cli.options import OrganizationOptions, as_command
+from writer_cli.commands.app import App
+from writer_cli.commands.options import OrganizationOptions, as_command
+from writer_cli.config import model_cache
+from writer_cli.output import render
 
 
 def run(options: OrganizationOptions, app: App) -> None:

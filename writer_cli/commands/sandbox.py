@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from writer_cli import render, sandbox
-from writer_cli.app import App, GlobalOptions
+from writer_cli import sandbox
+from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.commands.options import as_command, out_of_range
+from writer_cli.config.schema import LONGEST_TIMEOUT
 from writer_cli.errors import UsageError
-from writer_cli.options import as_command, out_of_range
-from writer_cli.setting_kinds import LONGEST_TIMEOUT
+from writer_cli.output import render
 
 SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""

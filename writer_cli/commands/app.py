@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from writer_cli.apis import ApiName
+from writer_cli.apis.dialect import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.terminal import Terminal
+from writer_cli.output.terminal import Terminal
 
 if TYPE_CHECKING:
     from writer_cli.client import Writer
-    from writer_cli.render import Spinner
-    from writer_cli.retry import Wait
-    from writer_cli.settings import Settings
+    from writer_cli.config.settings import Settings
+    from writer_cli.http.retry import Wait
+    from writer_cli.output.render import Spinner
 
 
 class Options:
@@ -153,7 +153,7 @@ class App:
     @cached_property
     def settings(self) -> "Settings":
         """What is set. Raises `ConfigurationError`."""
-        from writer_cli.settings import Settings, default_path
+        from writer_cli.config.settings import Settings, default_path
 
         loaded = Settings(
             flags=vars(self.options),
@@ -173,7 +173,7 @@ class App:
     def new_writer(self) -> "Writer":
         """Return a client as the settings say; a key is not asked for yet."""
         from writer_cli.client import Writer
-        from writer_cli.setting_kinds import LONGEST_TIMEOUT
+        from writer_cli.config.schema import LONGEST_TIMEOUT
 
         deadline, most = self.options.deadline, LONGEST_TIMEOUT
         if deadline is not None and not 0 < deadline <= most:
@@ -208,7 +208,7 @@ class App:
     def start_spinner(self, text: str) -> None:
         """Show a person that something is waited for, unless `--quiet` asks not to."""
         if not self.options.quiet:
-            from writer_cli.render import Spinner
+            from writer_cli.output.render import Spinner
 
             self._spinner = Spinner(self.terminal, text)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
 
-from writer_cli import apis
-from writer_cli.apis import ApiName, AuthScheme
-from writer_cli.deadline import DEFAULT_TIMEOUT
+from writer_cli.apis import access
+from writer_cli.apis.access import AuthScheme
+from writer_cli.apis.dialect import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.excerpts import redact
-from writer_cli.retry import DEFAULT_MAX_RETRIES
+from writer_cli.http.deadline import DEFAULT_TIMEOUT
+from writer_cli.http.retry import DEFAULT_MAX_RETRIES
 
 LONGEST_TIMEOUT = 1_000_000
 """Seconds that a timeout may have: more than a week, and less than a socket refuses."""
@@ -59,7 +60,7 @@ def _seconds(value: Any) -> float:
 
 
 def _address(value: Any) -> str:
-    return apis.checked_base_url(_text(value))
+    return access.checked_base_url(_text(value))
 
 
 def _one_of(*values: str) -> Callable[[Any], str]:

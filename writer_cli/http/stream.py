@@ -7,12 +7,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from typing import Self
 
-from writer_cli import sse
-from writer_cli.apis import EVENT_STREAM, Api, read_chunk, unwrapped
-from writer_cli.connection import Reply
-from writer_cli.error_answers import error_from_answer, is_fail_response, status_in_stream
+from writer_cli.apis.dialect import EVENT_STREAM, Api, read_chunk, unwrapped
 from writer_cli.errors import BadAnswerError, CutError, SDKError, WriterError
 from writer_cli.excerpts import cleaned_excerpt
+from writer_cli.http import sse
+from writer_cli.http.error_answers import error_from_answer, is_fail_response, status_in_stream
+from writer_cli.http.reply import Reply
 from writer_cli.models import (
     CompletionChunk,
     CompletionGenerationChoice,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from writer_cli.app import App, GlobalOptions, Options
+from writer_cli.commands.app import App, GlobalOptions, Options
 from writer_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -262,13 +262,13 @@ def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
 
 def _with_flags(text: str) -> str:
     """Name the flags in a message that names two fields of a request."""
-    from writer_cli.setting_kinds import flag_of
+    from writer_cli.config.schema import flag_of
 
     return re.sub(rf"\b({'|'.join(RANGES)})\b", lambda match: flag_of(match[0]), text)
 
 
 def _as_usage_error(error: "ValidationError") -> UsageError:
-    from writer_cli.setting_kinds import flag_of
+    from writer_cli.config.schema import flag_of
 
     first = error.errors(include_url=False)[0]
     if not first["loc"]:

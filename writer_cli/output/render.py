@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.errors import BadAnswerError, FailResponse, SDKError, WriterError
-from writer_cli.terminal import Terminal, escaped_json, visible
+from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from writer_cli.connection import PreparedRequest
+    from writer_cli.http.connection import PreparedRequest
     from writer_cli.models import (
         CompletionGenerationChoice,
         CompletionGenerationChoiceLogprobs,

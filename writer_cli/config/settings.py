@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from writer_cli import apis, config_file, key_command
+from writer_cli.apis import access
+from writer_cli.config import file as config_file
+from writer_cli.config import key_command
+from writer_cli.config.schema import KEY_NAMES, KINDS, Setting, flag_of, nearest_to, parsed, quoted
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.setting_kinds import KEY_NAMES, KINDS, Setting, flag_of, nearest_to, parsed, quoted
 
 
 class Settings:
@@ -109,7 +111,7 @@ class Settings:
                     place = f"api_key in {source.source}"
                     key = source.value
                 try:
-                    apis.authorization(key)
+                    access.authorization(key)
                 except ConfigurationError as error:
                     raise ConfigurationError(f"{place}: {error.message}", hint=error.hint) from None
                 self._key = key

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 
-from writer_cli.apis import HOW_TO_SET_A_KEY
+from writer_cli.apis.access import HOW_TO_SET_A_KEY
 from writer_cli.errors import ConfigurationError
 from writer_cli.excerpts import redact
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from writer_cli import render
-from writer_cli.terminal import Terminal, visible
+from writer_cli.output import render
+from writer_cli.output.terminal import Terminal, visible
 
 if TYPE_CHECKING:
     from writer_cli.batch.job import Progress

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from writer_cli.error_answers import is_json
 from writer_cli.errors import BadAnswerError
 from writer_cli.excerpts import cleaned_excerpt
+from writer_cli.http.error_answers import is_json
 
 _Parsed = TypeVar("_Parsed")
 

@@ -1,0 +1,1 @@
+"""Settings: the configuration file, what each setting may be, and where each value comes from."""

@@ -1,0 +1,144 @@
+"""An answer that has begun: its head is there, its body may still be on its way."""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
+from typing import cast
+
+import httpx
+
+from writer_cli.errors import BadAnswerError, RequestTimeoutError
+from writer_cli.http import retry
+from writer_cli.http.answer import Answer
+from writer_cli.http.error_answers import error_from_answer
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer, uncompressed. A million tokens are about 4 MB."""
+
+
+class Reply:
+    """An answer whose body may still be on its way; `redacted` takes the key out of a message.
+
+    Read whole, it has `timeout` seconds from when the request `began`.
+    """
+
+    def __init__(
+        self,
+        pieces: Generator[httpx.Response | bytes],
+        redacted: Callable[[str], str],
+        *,
+        began: float,
+        timeout: float,
+    ) -> None:
+        self._pieces = pieces
+        self._began = began
+        self._timeout = timeout
+        self.redacted = redacted
+        head = next(pieces)
+        assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
+        self._response = head
+        self.status_code = head.status_code
+        self.headers: dict[str, list[str]] = {}
+        for name, value in head.headers.raw:
+            self.headers.setdefault(name.decode("latin-1").lower(), []).append(
+                value.decode("utf-8", "replace")
+            )
+        self.content_type = ", ".join(self.headers.get("content-type", ()))
+        self.attempts = 1
+        self.started = time.monotonic()
+
+    @property
+    def raw_response(self) -> httpx.Response:
+        """The HTTP library's own object; its body is read through this one."""
+        return self._response
+
+    def close(self) -> None:
+        """Close the connection; what has not arrived will not."""
+        self._pieces.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it arrives."""
+        for chunk in self._pieces:
+            assert isinstance(chunk, bytes)  # noqa: S101 - what comes after the head
+            yield chunk
+
+    def read(self) -> Answer:
+        """Read the body to its end. Raises `RequestTimeoutError` where it takes too long."""
+        try:
+            body = b"".join(self._timely_chunks())
+        finally:
+            self.close()
+        text = body.decode("utf-8-sig", "replace")
+        return Answer(
+            status_code=self.status_code,
+            content_type=self.content_type,
+            headers=self.headers,
+            text=self.redacted(text) if self._response.is_error else text,
+            redacted=self.redacted,
+            raw_response=partial(_unencoded, self._response, body),
+        )
+
+    def _timely_chunks(self) -> Iterator[bytes]:
+        """Yield the body, but not for ever: a server that sends a byte now and then is given up."""
+        is_late = False
+        for chunk in self.chunks():
+            if is_late:  # and what came last was not the end
+                late = RequestTimeoutError(f"no whole answer within {self._timeout:g} s")
+                late.retryable = False
+                raise late
+            yield chunk
+            is_late = time.monotonic() - self._began > self._timeout
+
+    def raise_unless_successful(self) -> None:
+        """Raise the error that the answer is, if it is one."""
+        if self._response.is_success:
+            return
+        answer = self.read()
+        if not self._response.is_error:
+            location = self.redacted(self._response.headers.get("Location", "nowhere"))
+            raise BadAnswerError(
+                f"HTTP {self.status_code}: the answer redirects to {location}, "
+                "and redirects are not followed: the key would go along",
+                hint="if that is the right address, give it as --base-url",
+            )
+        error = error_from_answer(
+            self.status_code,
+            self.content_type,
+            answer.text,
+            action_id=None if answer.action_id is None else self.redacted(answer.action_id),
+            retry_after=retry.retry_after(self._response.headers),
+            raw_response=answer.raw_response(),
+        )
+        verdict = retry.should_retry(self._response.headers)
+        if verdict is not None:
+            error.retryable = verdict
+        raise error
+
+
+def bounded_body(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body as it arrives, up to a size that no answer has."""
+    encoding = response.headers.get("Content-Encoding", "")
+    if "," in encoding:
+        # A kilobyte that is compressed twice can be a gigabyte before its size is known.
+        raise BadAnswerError("the answer is compressed more than once")
+    chunks = response.iter_bytes() if encoding else cast("Iterable[bytes]", response.stream)
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise BadAnswerError(f"the answer is larger than {LARGEST_ANSWER // 2**20} MiB")
+        yield chunk
+
+
+def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:
+    """Return the response with the body that was read, so that `.text` and `.json()` work."""
+    headers = response.headers.copy()
+    for name in ("Content-Encoding", "Transfer-Encoding"):
+        headers.pop(name, None)
+    return httpx.Response(
+        response.status_code,
+        headers=headers,
+        content=body,
+        request=response.request,
+        extensions=response.extensions,
+    )
