@@ -24,7 +24,7 @@ from writer_cli.batch import Plan, Record, Result, run_batch
 from writer_cli.batch.job import Progress
 from writer_cli.batch.summary import Summary
 from writer_cli.cli import main
-from writer_cli.output.render_batch import ProgressLine
+from writer_cli.output.batch import ProgressLine
 from writer_cli.output.terminal import FakeTerminal, Terminal
 from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import SandboxServer

@@ -8,7 +8,7 @@ import pytest
 from loopback import KEY, answering, failure, http
 from program import Ran, writer
 
-from writer_cli.output.render import Spinner
+from writer_cli.output.spinner import Spinner
 from writer_cli.output.terminal import Terminal
 
 STORY = "Once upon a time"

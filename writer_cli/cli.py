@@ -144,9 +144,9 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         failure = _bug(error, app)
     finally:
         app.close()
-    from writer_cli.output import render
+    from writer_cli.output import error_messages
 
-    render.error(terminal, failure, as_json=as_json)
+    error_messages.show_error(terminal, failure, as_json=as_json)
     return failure.exit_code
 
 

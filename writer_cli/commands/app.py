@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from writer_cli.client import Writer
     from writer_cli.config.settings import Settings
     from writer_cli.http.retry import Wait
-    from writer_cli.output.render import Spinner
+    from writer_cli.output.spinner import Spinner
 
 
 class Options:
@@ -208,7 +208,7 @@ class App:
     def start_spinner(self, text: str) -> None:
         """Show a person that something is waited for, unless `--quiet` asks not to."""
         if not self.options.quiet:
-            from writer_cli.output.render import Spinner
+            from writer_cli.output.spinner import Spinner
 
             self._spinner = Spinner(self.terminal, text)
 

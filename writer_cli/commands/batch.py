@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import typer
 
-from writer_cli import atomic
 from writer_cli.batch.job import Input, Job
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.plan import Plan
@@ -26,7 +25,9 @@ from writer_cli.commands.options import as_command, out_of_range
 from writer_cli.config.schema import flag_of
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
-from writer_cli.output import render, render_batch
+from writer_cli.output import batch as batch_output
+from writer_cli.output import documents
+from writer_cli.output.delivery import write_file
 
 
 def run(options: BatchOptions, app: App) -> None:
@@ -64,14 +65,14 @@ def run(options: BatchOptions, app: App) -> None:
             _write_table(options, journal, output)
         summary = job.summary
         result = {
-            "version": render.JSON_VERSION,
+            "version": documents.JSON_VERSION,
             "output": str(output if stopped_by is None else path),
             "answered": journal.answered,
             "failed": journal.failed,
             "elapsed_s": round(time.monotonic() - began, 3),
             "this_run": summary.as_dict(),
         }
-        render_batch.summary(
+        batch_output.summary(
             app.terminal, result, summary, as_json=options.json, quiet=options.quiet
         )
         if isinstance(stopped_by, WriterError):
@@ -115,7 +116,7 @@ def _is_same(one: Path, other: Path) -> bool:
 def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None:
     """Do what is left, and return the error or the signal that stopped it."""
     try:
-        with render_batch.ProgressLine(app.terminal, quiet=options.quiet) as progress:
+        with batch_output.ProgressLine(app.terminal, quiet=options.quiet) as progress:
             job.run(progress.show)
     except UsageError:
         raise
@@ -127,9 +128,8 @@ def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None
 def _write_table(options: BatchOptions, journal: Journal, output: Path) -> None:
     """Write the results in the form that was asked for, where that is not the journal's."""
     if options.output_format != "jsonl":
-        form, include_prompt = options.output_format, options.include_prompt
-        with atomic.replacement(output) as table:
-            table.writelines(rows(journal, form, include_prompt=include_prompt))
+        include_prompt = options.include_prompt
+        write_file(output, rows(journal, options.output_format, include_prompt=include_prompt))
 
 
 def _end(options: BatchOptions, journal: Journal, app: App) -> None:
@@ -137,7 +137,7 @@ def _end(options: BatchOptions, journal: Journal, app: App) -> None:
     count = journal.answered + journal.failed
     if journal.failed:
         raise PartialError(
-            f"{journal.failed} of {render_batch.counted(count, 'record')} failed",
+            f"{journal.failed} of {batch_output.counted(count, 'record')} failed",
             hint="the same command with --retry-failed runs them again; "
             "--dry-run lists those that cannot be sent",
         )
@@ -239,21 +239,21 @@ def _check_all(options: BatchOptions, plan: Plan, source: Input, app: App) -> No
                 message = error.message.removeprefix(where)
                 if not options.json:
                     app.terminal.note(f"{where}{message}")
-                elif len(problems) < render_batch.MOST_PROBLEMS:
+                elif len(problems) < batch_output.MOST_PROBLEMS:
                     problems.append({"line": record.line, "id": record.id, "message": message})
                 continue
             first = record.prompt if first is None else first
     result = {
-        "version": render.JSON_VERSION,
+        "version": documents.JSON_VERSION,
         "records": count,
         "bad": bad,
         "first_prompt": first,
         "problems": problems,
     }
-    app.terminal.write(render_batch.dry_run(app.terminal, result, as_json=options.json))
+    app.terminal.write(batch_output.dry_run(app.terminal, result, as_json=options.json))
     if bad:
         raise UsageError(
-            f"{bad} of {render_batch.counted(count, 'record')} cannot be sent",
+            f"{bad} of {batch_output.counted(count, 'record')} cannot be sent",
             hint="correct them; without --dry-run each gets an error in the output",
         )
 

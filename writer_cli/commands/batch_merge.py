@@ -8,7 +8,7 @@ import typer
 from writer_cli.batch import merging
 from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.commands.options import as_command
-from writer_cli.output import render
+from writer_cli.output import documents
 
 
 class MergeOptions(GlobalOptions):
@@ -44,7 +44,7 @@ def run(options: MergeOptions, app: App) -> None:
     """
     answered, failed = merging.merge(options.output, options.shards, options.records)
     if options.json:
-        render.write_json(
+        documents.write_json(
             app.terminal, output=str(options.output), answered=answered, failed=failed
         )
     elif not options.quiet:

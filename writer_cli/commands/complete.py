@@ -3,12 +3,10 @@
 import shlex
 from collections.abc import Generator
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from writer_cli import atomic
 from writer_cli.commands import prompts
 from writer_cli.commands.app import App
 from writer_cli.commands.options import (
@@ -20,9 +18,17 @@ from writer_cli.commands.options import (
     as_command,
 )
 from writer_cli.config.schema import flag_of
-from writer_cli.errors import OutputError, ReaderGoneError, SDKError, UsageError, WriterError
+from writer_cli.errors import SDKError, UsageError, WriterError
 from writer_cli.exits import ExitCode
-from writer_cli.output import render
+from writer_cli.output.completions import (
+    choices_of,
+    completion_as_dict,
+    for_a_person,
+    joined_texts,
+)
+from writer_cli.output.delivery import Delivery
+from writer_cli.output.documents import document
+from writer_cli.output.requests import curl, prepared_as_dict
 from writer_cli.output.terminal import visible
 
 if TYPE_CHECKING:
@@ -46,8 +52,8 @@ def run(options: CompleteOptions, app: App) -> None:
     complete(options, app, customization_id=None)
 
 
-class _Question(NamedTuple):
-    """What is asked of which model, and whether the answer comes as a stream."""
+class _CompletionCall(NamedTuple):
+    """What is sent to which model, and whether the answer comes as a stream."""
 
     request: "CompletionRequest"
     model_id: str
@@ -59,20 +65,19 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     """Do what `complete` and `complete-custom` have in common: all but one word of the address."""
     if options.dry_run and options.print_curl:
         raise UsageError("--dry-run and --print-curl exclude each other", hint="leave one out")
-    question = _question(options, app, customization_id)
+    delivery = Delivery(app.terminal, options.output, options.json, options.raw, app.warn)
+    call = _call(options, app, delivery, customization_id)
     if options.dry_run or options.print_curl:
-        app.terminal.write(_as_sent(question, options, app))
+        app.terminal.write(_as_sent(call, options, app))
         return
-    app.start_spinner(f"waiting for {question.model_id}")
+    app.start_spinner(f"waiting for {call.model_id}")
     try:
-        with closing(_pieces(question, options, app)) as pieces:
-            if options.output is None:
-                _print(pieces, options, app)
-            else:
-                _write_file(options.output, pieces, options, app)
+        answered = _streamed if call.stream else _whole
+        with closing(answered(call, options, app, delivery)) as pieces:
+            delivery.deliver(pieces)
     except SDKError as error:
         if error.kind == "not_found":
-            _suggest_model(error, question.model_id, app)
+            _suggest_model(error, call.model_id, app)
         raise
     finally:
         app.stop_spinner()
@@ -87,7 +92,9 @@ def _suggest_model(error: SDKError, model_id: str, app: App) -> None:
         error.hint = f"did you mean -m {shlex.quote(near)}? {error.hint}"
 
 
-def _question(options: CompleteOptions, app: App, customization_id: str | None) -> _Question:
+def _call(
+    options: CompleteOptions, app: App, delivery: Delivery, customization_id: str | None
+) -> _CompletionCall:
     prompt = prompts.read(options.prompt or (), options.file or (), app.terminal.stdin)
     asks = prompts.asks_for_stdin(options.prompt or (), options.file or ())
     if app.terminal.stderr_is_terminal and not asks and app.terminal.has_unasked_input():
@@ -109,65 +116,62 @@ def _question(options: CompleteOptions, app: App, customization_id: str | None) 
                 hint="leave it out, or do without --stream",
                 field=obstacle,
             )
-        shows_it = app.terminal.stdout_is_terminal and not options.json and options.output is None
-        stream = stream or (shows_it and obstacle is None)
-    return _Question(request, model_id, customization_id, stream)
+        is_shown = delivery.is_to_screen and not options.json
+        stream = stream or (is_shown and obstacle is None)
+    return _CompletionCall(request, model_id, customization_id, stream)
 
 
-def _as_sent(question: _Question, options: CompleteOptions, app: App) -> str:
+def _as_sent(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
     prepared = app.writer.completions.prepare(
-        completion_request=question.request,
-        model_id=question.model_id,
-        customization_id=question.customization_id,
-        stream=question.stream,
+        completion_request=call.request,
+        model_id=call.model_id,
+        customization_id=call.customization_id,
+        stream=call.stream,
     )
     if options.print_curl:
-        return render.curl(prepared)
-    return render.document(app.terminal, render.prepared_as_dict(prepared))
+        return curl(prepared)
+    return document(app.terminal, prepared_as_dict(prepared))
 
 
-def _pieces(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
-    """Yield what goes to the output: a stream as it comes, anything else whole."""
-    if question.stream:
-        return _streamed(question, options, app)
-    return _whole(question, options, app)
-
-
-def _whole(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
+def _whole(
+    call: _CompletionCall, options: CompleteOptions, app: App, delivery: Delivery
+) -> Generator[str]:
+    """Yield the answer, once all of it is there."""
     completions = app.writer.completions
-    request, model_id = question.request, question.model_id
-    if question.customization_id is None:
+    request, model_id = call.request, call.model_id
+    if call.customization_id is None:
         response = completions.create(completion_request=request, model_id=model_id)
     else:
         response = completions.create_model_customization_completion(
             completion_request=request,
             model_id=model_id,
-            customization_id=question.customization_id,
+            customization_id=call.customization_id,
         )
     app.stop_spinner()
-    choices = render.choices_of(response)
+    choices = choices_of(response)
     _report(response, app)
     if request.logprobs and any(choice.logprobs is None for choice in choices):
         app.warn("--logprobs: the answer has none")
     if options.json:
-        result = render.completion_as_dict(
-            choices, response, model_id=model_id, customization_id=question.customization_id
+        result = completion_as_dict(
+            choices, response, model_id=model_id, customization_id=call.customization_id
         )
-        yield render.document(app.terminal, result)
-    elif options.output is None and app.terminal.stdout_is_terminal:
-        yield render.for_a_person(
-            choices, app.terminal, newline=not options.no_newline, raw=options.raw
-        )
+        yield document(app.terminal, result)
+    elif delivery.is_to_screen:
+        yield for_a_person(choices, app.terminal, newline=not options.no_newline, raw=options.raw)
     else:
         texts = [choice.text for choice in choices]
         newline = not options.no_newline
-        yield render.joined_texts(texts, separator=options.separator, newline=newline)
+        yield joined_texts(texts, separator=options.separator, newline=newline)
 
 
-def _streamed(question: _Question, options: CompleteOptions, app: App) -> Generator[str]:
-    is_shown = options.output is None and app.terminal.stdout_is_terminal
+def _streamed(
+    call: _CompletionCall, options: CompleteOptions, app: App, delivery: Delivery
+) -> Generator[str]:
+    """Yield the text as it arrives; with `--json` the document at its end."""
+    is_shown = delivery.is_to_screen
     with app.writer.completions.stream(
-        completion_request=question.request, model_id=question.model_id
+        completion_request=call.request, model_id=call.model_id
     ) as stream:
         try:
             for chunk in stream:
@@ -187,13 +191,13 @@ def _streamed(question: _Question, options: CompleteOptions, app: App) -> Genera
             raise
         response = stream.response()
         if options.json:
-            result = render.completion_as_dict(
-                render.choices_of(response),
+            result = completion_as_dict(
+                choices_of(response),
                 response,
-                model_id=question.model_id,
+                model_id=call.model_id,
                 customization_id=None,
             )
-            yield render.document(app.terminal, result)
+            yield document(app.terminal, result)
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
         _report(response, app)
@@ -214,71 +218,6 @@ def _report(response: "CreateCompletionResponse", app: App) -> None:
         f"HTTP {response.status_code} in {response.elapsed_s:.3f} s, "
         f"attempts: {response.attempts}, Action-Id: {response.action_id}, {app.writer!r}"
     )
-
-
-def _print(pieces: Generator[str], options: CompleteOptions, app: App) -> None:
-    """Write a text as it comes; one that does not fit, as on a full disk, is not thrown away."""
-    text = ""
-    try:
-        for piece in pieces:
-            text += piece
-            app.terminal.write(piece)
-    except OutputError as error:
-        text += "".join(pieces)
-        if options.json:
-            error.text = text
-        else:
-            app.terminal.note(text.removesuffix("\n"))
-            error.hint = "the text went to standard error instead"
-        raise
-
-
-def _write_file(path: Path, pieces: Generator[str], options: CompleteOptions, app: App) -> None:
-    """Write a file whole, keep in `FILE.partial` what came of a text that was cut.
-
-    The place is tried before anything is sent, and what cannot be written there after all goes to
-    standard output: a text that was paid for is not thrown away.
-    """
-    text = ""
-    try:
-        with atomic.replacement(path) as file:
-            for piece in pieces:
-                text += piece
-            app.stop_spinner()
-            file.write(text.encode("utf-8", "replace"))
-    except OutputError as error:
-        where = _print_after_all(text, options, app)
-        error.message = f"--output: {error.message}"
-        error.hint = f"the text went to {where} instead"
-        raise
-    except BaseException:
-        if text:
-            _keep(text, path, options, app)
-        raise
-
-
-def _keep(text: str, path: Path, options: CompleteOptions, app: App) -> None:
-    """Keep what came of a text that was cut beside the file that it was for."""
-    try:
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is no file")  # but a device or a pipe, which has no beside
-        partial = path.with_name(f"{path.name}.partial")
-        with atomic.replacement(partial) as file:
-            file.write(text.encode("utf-8", "replace"))
-        app.warn(f"what came of the text is in {partial}")
-    except WriterError:
-        _print_after_all(text, options, app)
-
-
-def _print_after_all(text: str, options: CompleteOptions, app: App) -> str:
-    """Write a text to the first stream that takes it, and return its name."""
-    is_safe = options.raw or not app.terminal.stdout_is_terminal
-    try:
-        app.terminal.write(text if is_safe else visible(text))
-    except (OutputError, ReaderGoneError):
-        app.terminal.note(text.removesuffix("\n"))
-        return "standard error"
-    return "standard output"
 
 
 def register(app: typer.Typer) -> None:

@@ -13,7 +13,7 @@ from writer_cli.config import file as config_file
 from writer_cli.config import settings
 from writer_cli.config.schema import KEY_NAMES, KINDS, Setting, check_name, parsed_text
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.output import render
+from writer_cli.output import documents
 
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value that is read from standard input."""
@@ -71,7 +71,7 @@ def run_set(options: SetOptions, app: App) -> None:
         if app.terminal.env.get(variable):
             app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
     if options.json:
-        render.write_json(
+        documents.write_json(
             app.terminal, name=setting.name, value=_json_value(setting), **_place(path, profile)
         )
     else:
@@ -117,7 +117,9 @@ def run_unset(options: NameOptions, app: App) -> None:
     if not was_set:  # what is no setting may be taken out all the same, being in the way there
         check_name(options.name)
     if options.json:
-        render.write_json(app.terminal, name=options.name, was_set=was_set, **_place(path, profile))
+        documents.write_json(
+            app.terminal, name=options.name, was_set=was_set, **_place(path, profile)
+        )
     else:
         verb = "was taken out of" if was_set else "was not set in"
         app.say(f"{options.name} {verb} {_named(path, profile)}")
@@ -135,7 +137,7 @@ def run_get(options: NameOptions, app: App) -> None:
             f"{options.name} is {setting.source}", hint=_how_to_set(options.name)
         )
     if options.json:
-        render.write_json(app.terminal, **_as_dict(setting))
+        documents.write_json(app.terminal, **_as_dict(setting))
     else:
         app.terminal.write(setting.shown() + "\n")
 
@@ -146,7 +148,9 @@ def run_list(options: GlobalOptions, app: App) -> None:
     path, profile, profiles = app.settings.path, app.settings.profile, app.settings.profiles
     if options.json:
         listed = [_as_dict(s) | {"variables": KINDS[s.name].variables} for s in found]
-        render.write_json(app.terminal, **_place(path, profile), profiles=profiles, settings=listed)
+        documents.write_json(
+            app.terminal, **_place(path, profile), profiles=profiles, settings=listed
+        )
         return
     # To a person the path, which is long, is said once; a script has it in every row.
     short = "the file" if app.terminal.stdout_is_terminal else str(path)
@@ -160,7 +164,7 @@ def run_list(options: GlobalOptions, app: App) -> None:
         for setting in found
     ]
     headers = ("name", "value", "from", "environment variable")
-    app.terminal.write(render.table(app.terminal, headers, rows))
+    app.terminal.write(documents.table(app.terminal, headers, rows))
     if app.terminal.stdout_is_terminal:
         app.say(f"the file: {path}" + ("" if path.exists() else " (not there yet)"))
         if profiles:
@@ -171,7 +175,7 @@ def run_path(options: GlobalOptions, app: App) -> None:
     """Print where the configuration file is, or would be."""
     path = str(settings.default_path(app.terminal.env))
     if options.json:
-        render.write_json(app.terminal, path=path)
+        documents.write_json(app.terminal, path=path)
     else:
         app.terminal.write(f"{path}\n")
 

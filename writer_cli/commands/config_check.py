@@ -17,7 +17,7 @@ from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.config import settings
 from writer_cli.config.schema import KINDS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
-from writer_cli.output import render
+from writer_cli.output import documents
 
 SHORTEST_KEY = 16
 """Characters; what is shorter may have been cut when it was copied."""
@@ -52,11 +52,11 @@ def run_check(options: GlobalOptions, app: App) -> None:
             }
             for c in checks
         ]
-        render.write_json(app.terminal, ok=not wrong, checks=listed)
+        documents.write_json(app.terminal, ok=not wrong, checks=listed)
     else:
         rows = [(c.name, c.value, c.verdict, c.note) for c in checks]
         headers = ("what", "value", "verdict", "note")
-        app.terminal.write(render.table(app.terminal, headers, rows))
+        app.terminal.write(documents.table(app.terminal, headers, rows))
     commands = [check.command for check in checks if check.command]
     if wrong:
         names = ", ".join(check.name for check in wrong)

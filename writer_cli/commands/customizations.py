@@ -4,7 +4,7 @@ import typer
 
 from writer_cli.commands.app import App
 from writer_cli.commands.options import ModelOptions, OrganizationOptions, as_command
-from writer_cli.output import render
+from writer_cli.output import documents
 
 
 class CustomizationsOptions(ModelOptions, OrganizationOptions):
@@ -21,10 +21,10 @@ def run(options: CustomizationsOptions, app: App) -> None:
         app.stop_spinner()
     if options.json:
         listed = [one.model_dump() for one in customizations]
-        render.write_json(app.terminal, model_id=model_id, customizations=listed)
+        documents.write_json(app.terminal, model_id=model_id, customizations=listed)
         return
     rows = [(one.id, one.name, one.status or "") for one in customizations]
-    app.terminal.write(render.table(app.terminal, ("id", "name", "status"), rows))
+    app.terminal.write(documents.table(app.terminal, ("id", "name", "status"), rows))
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ import typer
 from writer_cli.commands.app import App
 from writer_cli.commands.options import OrganizationOptions, as_command
 from writer_cli.config import model_cache
-from writer_cli.output import render
+from writer_cli.output import documents
 
 
 def run(options: OrganizationOptions, app: App) -> None:
@@ -19,10 +19,10 @@ def run(options: OrganizationOptions, app: App) -> None:
         path = model_cache.path_for(app.settings.get("api").value)
         model_cache.remember(path, [model.id for model in models])
     if options.json:
-        render.write_json(app.terminal, models=[model.model_dump() for model in models])
+        documents.write_json(app.terminal, models=[model.model_dump() for model in models])
         return
     rows = [(model.id, model.name, model.type or "") for model in models]
-    app.terminal.write(render.table(app.terminal, ("id", "name", "type"), rows))
+    app.terminal.write(documents.table(app.terminal, ("id", "name", "type"), rows))
 
 
 def register(app: typer.Typer) -> None:

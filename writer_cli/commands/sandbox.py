@@ -12,7 +12,7 @@ from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.commands.options import as_command, out_of_range
 from writer_cli.config.schema import LONGEST_TIMEOUT
 from writer_cli.errors import UsageError
-from writer_cli.output import render
+from writer_cli.output import documents
 
 SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""
@@ -83,7 +83,7 @@ def run(options: SandboxOptions, app: App) -> None:
     )
     try:
         if options.json:
-            render.write_json(app.terminal, url=server.url, pid=os.getpid())
+            documents.write_json(app.terminal, url=server.url, pid=os.getpid())
         else:
             app.terminal.write(f"{server.url}\n")
         if not options.quiet:

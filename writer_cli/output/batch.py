@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from writer_cli.output import render
+from writer_cli.output import completions, documents, spinner
 from writer_cli.output.terminal import Terminal, visible
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ class ProgressLine:
         self._terminal = terminal
         self._quiet = quiet
         self._clock = clock
-        self._spinner: render.Spinner | None = None
+        self._spinner: spinner.Spinner | None = None
         self._began = self._said = clock()
 
     def __enter__(self) -> Self:
         if not self._quiet and self._terminal.stderr_can_draw:
-            self._spinner = render.Spinner(self._terminal, "starting")
+            self._spinner = spinner.Spinner(self._terminal, "starting")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +83,7 @@ def summary(
 ) -> None:
     """Say what a batch did: to a script as JSON, to a person in lines on standard error."""
     if as_json:
-        terminal.write(render.document(terminal, result))
+        terminal.write(documents.document(terminal, result))
     elif not quiet:
         for line in _batch_summary(terminal, result, summary):
             terminal.note(line)
@@ -117,11 +117,11 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
 def dry_run(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:
     """Return what a batch would do."""
     if as_json:
-        return render.document(terminal, result)
+        return documents.document(terminal, result)
     bad = f"{result['bad']} of them cannot" if result["bad"] else "all of them can"
     lines = [f"{counted(result['records'], 'record')}, {bad} be sent\n"]
     if result["first_prompt"] is not None:
         text = result["first_prompt"]
         shown = visible(text) if terminal.stdout_is_terminal else text
-        lines.append(f"the first prompt:\n{render.ended(shown)}")
+        lines.append(f"the first prompt:\n{completions.ended(shown)}")
     return "".join(lines)

@@ -1,0 +1,110 @@
+"""Bring a result to where it was asked for: to standard output, or into a file.
+
+A text that was paid for is not thrown away. What the place asked for does not take goes to
+standard output, and what that does not take goes to standard error.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from writer_cli import atomic
+from writer_cli.errors import OutputError, ReaderGoneError, WriterError
+from writer_cli.output.terminal import Terminal, visible
+
+
+class Delivery(NamedTuple):
+    """Where a result goes, and how.
+
+    Attributes:
+        terminal: The streams of the command.
+        path: The file to write; None is standard output.
+        as_json: The result is a JSON document, and so is an error about it.
+        raw: Control characters may act on the terminal.
+        warn: Shows a warning.
+    """
+
+    terminal: Terminal
+    path: Path | None
+    as_json: bool
+    raw: bool
+    warn: Callable[[str], None]
+
+    @property
+    def is_to_screen(self) -> bool:
+        """Whether a person watches the result arrive."""
+        return self.path is None and self.terminal.stdout_is_terminal
+
+    def deliver(self, pieces: Generator[str]) -> None:
+        """Write the pieces of a result as they come, or into the file once all of them are there.
+
+        A file is written atomically, and tried before the first piece is asked for. When the
+        pieces end in an error or a signal, `FILE.partial` gets what had come.
+
+        Raises:
+            UsageError: Nothing can be written at `path`; no piece was asked for.
+            OutputError: Writing failed; the hint says where the text went instead.
+        """
+        if self.path is None:
+            self._print(pieces)
+        else:
+            self._write_file(self.path, pieces)
+
+    def _print(self, pieces: Generator[str]) -> None:
+        text = ""
+        try:
+            for piece in pieces:
+                text += piece
+                self.terminal.write(piece)
+        except OutputError as error:
+            text += "".join(pieces)
+            if self.as_json:
+                error.text = text
+            else:
+                self.terminal.note(text.removesuffix("\n"))
+                error.hint = "the text went to standard error instead"
+            raise
+
+    def _write_file(self, path: Path, pieces: Generator[str]) -> None:
+        text = ""
+        try:
+            with atomic.replacement(path) as file:
+                for piece in pieces:
+                    text += piece
+                file.write(text.encode("utf-8", "replace"))
+        except OutputError as error:
+            where = self._print_instead(text)
+            error.message = f"--output: {error.message}"
+            error.hint = f"the text went to {where} instead"
+            raise
+        except BaseException:
+            if text:
+                self._keep_partial(text, path)
+            raise
+
+    def _keep_partial(self, text: str, path: Path) -> None:
+        """Write what came of a text beside the file that it was for."""
+        try:
+            if path.exists() and not path.is_file():
+                raise OutputError(f"{path} is not a file")  # a device has nothing beside it
+            partial = path.with_name(f"{path.name}.partial")
+            write_file(partial, [text.encode("utf-8", "replace")])
+            self.warn(f"what came of the text is in {partial}")
+        except WriterError:
+            self._print_instead(text)
+
+    def _print_instead(self, text: str) -> str:
+        """Write a text to the first stream that takes it, and return the name of that stream."""
+        is_safe = self.raw or not self.terminal.stdout_is_terminal
+        try:
+            self.terminal.write(text if is_safe else visible(text))
+        except (OutputError, ReaderGoneError):
+            self.terminal.note(text.removesuffix("\n"))
+            return "standard error"
+        return "standard output"
+
+
+def write_file(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file atomically. Raises `UsageError` or `OutputError`, as `atomic` does."""
+    with atomic.replacement(path) as file:
+        file.writelines(pieces)

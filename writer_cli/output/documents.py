@@ -1,0 +1,47 @@
+"""Results as JSON documents and as tables."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from writer_cli.output.terminal import Terminal, escaped_json, visible
+
+JSON_VERSION = 1
+"""Of the JSON results; a key may be added under the same number, none renamed or taken away."""
+
+
+def document(terminal: Terminal, value: dict[str, Any]) -> str:
+    """Return a JSON document of one line, or of several for a person at a terminal."""
+    indent = 2 if terminal.stdout_is_terminal else None
+    return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
+
+
+def write_json(terminal: Terminal, **result: Any) -> None:
+    """Write a JSON document with our version number to standard output."""
+    terminal.write(document(terminal, {"version": JSON_VERSION, **result}))
+
+
+def table(terminal: Terminal, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a table for a person, or tab-separated, without headers, for a pipe."""
+    if not terminal.stdout_is_terminal:
+        return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        drawn.add_column(header, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(visible(cell)) for cell in row))
+    drawing = StringIO()
+    console = Console(
+        file=drawing,
+        width=terminal.width,
+        color_system="standard" if terminal.stdout_shows_color else None,
+        force_terminal=True,
+    )
+    console.print(drawn)
+    return drawing.getvalue()
