@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from writer_cli.batch.lines import FIELDS, LONGEST_LINE
-from writer_cli.batch.records import Format, Reader, Record, Template, form_of
+from writer_cli.batch.records import Format, Reader, Record, Template, detected_format
 from writer_cli.errors import UsageError
 
 
@@ -472,8 +472,8 @@ def test_a_template_that_cannot_be_right_is_refused(text: str, message: str) -> 
 )
 def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
     """Unless it is given, which goes before."""
-    assert form_of(name, None) == form
-    assert form_of(name, "txt") == "txt"
+    assert detected_format(name, None) == form
+    assert detected_format(name, "txt") == "txt"
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
 def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
     """It is not guessed."""
     with pytest.raises(UsageError) as caught:
-        form_of(name, None)
+        detected_format(name, None)
     assert caught.value.message == f"--format: how is {shown} written?"
     assert caught.value.hint == "--format jsonl|csv|tsv|txt"
 

@@ -248,7 +248,7 @@ def test_nothing_is_read_ahead_of_its_reader() -> None:
         finally:
             steps.append(-1)
 
-    watched = deadline.before(time.monotonic() + 30, pieces())
+    watched = deadline.with_deadline(time.monotonic() + 30, pieces())
     assert steps == []
     assert [next(watched), next(watched)] == [0, 1]
     assert steps == [0, 1]

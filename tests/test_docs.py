@@ -18,14 +18,14 @@ from typing import Any
 import documents
 import pytest
 from documents import ROOT, SHELLS, Block
+from test_house import HOUSE
 
 import writer_cli as writer
 from writer_cli import errors, models
 from writer_cli.apis.dialect import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
-from writer_cli.config import schema as setting_kinds
-from writer_cli.config import settings
+from writer_cli.config import schema, settings
 from writer_cli.exits import ExitCode
 from writer_cli.http.error_answers import error_from_answer
 from writer_cli.output.terminal import Terminal
@@ -260,7 +260,7 @@ def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> No
     path.write_text(block.text)
     for profile in (None, *settings.Settings(flags={}, env={}, path=path).profiles):
         found = settings.Settings(flags={}, env={}, path=path, profile=profile)
-        for name in setting_kinds.KINDS:
+        for name in schema.SETTINGS:
             found.get(name)
 
 
@@ -431,11 +431,11 @@ def test_the_table_of_settings_is_the_code() -> None:
     assert found == [
         (
             [name],
-            [setting_kinds.flag_of(name)] if setting_kinds.flag_of(name) in flags else [],
+            [schema.flag_of(name)] if schema.flag_of(name) in flags else [],
             kind.variables,
-            [] if kind.default is None else [setting_kinds.Setting(name, kind.default, "").shown()],
+            [] if kind.default is None else [schema.Setting(name, kind.default, "").shown()],
         )
-        for name, kind in setting_kinds.KINDS.items()
+        for name, kind in schema.SETTINGS.items()
     ]
 
 
@@ -481,7 +481,7 @@ def test_the_table_of_fields_has_every_field_and_its_flag() -> None:
     """completions.md has each field of a request, in order, and a flag for each but the prompt."""
     assert [named(row[0]) for row in FIELDS] == list(models.CompletionRequest.model_fields)
     for row in FIELDS[1:]:
-        assert f"`{setting_kinds.flag_of(named(row[0]))}`" in row[2]
+        assert f"`{schema.flag_of(named(row[0]))}`" in row[2]
 
 
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
@@ -759,14 +759,32 @@ def test_links_resolve(document: str) -> None:
             assert documents.anchors(file or document).count(anchor) == 1, link
 
 
-def test_the_house_has_every_module() -> None:
-    """CONTRIBUTING.md has one line for each module, and for nothing else."""
-    package = ROOT / "writer_cli"
-    rows = documents.table("CONTRIBUTING.md", "module", "its job")
-    listed = [named(row[0]) for row in rows]
-    assert sorted(listed) == sorted(
-        path.relative_to(package).as_posix() for path in package.rglob("*.py")
-    )
+def test_the_picture_has_every_room() -> None:
+    """CONTRIBUTING.md shows each room and each module beside them, in the order of the imports."""
+    picture = documents.section("CONTRIBUTING.md", "The rooms").split("```")[1]
+    shown = [
+        word.removesuffix("/")
+        for line in picture.splitlines()
+        if line.startswith("  ")
+        for word in re.split(r"\s{3,}", line.strip())[0].split()
+    ]
+    assert shown == HOUSE
+    rows = documents.table("CONTRIBUTING.md", "room", "where to look first")
+    for room, modules in rows:
+        for name in re.findall(r"`([a-z_]+\.py)`", modules):
+            assert (ROOT / "writer_cli" / named(room) / name).is_file()
+
+
+def test_the_recipes_name_files_that_exist() -> None:
+    """Each of the five recipes of CONTRIBUTING.md names the files to change."""
+    text = documents.section("CONTRIBUTING.md", "Recipes")
+    recipes = re.findall(r"^\*\*Add .+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
+    assert len(recipes) == 5
+    for recipe in recipes:
+        files = re.findall(r"`([\w/]+\.(?:py|md))`", recipe)
+        assert len(files) >= 2
+        for name in files:
+            assert (ROOT / name).is_file() or (ROOT / "writer_cli" / name).is_file(), name
 
 
 def test_the_walk_has_ten_steps_and_names_what_exists() -> None:

@@ -23,9 +23,9 @@ from writer_cli.errors import (
     UsageError,
     WriterError,
 )
-from writer_cli.excerpts import cleaned_excerpt, redact
 from writer_cli.exits import ExitCode
 from writer_cli.http.error_answers import error_from_answer, is_json
+from writer_cli.redaction import cleaned_excerpt, redact
 
 JSON = "application/json"
 

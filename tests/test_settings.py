@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from writer_cli.cli import main
-from writer_cli.config.schema import KINDS
+from writer_cli.config.schema import SETTINGS
 from writer_cli.config.settings import Settings
 from writer_cli.errors import ConfigurationError, WriterError
 from writer_cli.output.terminal import FakeTerminal, Terminal
@@ -85,7 +85,7 @@ def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
 ) -> None:
     """Take each source away in turn: the next one is used, and named."""
     path = tmp_path / "config.toml"
-    kind = KINDS[name]
+    kind = SETTINGS[name]
     flag = {} if given[0] is None else {name: given[0]}
     env = {} if given[1] is None else {kind.variables[0]: given[1]}
     profile = f"[profiles.ci]\n{name} = {given[2]!r}\n"
@@ -134,7 +134,7 @@ def test_the_short_name_of_the_organization_variable_works(tmp_path: Path) -> No
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     """A CI system leaves the variable of a missing secret empty: the file's value holds."""
-    env = {variable: "" for kind in KINDS.values() for variable in kind.variables}
+    env = {variable: "" for kind in SETTINGS.values() for variable in kind.variables}
     text = f"model_id = 'm'\napi_key = '{KEY}'\norganization_id = 7\ntimeout = 8\n"
     settings = loaded(text, directory=tmp_path, env=env | {"WRITER_PROFILE": ""})
     assert settings.get("model_id").value == "m"
@@ -297,12 +297,12 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     (
         "a setting like no other names them all",
         "zzz = 1",
-        "FILE: there is no setting 'zzz' | the settings are " + ", ".join(KINDS),
+        "FILE: there is no setting 'zzz' | the settings are " + ", ".join(SETTINGS),
     ),
     (
         "a name as long as a page is cut",
         f"{'z' * 5000} = 1",
-        f"FILE: there is no setting '{'z' * 59}… | the settings are " + ", ".join(KINDS),
+        f"FILE: there is no setting '{'z' * 59}… | the settings are " + ", ".join(SETTINGS),
     ),
     (
         "a wrong type",

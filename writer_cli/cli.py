@@ -16,9 +16,9 @@ from writer_cli import __version__
 from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.commands.options import signature_of
 from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
-from writer_cli.excerpts import redact
 from writer_cli.exits import ExitCode
 from writer_cli.output.terminal import Terminal
+from writer_cli.redaction import redact
 
 COMMANDS = {
     "complete": "Complete a prompt with a language model.",

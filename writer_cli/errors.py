@@ -19,10 +19,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from writer_cli.excerpts import cleaned_excerpt
 from writer_cli.exits import ExitCode
+from writer_cli.redaction import cleaned_excerpt
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class WriterError(Exception):
@@ -194,7 +197,7 @@ class SDKError(WriterError):
         message: str,
         status_code: int = 0,
         body: str = "",
-        raw_response: Any = None,
+        raw_response: "httpx.Response | None" = None,
         *,
         action_id: str | None = None,
         keys: Sequence[str | None] = (),
@@ -230,7 +233,7 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
         *,
         status_code: int = 0,
         body: str = "",
-        raw_response: Any = None,
+        raw_response: "httpx.Response | None" = None,
         action_id: str | None = None,
     ) -> None:
         self.tpe = tpe

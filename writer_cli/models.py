@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 INT64_MAX = 2**63 - 1
 
@@ -231,12 +234,12 @@ class CreateCompletionResponse:
     status_code: int
     content_type: str
     headers: dict[str, list[str]]
-    make_raw_response: Callable[[], Any] = field(repr=False)
+    make_raw_response: "Callable[[], httpx.Response]" = field(repr=False)
     attempts: int = 1
     elapsed_s: float = 0.0
 
     @cached_property
-    def raw_response(self) -> Any:
+    def raw_response(self) -> "httpx.Response":
         """The HTTP library's own object, with the body that was read."""
         return self.make_raw_response()
 

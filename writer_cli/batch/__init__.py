@@ -3,8 +3,9 @@
     from writer_cli import Writer
     from writer_cli.batch import Plan, Record, run_batch
 
+    plan = Plan(model_id="palmyra-x5")
     records = [Record(index=0, prompt="Once upon a time"), Record(index=1, prompt="The sea was")]
-    with run_batch(records, Plan(model_id="m"), make_writer=lambda: Writer(sandbox=True)) as results:
+    with run_batch(records, plan, make_writer=lambda: Writer(sandbox=True)) as results:
         for result in results:
             print(result.index, result.texts)
 

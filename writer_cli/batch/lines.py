@@ -35,7 +35,7 @@ FIELDS: dict[str, type] = {
 }
 """What a record may say about its own generation; a number that is no whole one may be an `int`."""
 
-KINDS = {int: "a whole number", float: "a number", list: "a list of texts"}
+TYPE_NAMES = {int: "a whole number", float: "a number", list: "a list of texts"}
 """The kinds of fields in the words of a message."""
 
 LONGEST_QUOTE = 60
@@ -212,7 +212,7 @@ def _cells(header: list[str], row: list[str]) -> Any:
                 value = json.loads(cell, parse_constant=_no_number)
             except (ValueError, RecursionError):
                 form = " in JSON" if FIELDS[name] is list else ""
-                return f"{name}: {quoted(cell)} is not {KINDS[FIELDS[name]]}{form}"
+                return f"{name}: {quoted(cell)} is not {TYPE_NAMES[FIELDS[name]]}{form}"
             # A column of whole numbers that has gaps is often written as 5.0.
             is_whole = FIELDS[name] is int and isinstance(value, float) and value.is_integer()
             cells[name] = int(value) if is_whole else value

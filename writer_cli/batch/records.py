@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, BinaryIO, get_args
 
-from writer_cli.batch.lines import FIELDS, KINDS, SURROGATE, Format, Lines, names_in, quoted
-from writer_cli.batch.seen import Seen
+from writer_cli.batch.hash_set import HashSet
+from writer_cli.batch.lines import FIELDS, SURROGATE, TYPE_NAMES, Format, Lines, names_in, quoted
 from writer_cli.errors import UsageError
 
-__all__ = ["Format", "Reader", "Record", "Template", "form_of"]
+__all__ = ["Format", "Reader", "Record", "Template", "detected_format"]
 
 ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -126,7 +126,7 @@ class Reader:
         self._form = form
         self._template = template
         self._lines = Lines(stream, frozenset({"prompt"}) if template is None else template.names)
-        self._ids = Seen()
+        self._ids = HashSet()
 
     def __iter__(self) -> Iterator[Record]:
         for index, (line, content) in enumerate(self._lines.of(self._form)):
@@ -160,7 +160,7 @@ class Reader:
             return
         if not _is_id(own_id):
             raise ValueError("id: neither a text nor a whole number")
-        if self._ids.has(json.dumps(own_id)):
+        if not self._ids.add(json.dumps(own_id)):
             raise ValueError(f"id: {quoted(own_id)} was used before")
 
     def _own_fields(self, content: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Reader:
         fields = {name: content[name] for name in FIELDS if content.get(name) is not None}
         for name, value in fields.items():
             if not _is_of_kind(value, FIELDS[name]):
-                raise ValueError(f"{name}: {quoted(value)} is not {KINDS[FIELDS[name]]}")
+                raise ValueError(f"{name}: {quoted(value)} is not {TYPE_NAMES[FIELDS[name]]}")
         return fields
 
     def _prompt(self, content: dict[str, Any]) -> str:
@@ -194,7 +194,7 @@ class Reader:
         return prompt
 
 
-def form_of(name: str, given: Format | None) -> Format:
+def detected_format(name: str, given: Format | None) -> Format:
     """Return the format of a file, as it is given or by the end of its name.
 
     Raises `UsageError`.

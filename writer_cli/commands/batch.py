@@ -14,7 +14,7 @@ import typer
 from writer_cli.batch.job import Input, Job
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.plan import Plan
-from writer_cli.batch.records import Template, form_of
+from writer_cli.batch.records import Template, detected_format
 from writer_cli.batch.shards import shard_of
 from writer_cli.batch.tables import rows
 from writer_cli.batch.worker import request_for
@@ -152,7 +152,7 @@ def _input(options: BatchOptions, app: App) -> Input:
         open=lambda: _opened(options.input, app),
         can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
         template=_template(options, app),
-        format=form_of(options.input, options.format),
+        format=detected_format(options.input, options.format),
         shard=shard_of(options.shard, app.terminal.env),
         limit=options.limit,
     )

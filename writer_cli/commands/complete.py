@@ -23,11 +23,11 @@ from writer_cli.exits import ExitCode
 from writer_cli.output.completions import (
     choices_of,
     completion_as_dict,
-    for_a_person,
+    for_terminal,
     joined_texts,
 )
 from writer_cli.output.delivery import Delivery
-from writer_cli.output.documents import document
+from writer_cli.output.documents import json_document
 from writer_cli.output.requests import curl, prepared_as_dict
 from writer_cli.output.terminal import visible
 
@@ -130,7 +130,7 @@ def _as_sent(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
     )
     if options.print_curl:
         return curl(prepared)
-    return document(app.terminal, prepared_as_dict(prepared))
+    return json_document(app.terminal, prepared_as_dict(prepared))
 
 
 def _whole(
@@ -156,9 +156,9 @@ def _whole(
         result = completion_as_dict(
             choices, response, model_id=model_id, customization_id=call.customization_id
         )
-        yield document(app.terminal, result)
+        yield json_document(app.terminal, result)
     elif delivery.is_to_screen:
-        yield for_a_person(choices, app.terminal, newline=not options.no_newline, raw=options.raw)
+        yield for_terminal(choices, app.terminal, newline=not options.no_newline, raw=options.raw)
     else:
         texts = [choice.text for choice in choices]
         newline = not options.no_newline
@@ -197,7 +197,7 @@ def _streamed(
                 model_id=call.model_id,
                 customization_id=None,
             )
-            yield document(app.terminal, result)
+            yield json_document(app.terminal, result)
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
         _report(response, app)

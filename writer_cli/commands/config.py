@@ -11,14 +11,14 @@ from writer_cli.commands.config_check import run_check
 from writer_cli.commands.options import as_command
 from writer_cli.config import file as config_file
 from writer_cli.config import settings
-from writer_cli.config.schema import KEY_NAMES, KINDS, Setting, check_name, parsed_text
+from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, check_name, setting_from_text
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output import documents
 
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value that is read from standard input."""
 
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", show_default=False)]
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(SETTINGS)}.", show_default=False)]
 
 
 class NameOptions(GlobalOptions):
@@ -48,8 +48,8 @@ def run_set(options: SetOptions, app: App) -> None:
     writer config set api_key      (asks for it, and shows nothing)
     """
     check_name(options.name)
-    kind = KINDS[options.name]
-    if kind.is_secret and options.value not in {None, "-"}:
+    spec = SETTINGS[options.name]
+    if spec.is_secret and options.value not in {None, "-"}:
         raise UsageError(
             f"{options.name} is not taken from the command line, where others can read it",
             hint=f"writer config set {options.name} asks for it; a pipe works too: "
@@ -58,8 +58,8 @@ def run_set(options: SetOptions, app: App) -> None:
     path = settings.default_path(app.terminal.env)
     profile = _profile(options, app)
     config_file.table(path)  # a file that is broken is known before anybody types a key
-    setting = parsed_text(options.name, _value(options, app, is_secret=kind.is_secret))
-    if kind.is_secret:
+    setting = setting_from_text(options.name, _value(options, app, is_secret=spec.is_secret))
+    if spec.is_secret:
         access.authorization(setting.value)
     other = next((n for n in KEY_NAMES if n != options.name), None)
     instead_of = other if options.name in KEY_NAMES else None
@@ -67,7 +67,7 @@ def run_set(options: SetOptions, app: App) -> None:
         path, options.name, setting.stored(), profile=profile, instead_of=instead_of
     ):
         app.warn(f"{instead_of} was taken out: a key comes from one place")
-    for variable in kind.variables:
+    for variable in spec.variables:
         if app.terminal.env.get(variable):
             app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
     if options.json:
@@ -85,7 +85,7 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
     if app.terminal.stdin_is_terminal and is_secret:
         text = app.terminal.ask_secretly(f"{name} (what you type is not shown): ")
     elif app.terminal.stdin_is_terminal and options.value is None:
-        example = f"writer config set {name} {KINDS[name].example}"
+        example = f"writer config set {name} {SETTINGS[name].example}"
         raise UsageError(f"no value for {name}", hint=f"for example: {example}")
     else:
         text = _from_stdin(name, app)
@@ -144,10 +144,10 @@ def run_get(options: NameOptions, app: App) -> None:
 
 def run_list(options: GlobalOptions, app: App) -> None:
     """Print every setting, its value, where that comes from, and which variable can set it."""
-    found = [app.settings.used(name) for name in KINDS]
+    found = [app.settings.used(name) for name in SETTINGS]
     path, profile, profiles = app.settings.path, app.settings.profile, app.settings.profiles
     if options.json:
-        listed = [_as_dict(s) | {"variables": KINDS[s.name].variables} for s in found]
+        listed = [_as_dict(s) | {"variables": SETTINGS[s.name].variables} for s in found]
         documents.write_json(
             app.terminal, **_place(path, profile), profiles=profiles, settings=listed
         )
@@ -159,7 +159,7 @@ def run_list(options: GlobalOptions, app: App) -> None:
             setting.name,
             setting.shown(),
             setting.source.replace(str(path), short),
-            " ".join(KINDS[setting.name].variables),
+            " ".join(SETTINGS[setting.name].variables),
         )
         for setting in found
     ]
@@ -181,10 +181,10 @@ def run_path(options: GlobalOptions, app: App) -> None:
 
 
 def _how_to_set(name: str) -> str:
-    kind = KINDS[name]
-    value = "" if kind.is_secret else f" {kind.example}"
+    spec = SETTINGS[name]
+    value = "" if spec.is_secret else f" {spec.example}"
     command = f"writer config set {name}{value}"
-    return f"{command}, or {kind.variables[0]}" if kind.variables else command
+    return f"{command}, or {spec.variables[0]}" if spec.variables else command
 
 
 def _profile(options: GlobalOptions, app: App) -> str | None:
@@ -210,7 +210,7 @@ def _as_dict(setting: Setting) -> dict[str, Any]:
 
 
 def _json_value(setting: Setting) -> Any:
-    is_text = KINDS[setting.name].is_secret or setting.name == "api_key_command"
+    is_text = SETTINGS[setting.name].is_secret or setting.name == "api_key_command"
     return setting.shown() if is_text and setting.value is not None else setting.stored()
 
 

@@ -15,7 +15,7 @@ from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.config import settings
-from writer_cli.config.schema import KINDS, Setting
+from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
 from writer_cli.output import documents
 
@@ -94,7 +94,7 @@ def _request_checks(app: App) -> Iterator[Check]:
         "organization_id": _organization_check,
         "model_id": _model_check,
     }
-    for name in KINDS:
+    for name in SETTINGS:
         if name != "api_key_command":
             check = special.get(name, partial(_plain_check, name=name))
             yield _tried(name, "", partial(check, app))

@@ -6,7 +6,7 @@ import subprocess
 
 from writer_cli.apis.access import HOW_TO_SET_A_KEY
 from writer_cli.errors import ConfigurationError
-from writer_cli.excerpts import redact
+from writer_cli.redaction import redact
 
 TIMEOUT = 60.0
 """Seconds that the command has; a person may have to unlock a password manager."""

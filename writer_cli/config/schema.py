@@ -10,9 +10,9 @@ from writer_cli.apis import access
 from writer_cli.apis.access import AuthScheme
 from writer_cli.apis.dialect import ApiName
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.excerpts import redact
 from writer_cli.http.deadline import DEFAULT_TIMEOUT
 from writer_cli.http.retry import DEFAULT_MAX_RETRIES
+from writer_cli.redaction import redact
 
 LONGEST_TIMEOUT = 1_000_000
 """Seconds that a timeout may have: more than a week, and less than a socket refuses."""
@@ -21,7 +21,7 @@ LONGEST_QUOTE = 60
 """Characters of a wrong value that a message shows."""
 
 
-class Kind(NamedTuple):
+class SettingSpec(NamedTuple):
     """What a setting is: where it may stand, and what it may be."""
 
     parse: Callable[[Any], Any]
@@ -72,16 +72,22 @@ def _one_of(*values: str) -> Callable[[Any], str]:
     return parse
 
 
-KINDS: dict[str, Kind] = {
-    "api_key": Kind(_text, "…", ("WRITER_API_KEY",), is_secret=True),
-    "api_key_command": Kind(_text, "pass show writer"),
-    "organization_id": Kind(_whole_number, "123", ("WRITER_ORGANIZATION_ID", "WRITER_ORG_ID")),
-    "model_id": Kind(_text, "palmyra-x5", ("WRITER_MODEL_ID",)),
-    "api": Kind(_one_of(*get_args(ApiName)), "enterprise", ("WRITER_API",), default="enterprise"),
-    "base_url": Kind(_address, "https://enterprise-api.writer.com", ("WRITER_BASE_URL",)),
-    "auth_scheme": Kind(_one_of(*get_args(AuthScheme)), "bearer", default="bearer"),
-    "timeout": Kind(_seconds, "30", ("WRITER_TIMEOUT",), default=DEFAULT_TIMEOUT),
-    "max_retries": Kind(_whole_number, "3", ("WRITER_MAX_RETRIES",), default=DEFAULT_MAX_RETRIES),
+SETTINGS: dict[str, SettingSpec] = {
+    "api_key": SettingSpec(_text, "…", ("WRITER_API_KEY",), is_secret=True),
+    "api_key_command": SettingSpec(_text, "pass show writer"),
+    "organization_id": SettingSpec(
+        _whole_number, "123", ("WRITER_ORGANIZATION_ID", "WRITER_ORG_ID")
+    ),
+    "model_id": SettingSpec(_text, "palmyra-x5", ("WRITER_MODEL_ID",)),
+    "api": SettingSpec(
+        _one_of(*get_args(ApiName)), "enterprise", ("WRITER_API",), default="enterprise"
+    ),
+    "base_url": SettingSpec(_address, "https://enterprise-api.writer.com", ("WRITER_BASE_URL",)),
+    "auth_scheme": SettingSpec(_one_of(*get_args(AuthScheme)), "bearer", default="bearer"),
+    "timeout": SettingSpec(_seconds, "30", ("WRITER_TIMEOUT",), default=DEFAULT_TIMEOUT),
+    "max_retries": SettingSpec(
+        _whole_number, "3", ("WRITER_MAX_RETRIES",), default=DEFAULT_MAX_RETRIES
+    ),
 }
 """Every setting, by the name it has in the file."""
 
@@ -102,7 +108,7 @@ class Setting:
         """The value as it may be shown: a secret only by its length."""
         if self.value is None:
             return ""
-        if KINDS[self.name].is_secret:
+        if SETTINGS[self.name].is_secret:
             return f"[redacted, {len(self.value)} characters]"
         if isinstance(self.value, float):
             return str(self.stored())
@@ -122,39 +128,44 @@ def flag_of(name: str) -> str:
 
 def check_name(name: str) -> None:
     """Raise `UsageError`, naming the nearest, where there is no such setting."""
-    if name not in KINDS:
+    if name not in SETTINGS:
         # What follows a `=` may be a key.
         name, equals, _ = name.partition("=")
         hint = f"without =: writer config set {name}" if equals else nearest_to(name)
         raise UsageError(f"there is no setting {quoted(name)}", hint=hint)
 
 
-def parsed_text(name: str, text: str) -> Setting:
+def setting_from_text(name: str, text: str) -> Setting:
     """Return the setting that `text` means, for the file. Raises `UsageError`."""
-    form = f"writer config set {name} {{}}"
-    return Setting(name, parsed(name, text, name, form, UsageError), "")
+    example = f"writer config set {name} {{}}"
+    return Setting(name, parse_value(name, text, name, example, UsageError), "")
 
 
-def parsed(
+def parse_value(
     name: str,
     value: Any,
-    place: str,
-    form: str,
+    source: str,
+    example: str,
     error: type[UsageError | ConfigurationError],
 ) -> Any:
-    """Return a value as the setting has it, or raise the error that names `place`.
+    """Return a value as the setting has it.
 
-    `form` shows how an example would stand there.
+    Args:
+        name: The setting.
+        value: What was given: a text, or what TOML made of it.
+        source: Where it was given, as the message names it.
+        example: How a right value is given there; `{}` stands for the value.
+        error: What to raise where the value cannot be right.
     """
-    kind = KINDS[name]
-    hint = None if kind.is_secret else f"for example: {form.format(kind.example)}"
+    spec = SETTINGS[name]
+    hint = None if spec.is_secret else f"for example: {example.format(spec.example)}"
     try:
-        return kind.parse(value)
+        return spec.parse(value)
     except ValueError as expected:
-        shown = "" if kind.is_secret else f": {quoted(value)}"
-        raise error(f"{place}{shown} is not {expected}", hint=hint) from None
+        shown = "" if spec.is_secret else f": {quoted(value)}"
+        raise error(f"{source}{shown} is not {expected}", hint=hint) from None
     except ConfigurationError as wrong:
-        raise error(f"{place}: {wrong.message.partition(': ')[2]}", hint=wrong.hint) from None
+        raise error(f"{source}: {wrong.message.partition(': ')[2]}", hint=wrong.hint) from None
 
 
 def quoted(value: Any) -> str:
@@ -170,7 +181,7 @@ def nearest_to(name: str) -> str:
     """Return a hint at the setting that was meant, or at all of them."""
     import difflib
 
-    near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
-    return f"the settings are {', '.join(KINDS)}"
+    return f"the settings are {', '.join(SETTINGS)}"

@@ -10,7 +10,15 @@ from typing import Any
 from writer_cli.apis import access
 from writer_cli.config import file as config_file
 from writer_cli.config import key_command
-from writer_cli.config.schema import KEY_NAMES, KINDS, Setting, flag_of, nearest_to, parsed, quoted
+from writer_cli.config.schema import (
+    KEY_NAMES,
+    SETTINGS,
+    Setting,
+    flag_of,
+    nearest_to,
+    parse_value,
+    quoted,
+)
 from writer_cli.errors import ConfigurationError, UsageError
 
 
@@ -67,20 +75,20 @@ class Settings:
 
     def get(self, name: str) -> Setting:
         """Return a setting. Raises `ConfigurationError` where its value cannot be right."""
-        kind = KINDS[name]
+        spec = SETTINGS[name]
         if self._flags.get(name) is not None:
             flag = flag_of(name)
-            value = parsed(name, self._flags[name], flag, f"{flag} {{}}", UsageError)
+            value = parse_value(name, self._flags[name], flag, f"{flag} {{}}", UsageError)
             return Setting(name, value, flag)
-        for variable in kind.variables:
+        for variable in spec.variables:
             if self._env.get(variable):
                 text = self._env[variable]
-                value = parsed(name, text, variable, variable + "={}", ConfigurationError)
+                value = parse_value(name, text, variable, variable + "={}", ConfigurationError)
                 return Setting(name, value, variable)
         for table, source in self._tables():
             if name in table:
                 return Setting(name, table[name], source)
-        return Setting(name, kind.default, "default")
+        return Setting(name, spec.default, "default")
 
     def used(self, name: str) -> Setting:
         """Return a setting as a request uses it: of `api_key` and `api_key_command` only one is.
@@ -125,7 +133,7 @@ class Settings:
     def key_source(self) -> Setting | None:
         """Return the setting, `api_key` or `api_key_command`, that the key comes from, if any."""
         from_environment = self.get("api_key")
-        if from_environment.source in KINDS["api_key"].variables:
+        if from_environment.source in SETTINGS["api_key"].variables:
             return from_environment
         for table, source in self._tables():
             for name in KEY_NAMES:
@@ -169,7 +177,7 @@ def _checked_table(table: Any, path: Path, where: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise config_file.not_a_table(path, where, where)
     for name in table:
-        if name not in KINDS:
+        if name not in SETTINGS:
             raise ConfigurationError(
                 f"{place}: there is no setting {quoted(name)}", hint=nearest_to(name)
             )
@@ -181,7 +189,7 @@ def _checked_table(table: Any, path: Path, where: str) -> dict[str, Any]:
 
 
 def _parsed_entry(name: str, value: Any, place: str) -> Any:
-    quote = "" if KINDS[name].example.isdigit() else '"'
-    return parsed(
+    quote = "" if SETTINGS[name].example.isdigit() else '"'
+    return parse_value(
         name, value, f"{place}: {name}", f"{name} = {quote}{{}}{quote}", ConfigurationError
     )

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from writer_cli.errors import BadAnswerError
-from writer_cli.excerpts import cleaned_excerpt
 from writer_cli.http.error_answers import is_json
+from writer_cli.redaction import cleaned_excerpt
+
+if TYPE_CHECKING:
+    import httpx
 
 _Parsed = TypeVar("_Parsed")
 
@@ -22,7 +25,7 @@ class Answer:
     content_type: str
     headers: dict[str, list[str]]
     text: str
-    raw_response: Callable[[], Any] = field(repr=False)
+    raw_response: "Callable[[], httpx.Response]" = field(repr=False)
     """Makes the HTTP library's own object with the body: few ask for it, and it takes time."""
 
     redacted: Callable[[str], str] = field(repr=False)

@@ -15,12 +15,12 @@ from writer_cli.apis import access
 from writer_cli.apis.access import AuthScheme
 from writer_cli.apis.dialect import Call
 from writer_cli.errors import BadAnswerError, DeadlineError
-from writer_cli.excerpts import redact
 from writer_cli.http.answer import Answer
-from writer_cli.http.deadline import before
+from writer_cli.http.deadline import with_deadline
 from writer_cli.http.reply import Reply, bounded_body
 from writer_cli.http.retry import RetryPolicy
-from writer_cli.http.transport import as_our_error, host_of, parsed_url, timeouts, transport_to
+from writer_cli.http.transport import host_of, parsed_url, timeouts, translated, transport_to
+from writer_cli.redaction import redact
 
 USER_AGENT = f"writer-cli/{__version__} (Python {'.'.join(map(str, sys.version_info[:3]))})"
 
@@ -122,7 +122,7 @@ class Connection:
         ends = None if left is None else began + left
         pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends, authorization)
         if ends is not None:
-            pieces = before(ends, pieces)
+            pieces = with_deadline(ends, pieces)
         redacted = partial(redact, key=authorization.removeprefix("Bearer "))
         reply = Reply(pieces, redacted, began=began, timeout=self._timeout)
         reply.raise_unless_successful()
@@ -149,7 +149,7 @@ class Connection:
         answer_began = False
         try:
             # A client would follow what is not followed here, and keep cookies that nobody wants.
-            response = self._way().handle_request(request)
+            response = self._open_transport().handle_request(request)
             # The response refers to it, and an error, which may be pickled, to the response.
             del request.headers["Authorization"]
             response.request = request
@@ -160,14 +160,14 @@ class Connection:
             finally:
                 response.close()
         except httpx.TransportError as error:
-            raise as_our_error(error, self._host, timeout, answer_began=answer_began) from error
+            raise translated(error, self._host, timeout, answer_began=answer_began) from error
         except httpx.DecodingError as error:
             raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
 
     def _key(self) -> str | None:
         return self._api_key() if callable(self._api_key) else self._api_key
 
-    def _way(self) -> httpx.BaseTransport:
+    def _open_transport(self) -> httpx.BaseTransport:
         with self._lock:
             if self._transport is None:
                 self._transport = self._sandbox or transport_to(httpx.URL(self.base_url))

@@ -14,7 +14,7 @@ DEFAULT_TIMEOUT = 180.0
 _Piece = TypeVar("_Piece")
 
 
-def before(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
+def with_deadline(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
     """Yield what a generator yields, and give up on it when `time.monotonic()` reaches `ends`.
 
     The generator runs in a thread of its own: a name that is looked up, or a server that sends a

@@ -1,9 +1,12 @@
 """Reading what the API says about a failure: an answer, or an event of a stream."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from writer_cli.errors import FailMessage, FailResponse, SDKError, as_text, described
+
+if TYPE_CHECKING:
+    import httpx
 
 _DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
 
@@ -26,7 +29,7 @@ def error_from_answer(
     *,
     action_id: str | None = None,
     retry_after: float | None = None,
-    raw_response: Any = None,
+    raw_response: "httpx.Response | None" = None,
 ) -> SDKError:
     """Read an answer with a status of 400 to 599 as the error that it is.
 

@@ -9,7 +9,6 @@ from typing import Self
 
 from writer_cli.apis.dialect import EVENT_STREAM, Api, read_chunk, unwrapped
 from writer_cli.errors import BadAnswerError, CutError, SDKError, WriterError
-from writer_cli.excerpts import cleaned_excerpt
 from writer_cli.http import sse
 from writer_cli.http.error_answers import error_from_answer, is_fail_response, status_in_stream
 from writer_cli.http.reply import Reply
@@ -19,6 +18,7 @@ from writer_cli.models import (
     CompletionResponse,
     CreateCompletionResponse,
 )
+from writer_cli.redaction import cleaned_excerpt
 
 DONE = "[DONE]"
 

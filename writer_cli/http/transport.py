@@ -65,7 +65,7 @@ def timeouts(seconds: float) -> dict[str, float]:
     }
 
 
-def as_our_error(
+def translated(
     error: httpx.TransportError, host: str, timeout: float, *, answer_began: bool
 ) -> NetworkError | CutError:
     """Return what an exception of the HTTP library is: none of theirs leaves this module."""

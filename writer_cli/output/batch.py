@@ -83,7 +83,7 @@ def summary(
 ) -> None:
     """Say what a batch did: to a script as JSON, to a person in lines on standard error."""
     if as_json:
-        terminal.write(documents.document(terminal, result))
+        terminal.write(documents.json_document(terminal, result))
     elif not quiet:
         for line in _batch_summary(terminal, result, summary):
             terminal.note(line)
@@ -117,7 +117,7 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
 def dry_run(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:
     """Return what a batch would do."""
     if as_json:
-        return documents.document(terminal, result)
+        return documents.json_document(terminal, result)
     bad = f"{result['bad']} of them cannot" if result["bad"] else "all of them can"
     lines = [f"{counted(result['records'], 'record')}, {bad} be sent\n"]
     if result["first_prompt"] is not None:

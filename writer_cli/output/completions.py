@@ -74,7 +74,7 @@ def ended(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def for_a_person(
+def for_terminal(
     choices: "Sequence[CompletionGenerationChoice]",
     terminal: Terminal,
     *,

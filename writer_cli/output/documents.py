@@ -10,7 +10,7 @@ JSON_VERSION = 1
 """Of the JSON results; a key may be added under the same number, none renamed or taken away."""
 
 
-def document(terminal: Terminal, value: dict[str, Any]) -> str:
+def json_document(terminal: Terminal, value: dict[str, Any]) -> str:
     """Return a JSON document of one line, or of several for a person at a terminal."""
     indent = 2 if terminal.stdout_is_terminal else None
     return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
@@ -18,7 +18,7 @@ def document(terminal: Terminal, value: dict[str, Any]) -> str:
 
 def write_json(terminal: Terminal, **result: Any) -> None:
     """Write a JSON document with our version number to standard output."""
-    terminal.write(document(terminal, {"version": JSON_VERSION, **result}))
+    terminal.write(json_document(terminal, {"version": JSON_VERSION, **result}))
 
 
 def table(terminal: Terminal, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

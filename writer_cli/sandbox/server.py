@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from writer_cli import __version__
 from writer_cli.errors import UsageError
-from writer_cli.excerpts import redact
+from writer_cli.redaction import redact
 from writer_cli.sandbox.messages import FailureError, Request, Response, refusal
 from writer_cli.sandbox.respond import Sandbox, action_id
 
