@@ -27,7 +27,7 @@ COMMANDS = {
     "models": "List the models that can be asked.",
     "customizations": "List the customizations of a model; only the enterprise API has any.",
     "config": "Show and change settings, and see where each comes from.",
-    "sandbox": "Serve both of Writer's APIs on this machine until interrupted: no key, no cost.",
+    "sandbox": "Serve all three APIs on this machine until interrupted: no key, no cost.",
 }
 """Every command, in the order of the help, and what it does; its module is imported for its use."""
 

@@ -35,20 +35,23 @@ class Writer:
 
     Args:
         api_key: The key, or a function that returns it; `$WRITER_API_KEY` if left out. It is never
-            part of a repr or of a message.
+            part of a repr or of a message. The `openai` API is also asked without one.
         organization_id: Part of the address of the enterprise API; each call may give its own.
         api: The dialect to speak.
-        base_url: Another address than the API's own: https, or http to this machine.
+        base_url: Another address than the API's own: https, or http to this machine. The `openai`
+            API has no address of its own and needs one.
         timeout: Seconds to wait for an answer, or for each part of a stream; up to 5 of them for
             the connection.
         max_retries: How often to try again after a failure that may pass; 0 or more.
         deadline: Seconds that a call may take, retries and waits included; None is no limit.
         on_wait: Told before each wait for another attempt.
         auth_scheme: `"bearer"`, or `"raw"` to send the bare key.
+        allow_http: Let the base URL be plain http to a host of a private network, where anyone on
+            the way can read the key and the texts.
         sandbox: Answer in this process, without key and network.
 
     Raises:
-        ConfigurationError: A base URL to which no key may be sent.
+        ConfigurationError: A base URL to which no key may be sent, or none where the API has none.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Writer:
         deadline: float | None = None,
         on_wait: Callable[[Wait], None] | None = None,
         auth_scheme: AuthScheme = "bearer",
+        allow_http: bool = False,
         sandbox: bool = False,
     ) -> None:
         self.api = apis.get(api)
@@ -74,13 +78,14 @@ class Writer:
             from writer_cli.sandbox.in_process import SandboxTransport
 
             answering = SandboxTransport()
-            base_url, api_key = embedded.URL, embedded.KEY
+            base_url, api_key = embedded.url(embedded.ADDRESS, api), embedded.KEY
             if organization_id is None:
                 self.organization_id = embedded.ORGANIZATION
         self.connection = Connection(
-            access.checked_base_url(base_url or self.api.base_url),
+            access.checked_base_url(base_url or self.api.base_url, allow_http=allow_http),
             api_key or os.environ.get("WRITER_API_KEY"),
             auth_scheme=auth_scheme,
+            needs_key=self.api.needs_key,
             timeout=timeout,
             retries=RetryPolicy(max_retries=max_retries, deadline=deadline, on_wait=on_wait),
             sandbox=answering,
@@ -123,17 +128,12 @@ class Writer:
 
     @contextmanager
     def hints(self) -> Iterator[None]:
-        """Add to an error what it may mean: Writer has two APIs, and they are easily confused."""
+        """Add to the hint of an error what it may mean with this API."""
         try:
             yield
         except WriterError as error:
-            hint = (
-                None
-                if self.sandbox
-                else access.hint_at_other_api(self.api.name, self.organization_id, error)
-            )
-            if hint is not None:
-                error.hint = f"{error.hint}; {hint}" if error.hint else hint
+            if not self.sandbox:
+                self.api.add_hint(error, self.organization_id)
             raise
 
 

@@ -155,11 +155,16 @@ class ReaderGoneError(WriterError):
 
 @dataclass(frozen=True, slots=True)
 class FailMessage:
-    """One of the reasons in a `FailResponse`; `key` and `extras` are not always sent."""
+    """One of the reasons in a `FailResponse`; `key` and `extras` are not always sent.
+
+    `field` is the field of the request that the server names as the reason, if it names one: a
+    command line calls it by its flag.
+    """
 
     description: str
     key: str | None = None
     extras: Any = None
+    field: str | None = None
 
     @classmethod
     def read(cls, item: Any) -> "FailMessage":
@@ -188,7 +193,7 @@ class SDKError(WriterError):
 
     retry_after: float | None = None
 
-    QUOTA_KEY: ClassVar = "fail.model.quotaExceeded"
+    QUOTA_KEYS: ClassVar = ("fail.model.quotaExceeded", "insufficient_quota")
     MODERATION_KEYS: ClassVar = ("fail.content.moderation.failed", "fail.guardrail.blocked")
     MAY_SUCCEED_LATER: ClassVar = frozenset({408, 409, 425, 429})
 
@@ -207,7 +212,7 @@ class SDKError(WriterError):
         self.body = body
         self.raw_response = raw_response
         self.action_id = action_id
-        is_quota = self.QUOTA_KEY in keys
+        is_quota = any(key in self.QUOTA_KEYS for key in keys)
         self.kind, self.exit_code = _kind_of_status(status_code, is_quota=is_quota)
         self.retryable = not is_quota and (
             status_code in self.MAY_SUCCEED_LATER or status_code >= HTTPStatus.INTERNAL_SERVER_ERROR

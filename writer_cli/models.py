@@ -132,6 +132,14 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
+def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read a value, or take None for one that is not as promised: the text is what was paid for."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
 class CompletionGenerationChoiceLogprobs(_Answer):
     """The tokens of a choice and how likely each was; the lists run in parallel.
 
@@ -149,30 +157,71 @@ class CompletionGenerationChoiceLogprobs(_Answer):
 
 
 class CompletionGenerationChoice(_Answer):
-    """One completion."""
+    """One completion.
+
+    Attributes:
+        text: The text that continues the prompt.
+        logprobs: How likely its tokens were, where that was asked for.
+        finish_reason: Why it ended, where the server says it: `stop` at its own end or a stop
+            sequence, `length` at the limit of tokens.
+    """
 
     text: Text
     logprobs: CompletionGenerationChoiceLogprobs | None = None
+    finish_reason: Text | None = None
 
-    @field_validator("logprobs", mode="wrap")
-    @classmethod
-    def _text_outlives_its_logprobs(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return read(value)
-        except ValidationError:
-            return None
+    _text_outlives = field_validator("logprobs", "finish_reason", mode="wrap")(_or_none)
+
+
+class Usage(_Answer):
+    """The tokens that a server counted; None where it sent no number.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of all completions together.
+        total_tokens: Both together.
+    """
+
+    prompt_tokens: CountOrZero | None = None
+    completion_tokens: CountOrZero | None = None
+    total_tokens: CountOrZero | None = None
+
+    _number_or_none = field_validator("*", mode="wrap")(_or_none)
 
 
 class CompletionResponse(_Answer):
-    """The completions, in the order in which the API sent them."""
+    """The completions, and what they used.
+
+    Attributes:
+        choices: In the order in which the API sent them, or of the index that it gave them.
+        usage: The tokens, where the API counts them.
+    """
 
     choices: list[CompletionGenerationChoice] = []
+    usage: Usage | None = None
+
+    _choices_outlive = field_validator("usage", mode="wrap")(_or_none)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The choices and the usage as JSON results have them, null for what did not come."""
+        choices = [
+            {"index": index} | choice.model_dump() for index, choice in enumerate(self.choices)
+        ]
+        return {"choices": choices, "usage": self.usage and self.usage.model_dump()}
 
 
 class CompletionChunk(NamedTuple):
-    """A piece of a text that is still being generated."""
+    """A piece of a text that is still being generated.
+
+    Attributes:
+        text: May be empty.
+        finish_reason: Why the text ends here, where the API says it.
+        usage: The tokens of the whole completion, where the API sends them at the end.
+    """
 
     text: str
+    finish_reason: str | None = None
+    usage: Usage | None = None
 
 
 class Model(_Answer):
@@ -242,6 +291,11 @@ class CreateCompletionResponse:
     def raw_response(self) -> "httpx.Response":
         """The HTTP library's own object, with the body that was read."""
         return self.make_raw_response()
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the API counted, where it does."""
+        return None if self.completion_response is None else self.completion_response.usage
 
     @property
     def action_id(self) -> str | None:

@@ -8,6 +8,10 @@ from writer_cli.apis.dialect import Api, ApiName
 
 def get(name: ApiName) -> Api:
     """Return the dialect of that name."""
+    if name == "openai":
+        from writer_cli.apis.openai import OpenAIApi
+
+        return OpenAIApi()
     if name == "studio":
         from writer_cli.apis.studio import StudioApi
 

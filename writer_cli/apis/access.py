@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
 
-from writer_cli.errors import (
-    ConfigurationError,
-    DeadlineError,
-    NetworkError,
-    SDKError,
-    WriterError,
-)
-
-if TYPE_CHECKING:
-    from writer_cli.apis.dialect import ApiName
+from writer_cli.errors import ConfigurationError
 
 AuthScheme = Literal["bearer", "raw"]
 """`Authorization: Bearer KEY`, as Writer documents it, or the bare key, as its old SDK sends it."""
@@ -28,6 +18,13 @@ HOW_TO_SET_A_KEY = (
 
 API_HOSTS = ("api.writer.com", "enterprise-api.writer.com")
 """Where Writer's own APIs are; an address among them that is not the chosen API's is a mix-up."""
+
+
+USUAL_URLS = (
+    "writer config set base_url URL, or WRITER_BASE_URL, or --base-url; usual ones: "
+    "vLLM http://127.0.0.1:8000, llama.cpp http://127.0.0.1:8080, "
+    "Ollama http://127.0.0.1:11434, LM Studio http://127.0.0.1:1234"
+)
 
 
 def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:
@@ -48,12 +45,33 @@ def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:
     return f"Bearer {key}" if scheme == "bearer" else key
 
 
-def checked_base_url(url: str) -> str:
+def checked_base_url(url: str | None, *, allow_http: bool = False) -> str:
     """Return the address without its last slash, if a key may be sent there.
 
-    Raises `ConfigurationError` for anything but `https://host`, or `http://` to this machine: over
-    plain http anyone on the way could read the key.
+    Over plain http anyone on the way can read the key. So it is for this machine only, and with
+    `allow_http` for a private network. Raises `ConfigurationError` for any other address, or none.
     """
+    if url is None:
+        raise ConfigurationError("no base URL: this API has no address of its own", hint=USUAL_URLS)
+    parts = _split(url)
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
+        if not is_private(str(parts.hostname)):
+            raise ConfigurationError(
+                f"base_url: a key is not sent to {parts.hostname} over plain http",
+                hint=f"use https://{parts.netloc}",
+            )
+        if not allow_http:
+            raise ConfigurationError(
+                f"base_url: {parts.hostname} is not this machine, "
+                "and plain http lets others in the network read the key and the texts",
+                hint=f"use https://{parts.netloc}, or set allow_http = true beside base_url "
+                "in the configuration file",
+            )
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address. Raises `ConfigurationError` for anything but http(s)."""
     hint = "an address looks like https://enterprise-api.writer.com"
     try:
         parts = urlsplit(url)
@@ -66,12 +84,7 @@ def checked_base_url(url: str) -> str:
         raise ConfigurationError(
             "base_url: an address with a password, a query or a fragment is not used", hint=hint
         )
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigurationError(
-            f"base_url: a key is not sent to {host} over plain http",
-            hint=f"use https://{parts.netloc}",
-        )
-    return url.rstrip("/")
+    return parts
 
 
 def is_loopback(host: str) -> bool:
@@ -86,19 +99,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def hint_at_other_api(name: ApiName, organization_id: int | None, error: WriterError) -> str | None:
-    """Return what to try where an answer looks as if it came from the wrong one of the two APIs."""
-    status = error.status_code if isinstance(error, SDKError) else None
-    if name == "studio":
-        if status == HTTPStatus.UNAUTHORIZED and organization_id is not None:
-            return "a key that belongs to an organization id is for --api enterprise"
-        return None
-    if isinstance(error, DeadlineError):  # which says nothing about who was asked
-        return None
-    if (
-        isinstance(error, NetworkError)
-        or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-        or error.content_type.lower().startswith("text/html")
-    ):
-        return "a key of AI Studio is for --api studio"
-    return None
+def is_private(host: str) -> bool:
+    """Whether an address is of a private network, or a name is one that only such networks know.
+
+    Sources: RFC 1918, RFC 4193 and RFC 3927 for addresses; a name without a dot, RFC 6762 for
+    `.local`, RFC 8375 for `.home.arpa`, and ICANN's reserved `.internal`.
+    """
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".home.arpa", ".internal", ".lan"))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
-from writer_cli.errors import UsageError
+from writer_cli.errors import UsageError, WriterError
 
 if TYPE_CHECKING:  # every start of the program loads this module, and pydantic is slow to load
-    from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
+    from writer_cli.models import (
+        CompletionChunk,
+        CompletionRequest,
+        CompletionResponse,
+        Customization,
+        Model,
+        Retirement,
+    )
 
-ApiName = Literal["enterprise", "studio"]
+ApiName = Literal["enterprise", "studio", "openai"]
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -40,10 +48,23 @@ LONGEST_ID = 1000
 
 
 class Api(Protocol):
-    """One dialect."""
+    """One dialect.
+
+    Attributes:
+        name: What `--api` calls it.
+        base_url: The address of the API; None where there is no usual one.
+        needs_key: Whether a request without a key fails.
+        needs_organization: Whether a request without an organization id fails.
+        ends_with_done: Whether a stream that ends without `[DONE]` was cut.
+        retired_models: The models that this API has removed, and what replaces them.
+    """
 
     name: ApiName
-    base_url: str
+    base_url: str | None
+    needs_key: bool
+    needs_organization: bool
+    ends_with_done: bool
+    retired_models: Mapping[str, Retirement]
 
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
@@ -53,6 +74,13 @@ class Api(Protocol):
 
     def read_completion(self, body: dict[str, Any]) -> CompletionResponse:
         """Read the JSON of an answer. Raises pydantic's `ValidationError` or a `TypeError`."""
+        ...
+
+    def read_event(self, event: Any) -> CompletionChunk:
+        """Read the JSON of one event of a stream.
+
+        Raises `TypeError`, `KeyError` or pydantic's `ValidationError` for anything else.
+        """
         ...
 
     def models(self, target: Target) -> Call:
@@ -69,6 +97,10 @@ class Api(Protocol):
 
     def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
         """Read the JSON of that list. Raises as `read_completion` does."""
+        ...
+
+    def add_hint(self, error: WriterError, organization_id: int | None) -> None:
+        """Add to the hint of an error what it may mean with this API."""
         ...
 
 
@@ -103,21 +135,68 @@ def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | N
     return "logprobs" if request.logprobs is not None else None
 
 
+def read_value_event(event: Any) -> CompletionChunk:
+    """Read an event of either of Writer's own APIs: `{"value": "…"}`, or that inside `{"data": …}`.
+
+    Raises `TypeError` or `KeyError` for anything else.
+    """
+    from writer_cli.models import CompletionChunk
+
+    value = unwrapped(event)["value"]
+    if not isinstance(value, str):
+        raise TypeError("value: not a string")
+    return CompletionChunk(value)
+
+
 def unwrapped(event: Any) -> Any:
     """Return what an event says, which the enterprise description writes inside `{"data": …}`."""
     inner = event.get("data") if isinstance(event, dict) else None
     return inner if isinstance(inner, dict) else event
 
 
-def read_chunk(event: Any) -> str:
-    """Return the text of an event, `{"value": "…"}`.
+def logprobs_from_content(logprobs: Any) -> dict[str, Any] | None:
+    """Read a list of tokens, as chat APIs send it, as parallel lists; None for anything else.
 
-    Raises `TypeError` or `KeyError` for anything else.
+    Source: `{"content": [{"token", "bytes", "logprob", "top_logprobs": [{"token", "logprob"}]}]}`.
     """
-    value = event["value"]
-    if not isinstance(value, str):
-        raise TypeError("value: not a string")
-    return value
+    try:
+        content = logprobs["content"]
+        tokens = [token["token"] for token in content]
+        return {
+            "tokens": tokens,
+            "token_logprobs": [token["logprob"] for token in content],
+            "top_logprobs": [
+                {top["token"]: top["logprob"] for top in token["top_logprobs"]} for token in content
+            ],
+            "text_offset": _offsets(content),
+        }
+    except (TypeError, KeyError, ValueError):  # the text is what was paid for
+        return None
+
+
+def _offsets(content: Any) -> list[int]:
+    """Return where each token begins in the text, in characters: a token may be part of one."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    offset, offsets = 0, []
+    for token in content:
+        offsets.append(offset)
+        raw = token.get("bytes")
+        offset += len(token["token"] if raw is None else decoder.decode(bytes(raw)))
+    return offsets
+
+
+def append_hint(error: WriterError, hint: str) -> None:
+    """Add to what an error already says to do next."""
+    error.hint = f"{error.hint}; {hint}" if error.hint else hint
+
+
+def no_customizations(api: ApiName) -> UsageError:
+    """Return the error for an API that has no customizations."""
+    return UsageError(
+        f"customizations exist only in the enterprise API, and the {api} API is in use",
+        hint="--api enterprise, with --organization-id",
+        field="customization_id",
+    )
 
 
 @lru_cache(maxsize=64)

@@ -3,11 +3,37 @@
 Source: Writer's published OpenAPI description "Writer Enterprise API" 1.7.
 """
 
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-from writer_cli.apis.dialect import EVENT_STREAM, JSON, ApiName, Call, Target, body_of, path_of
-from writer_cli.errors import ConfigurationError
-from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
+from writer_cli.apis.dialect import (
+    EVENT_STREAM,
+    JSON,
+    ApiName,
+    Call,
+    Target,
+    append_hint,
+    body_of,
+    path_of,
+    read_value_event,
+)
+from writer_cli.errors import (
+    ConfigurationError,
+    DeadlineError,
+    NetworkError,
+    SDKError,
+    WriterError,
+)
+from writer_cli.models import (
+    RETIRED_MODELS,
+    CompletionChunk,
+    CompletionRequest,
+    CompletionResponse,
+    Customization,
+    Model,
+    Retirement,
+)
 
 _WIRE_NAMES = {
     "prompt": "prompt",
@@ -28,7 +54,11 @@ class EnterpriseApi:
     """The dialect of the enterprise API: the ids stand in the path, names are in camel case."""
 
     name: ApiName = "enterprise"
-    base_url = "https://enterprise-api.writer.com"
+    base_url: str | None = "https://enterprise-api.writer.com"
+    needs_key = True
+    needs_organization = True
+    ends_with_done = False
+    retired_models: Mapping[str, Retirement] = RETIRED_MODELS
 
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
@@ -52,9 +82,14 @@ class EnterpriseApi:
                 "choices": [
                     choice | {"logprobs": _read_logprobs(choice.get("logprobs"))}
                     for choice in body.get("choices") or []
-                ]
+                ],
+                "usage": body.get("usage"),
             }
         )
+
+    def read_event(self, event: Any) -> CompletionChunk:
+        """Read `{"value": "…"}`."""
+        return read_value_event(event)
 
     def models(self, target: Target) -> Call:
         """GET the organization's models."""
@@ -71,6 +106,18 @@ class EnterpriseApi:
     def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
         """Read `{"customizations": [{"id", "name", "status", …}]}`."""
         return [Customization.model_validate(one) for one in body["customizations"]]
+
+    def add_hint(self, error: WriterError, organization_id: int | None) -> None:  # noqa: ARG002
+        """Name the other API where an answer looks as if the key belonged to that one."""
+        status = error.status_code if isinstance(error, SDKError) else None
+        if isinstance(error, DeadlineError):  # which says nothing about who was asked
+            return
+        if (
+            isinstance(error, NetworkError)
+            or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+            or error.content_type.lower().startswith("text/html")
+        ):
+            append_hint(error, "a key of AI Studio is for --api studio")
 
     def _model(self, target: Target) -> list[str | int]:
         return [*self._organization(target), "model", target.model_id]

@@ -3,12 +3,32 @@
 Source: Writer's published OpenAPI description "API" 1.0.
 """
 
-from itertools import accumulate
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-from writer_cli.apis.dialect import EVENT_STREAM, JSON, ApiName, Call, Target, body_of
-from writer_cli.errors import UsageError
-from writer_cli.models import CompletionRequest, CompletionResponse, Customization, Model
+from writer_cli.apis.dialect import (
+    EVENT_STREAM,
+    JSON,
+    ApiName,
+    Call,
+    Target,
+    append_hint,
+    body_of,
+    logprobs_from_content,
+    no_customizations,
+    read_value_event,
+)
+from writer_cli.errors import SDKError, WriterError
+from writer_cli.models import (
+    RETIRED_MODELS,
+    CompletionChunk,
+    CompletionRequest,
+    CompletionResponse,
+    Customization,
+    Model,
+    Retirement,
+)
 
 _WIRE_NAMES = {
     name: name
@@ -28,14 +48,18 @@ class StudioApi:
     """The dialect of AI Studio: the model stands in the body, names are in snake case."""
 
     name: ApiName = "studio"
-    base_url = "https://api.writer.com"
+    base_url: str | None = "https://api.writer.com"
+    needs_key = True
+    needs_organization = False
+    ends_with_done = False
+    retired_models: Mapping[str, Retirement] = RETIRED_MODELS
 
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
         """POST to the completions; a stream is a field of the body."""
         if target.customization_id is not None:
-            raise _only_enterprise()
+            raise no_customizations(self.name)
         body = {"model": target.model_id} | body_of(request, _WIRE_NAMES, self.name)
         return Call(
             method="POST",
@@ -49,11 +73,16 @@ class StudioApi:
         return CompletionResponse.model_validate(
             {
                 "choices": [
-                    choice | {"logprobs": _read_logprobs(choice.get("log_probs"))}
+                    choice | {"logprobs": logprobs_from_content(choice.get("log_probs"))}
                     for choice in body.get("choices") or []
-                ]
+                ],
+                "usage": body.get("usage"),
             }
         )
+
+    def read_event(self, event: Any) -> CompletionChunk:
+        """Read `{"value": "…"}`."""
+        return read_value_event(event)
 
     def models(self, target: Target) -> Call:  # noqa: ARG002 - every dialect has one
         """GET the models."""
@@ -65,33 +94,14 @@ class StudioApi:
 
     def customizations(self, target: Target) -> Call:  # noqa: ARG002 - every dialect has one
         """Raise `UsageError`: there are none."""
-        raise _only_enterprise()
+        raise no_customizations(self.name)
 
     def read_customizations(self, body: dict[str, Any]) -> list[Customization]:  # noqa: ARG002
         """Raise `UsageError`: there are none."""
-        raise _only_enterprise()
+        raise no_customizations(self.name)
 
-
-def _only_enterprise() -> UsageError:
-    return UsageError(
-        "customizations exist only in the enterprise API, and the studio API is in use",
-        hint="--api enterprise, with --organization-id",
-        field="customization_id",
-    )
-
-
-def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
-    """Read a list of tokens as the parallel lists that the other API sends."""
-    try:
-        content = logprobs["content"]
-        tokens = [token["token"] for token in content]
-        return {
-            "tokens": tokens,
-            "token_logprobs": [token["logprob"] for token in content],
-            "top_logprobs": [
-                {top["token"]: top["logprob"] for top in token["top_logprobs"]} for token in content
-            ],
-            "text_offset": list(accumulate(map(len, tokens[:-1]), initial=0)) if tokens else [],
-        }
-    except (TypeError, KeyError):  # none, or not of that shape: the text is what was paid for
-        return None
+    def add_hint(self, error: WriterError, organization_id: int | None) -> None:
+        """Name the other API where a key looks as if it belonged to that one."""
+        is_refused = isinstance(error, SDKError) and error.status_code == HTTPStatus.UNAUTHORIZED
+        if is_refused and organization_id is not None:
+            append_hint(error, "a key that belongs to an organization id is for --api enterprise")

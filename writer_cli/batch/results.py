@@ -13,7 +13,9 @@ class Result:
 
     Attributes:
         record: What was asked.
-        choices: The completions: `index`, `text` and `logprobs` of each; None if it failed.
+        choices: The completions: `index`, `text`, `logprobs` and `finish_reason` of each; None if
+            it failed.
+        usage: `prompt_tokens`, `completion_tokens` and `total_tokens`, where the API counts them.
         error: The JSON error, as `complete` has it; None if it was answered.
         model_id: The model that was asked.
         attempts: How many requests it took.
@@ -22,6 +24,7 @@ class Result:
 
     record: Record
     choices: list[dict[str, Any]] | None = None
+    usage: dict[str, int | None] | None = None
     error: dict[str, Any] | None = None
     model_id: str
     attempts: int
@@ -46,7 +49,7 @@ class Result:
         if include_prompt:
             line["prompt"] = record.prompt
         if self.error is None:
-            line["choices"] = self.choices
+            line |= {"choices": self.choices, "usage": self.usage}
         else:
             line["error"] = self.error
         line |= {

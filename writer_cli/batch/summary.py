@@ -21,6 +21,8 @@ class Summary:
     longest: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
     first_messages: dict[str, str] = field(default_factory=dict)
+    tokens: Counter[str] = field(default_factory=Counter)
+    """The sums of what the answers say they used."""
     _latencies: Counter[int] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
@@ -33,6 +35,7 @@ class Summary:
             self.first_messages.setdefault(kind, result.error["message"])
             return
         self.answered += 1
+        self.tokens.update({name: n for name, n in (result.usage or {}).items() if n is not None})
         self.longest = max(self.longest, result.elapsed_s)
         self._latencies[round(math.log(max(result.elapsed_s, 1e-4), STEP))] += 1
 
@@ -69,6 +72,7 @@ class Summary:
             "answered": self.answered,
             "failed": self.failed,
             "attempts": self.attempts,
+            "usage": dict(self.tokens) or None,
             "latency": latencies if self.answered else dict.fromkeys(latencies),
             "errors": [
                 {"kind": kind, "count": count, "first": self.first_messages[kind]}

@@ -11,7 +11,7 @@ from writer_cli.batch.traffic import Traffic
 from writer_cli.client import Writer
 from writer_cli.errors import BadAnswerError, SDKError, UsageError, WriterError
 from writer_cli.exits import ExitCode
-from writer_cli.models import CompletionRequest
+from writer_cli.models import CompletionRequest, CompletionResponse
 
 BYTES_PER_TOKEN = 4
 """What a token is estimated at, for `tpm`: the API does not say how many it counted."""
@@ -48,13 +48,13 @@ class Worker:
         Raises `StoppedError` if the batch is to stop before there is an answer.
         """
         self._attempts = 0
-        choices: list[dict[str, Any]] | None = None
+        answer: CompletionResponse | None = None
         failure: WriterError | None = None
         try:
             request = request_for(record, self._plan.defaults)
             self._tokens = _estimated_tokens(request)
-            choices = _choices(self._ask(request))
-            self._traffic.pace.settle(self._tokens, _actual_tokens(request, choices))
+            answer = self._ask(request)
+            self._traffic.pace.settle(self._tokens, _actual_tokens(request, answer))
         except WriterError as error:
             failure = error
         finally:
@@ -66,22 +66,26 @@ class Worker:
                 return None
         return Result(
             record=record,
-            choices=choices,
+            **(answer.as_dict() if answer else {}),
             error=None if failure is None else failure.as_dict(),
             model_id=self._plan.model_id,
             attempts=self._attempts,
             elapsed_s=time.monotonic() - self._first_sent_at if self._attempts else 0.0,
         )
 
-    def _ask(self, request: CompletionRequest) -> Any:
+    def _ask(self, request: CompletionRequest) -> CompletionResponse:
         completions, plan = self._writer.completions, self._plan
         if plan.customization_id is None:
-            return completions.create(completion_request=request, model_id=plan.model_id)
-        return completions.create_model_customization_completion(
-            completion_request=request,
-            model_id=plan.model_id,
-            customization_id=plan.customization_id,
-        )
+            created = completions.create(completion_request=request, model_id=plan.model_id)
+        else:
+            created = completions.create_model_customization_completion(
+                completion_request=request,
+                model_id=plan.model_id,
+                customization_id=plan.customization_id,
+            )
+        if created.completion_response is None or not created.completion_response.choices:
+            raise BadAnswerError("the answer has no choices", hint="try again")
+        return created.completion_response
 
     def _before_attempt(self) -> None:
         self._sent_at = self._traffic.before_request(self._tokens)
@@ -127,26 +131,14 @@ def _concerns_all(error: WriterError) -> bool:
     return error.exit_code in {ExitCode.CONFIGURATION, ExitCode.DENIED} or is_final
 
 
-def _choices(response: Any) -> list[dict[str, Any]]:
-    choices = response.completion_response.choices
-    if not choices:
-        raise BadAnswerError("the answer has no choices", hint="try again")
-    return [
-        {
-            "index": index,
-            "text": choice.text,
-            "logprobs": choice.logprobs and choice.logprobs.model_dump(),
-        }
-        for index, choice in enumerate(choices)
-    ]
-
-
 def _estimated_tokens(request: CompletionRequest) -> float:
     answers = max(request.n or 1, request.best_of or 1)
     length = len(request.prompt) / BYTES_PER_TOKEN
     return length + answers * min(request.max_tokens or USUAL_TOKENS, USUAL_TOKENS)
 
 
-def _actual_tokens(request: CompletionRequest, choices: list[dict[str, Any]]) -> float:
-    length = len(request.prompt) + sum(len(choice["text"]) for choice in choices)
+def _actual_tokens(request: CompletionRequest, answer: CompletionResponse) -> float:
+    if answer.usage is not None and answer.usage.total_tokens is not None:
+        return answer.usage.total_tokens
+    length = len(request.prompt) + sum(len(choice.text) for choice in answer.choices)
     return length / BYTES_PER_TOKEN

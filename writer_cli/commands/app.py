@@ -182,11 +182,12 @@ class App:
                 hint="--deadline 60 gives up after a minute",
             )
         return Writer(
-            self.settings.api_key,
+            self.settings.api_key if self.settings.key_source() else None,
             self.settings.get("organization_id").value,
             api=self.settings.get("api").value,
             base_url=None if self.uses_sandbox else self.settings.get("base_url").value,
             auth_scheme=self.settings.get("auth_scheme").value,
+            allow_http=self.settings.get("allow_http").value,
             timeout=self.settings.get("timeout").value,
             max_retries=self.settings.get("max_retries").value,
             deadline=deadline,
@@ -244,9 +245,7 @@ class App:
 
     def warn_if_retired(self, model_id: str) -> None:
         """Say so if Writer has removed a model."""
-        from writer_cli.models import RETIRED_MODELS
-
-        retirement = RETIRED_MODELS.get(model_id)
+        retirement = self.writer.api.retired_models.get(model_id)
         if retirement is not None:
             self.warn(
                 f"{model_id} was removed on {retirement.day}; Writer names "

@@ -1,7 +1,7 @@
 """`writer complete`: a prompt goes in, a text comes out."""
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -154,7 +154,7 @@ def _whole(
         app.warn("--logprobs: the answer has none")
     if options.json:
         result = completion_as_dict(
-            choices, response, model_id=model_id, customization_id=call.customization_id
+            response, model_id=model_id, customization_id=call.customization_id
         )
         yield json_document(app.terminal, result)
     elif delivery.is_to_screen:
@@ -163,6 +163,7 @@ def _whole(
         texts = [choice.text for choice in choices]
         newline = not options.no_newline
         yield joined_texts(texts, separator=options.separator, newline=newline)
+    _note_limit([choice.finish_reason for choice in choices], app)
 
 
 def _streamed(
@@ -191,16 +192,12 @@ def _streamed(
             raise
         response = stream.response()
         if options.json:
-            result = completion_as_dict(
-                choices_of(response),
-                response,
-                model_id=call.model_id,
-                customization_id=None,
-            )
+            result = completion_as_dict(response, model_id=call.model_id, customization_id=None)
             yield json_document(app.terminal, result)
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
         _report(response, app)
+        _note_limit([stream.finish_reason], app)
 
 
 def _interruption(stream: "CompletionStream", stop: KeyboardInterrupt | SystemExit) -> WriterError:
@@ -218,6 +215,15 @@ def _report(response: "CreateCompletionResponse", app: App) -> None:
         f"HTTP {response.status_code} in {response.elapsed_s:.3f} s, "
         f"attempts: {response.attempts}, Action-Id: {response.action_id}, {app.writer!r}"
     )
+    if response.usage is not None:
+        counts = response.usage
+        app.report(f"tokens: {counts.prompt_tokens} in, {counts.completion_tokens} out")
+
+
+def _note_limit(finish_reasons: Sequence[str | None], app: App) -> None:
+    """Tell a person that a text is not at its own end."""
+    if "length" in finish_reasons and app.terminal.stderr_is_terminal:
+        app.say("note: stopped at --max-tokens, or at the server's own limit without it")
 
 
 def register(app: typer.Typer) -> None:

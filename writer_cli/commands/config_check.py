@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from writer_cli import apis
 from writer_cli.apis import access
+from writer_cli.apis.dialect import Api
 from writer_cli.commands.app import App, GlobalOptions
 from writer_cli.config import settings
 from writer_cli.config.schema import SETTINGS, Setting
@@ -132,12 +133,16 @@ def _plain_check(app: App, name: str) -> Check:
 
 def _host_check(app: App) -> Check:
     setting = app.settings.get("base_url")
-    default = apis.get(app.settings.get("api").value).base_url
+    default = _api(app).base_url
     url = setting.value or default
+    if url is None:
+        command = "writer config set base_url URL"
+        return Check("base_url", "not set", "wrong", access.USUAL_URLS, command)
+    access.checked_base_url(url, allow_http=app.settings.get("allow_http").value)
     host = urlsplit(url).hostname
-    if url == default:
+    if url == default or (default is None and host not in access.API_HOSTS):
         return Check("base_url", url, "ok", _from(setting))
-    if host in access.API_HOSTS and host != urlsplit(default).hostname:
+    if host in access.API_HOSTS and host != urlsplit(default or "").hostname:
         note = f"{_from(setting)}; this host serves another of Writer's APIs"
         return Check("base_url", url, "wrong", note)
     note = f"{_from(setting)}; Writer's own is {default}"
@@ -146,6 +151,8 @@ def _host_check(app: App) -> Check:
 
 def _key_check(app: App) -> Check:
     key, source = app.settings.api_key(), app.settings.key_source()
+    if (key is None or source is None) and not _api(app).needs_key:
+        return Check("api_key", "not set", "ok", "a server that needs none is asked without one")
     if key is None or source is None:
         command = "writer config set api_key"
         note = f"set it with {command}, or WRITER_API_KEY"
@@ -160,6 +167,8 @@ def _key_check(app: App) -> Check:
 
 def _organization_check(app: App) -> Check:
     setting = app.settings.get("organization_id")
+    if setting.value is None and not _api(app).needs_organization:
+        return Check("organization_id", "not set", "ok", "this API needs none")
     if setting.value is None:
         command = "writer config set organization_id NUMBER"
         note = f"set it with {command}, or WRITER_ORGANIZATION_ID"
@@ -200,6 +209,10 @@ def _installed_program() -> str:
     return os.path.normpath(
         next(scripts, os.path.join(sysconfig.get_path("scripts"), "writer"))  # noqa: PTH118 - text
     )
+
+
+def _api(app: App) -> Api:
+    return apis.get(app.settings.get("api").value)
 
 
 def _from(setting: Setting) -> str:

@@ -66,7 +66,7 @@ class SandboxOptions(GlobalOptions):
 
 
 def run(options: SandboxOptions, app: App) -> None:
-    """Serve both of Writer's APIs on this machine until interrupted: no key, no cost.
+    """Serve all three APIs on this machine until interrupted: no key, no cost.
 
     A model id such as fault-429, fault-500, fault-slow or fault-cut fails on purpose.
     """
@@ -83,14 +83,18 @@ def run(options: SandboxOptions, app: App) -> None:
     )
     try:
         if options.json:
-            documents.write_json(app.terminal, url=server.url, pid=os.getpid())
+            openai_url = sandbox.url(server.url, "openai")
+            documents.write_json(
+                app.terminal, url=server.url, openai_url=openai_url, pid=os.getpid()
+            )
         else:
             app.terminal.write(f"{server.url}\n")
         if not options.quiet:
             app.terminal.note(
                 f"export WRITER_BASE_URL={server.url} WRITER_API_KEY={sandbox.KEY} "
                 f"WRITER_ORGANIZATION_ID={sandbox.ORGANIZATION}\n"
-                'writer complete -m palmyra-x5 "Once upon a time"'
+                'writer complete -m palmyra-x5 "Once upon a time"\n'
+                f"as an engine of your own: --api openai --base-url {sandbox.url(server.url, 'openai')}"
             )
         threading.Event().wait()
     except (KeyboardInterrupt, SystemExit):
@@ -120,7 +124,7 @@ def _check(options: SandboxOptions) -> None:
             raise out_of_range(flag, f"{value:g}", allowed)
     if options.base_url is not None or options.api is not None:
         raise UsageError(
-            "--base-url and --api are for clients of the sandbox", hint="it serves both APIs"
+            "--base-url and --api are for clients of the sandbox", hint="it serves all three APIs"
         )
 
 

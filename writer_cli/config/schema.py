@@ -60,7 +60,14 @@ def _seconds(value: Any) -> float:
 
 
 def _address(value: Any) -> str:
-    return access.checked_base_url(_text(value))
+    # Whether plain http is allowed to a private network is decided where the address is used.
+    return access.checked_base_url(_text(value), allow_http=True)
+
+
+def _yes_or_no(value: Any) -> bool:
+    if value not in {True, False, "true", "false"}:
+        raise ValueError("true or false")
+    return value in {True, "true"}
 
 
 def _one_of(*values: str) -> Callable[[Any], str]:
@@ -83,6 +90,7 @@ SETTINGS: dict[str, SettingSpec] = {
         _one_of(*get_args(ApiName)), "enterprise", ("WRITER_API",), default="enterprise"
     ),
     "base_url": SettingSpec(_address, "https://enterprise-api.writer.com", ("WRITER_BASE_URL",)),
+    "allow_http": SettingSpec(_yes_or_no, "true", default=False),
     "auth_scheme": SettingSpec(_one_of(*get_args(AuthScheme)), "bearer", default="bearer"),
     "timeout": SettingSpec(_seconds, "30", ("WRITER_TIMEOUT",), default=DEFAULT_TIMEOUT),
     "max_retries": SettingSpec(
@@ -110,6 +118,8 @@ class Setting:
             return ""
         if SETTINGS[self.name].is_secret:
             return f"[redacted, {len(self.value)} characters]"
+        if isinstance(self.value, bool):
+            return str(self.value).lower()
         if isinstance(self.value, float):
             return str(self.stored())
         # A command may have a key among its words, however unwise that is.

@@ -189,7 +189,8 @@ def _checked_table(table: Any, path: Path, where: str) -> dict[str, Any]:
 
 
 def _parsed_entry(name: str, value: Any, place: str) -> Any:
-    quote = "" if SETTINGS[name].example.isdigit() else '"'
+    example = SETTINGS[name].example
+    quote = "" if example.isdigit() or example == "true" else '"'
     return parse_value(
         name, value, f"{place}: {name}", f"{name} = {quote}{{}}{quote}", ConfigurationError
     )

@@ -29,7 +29,10 @@ CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-al
 
 
 class PreparedRequest(NamedTuple):
-    """What would be sent, without the key."""
+    """What would be sent, without the key.
+
+    `headers` have an `Authorization` if a key would be sent, with `$WRITER_API_KEY` for the key.
+    """
 
     method: str
     url: str
@@ -44,6 +47,7 @@ class Connection:
         base_url: Where calls go; `access.checked_base_url` has approved it.
         api_key: The key, or what returns it when something is sent.
         auth_scheme: How the key is presented.
+        needs_key: Whether the API answers nobody without a key.
         timeout: Seconds to wait for an answer, or for each part of a stream.
         retries: Which failures are tried again, and how long everything may take.
         sandbox: What answers in this process instead of the network, if anything.
@@ -58,6 +62,7 @@ class Connection:
         api_key: str | Callable[[], str | None] | None,
         *,
         auth_scheme: AuthScheme,
+        needs_key: bool,
         timeout: float,
         retries: RetryPolicy,
         sandbox: httpx.BaseTransport | None,
@@ -66,6 +71,7 @@ class Connection:
         self._host = host_of(base_url)
         self._api_key = api_key
         self._auth_scheme = auth_scheme
+        self._needs_key = needs_key
         self._timeout = timeout
         self.retries = retries
         self._sandbox = sandbox
@@ -81,14 +87,14 @@ class Connection:
 
     def prepare(self, call: Call) -> PreparedRequest:
         """Say what `call` sends, but for the key."""
-        headers = {"Accept": call.accept, "User-Agent": USER_AGENT}
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
-        return PreparedRequest(call.method, self.base_url + call.path, headers, call.body)
+        headers = self._headers(call)
+        if self._needs_key or self._api_key is not None:
+            headers["Authorization"] = access.authorization("$WRITER_API_KEY", self._auth_scheme)
+        return PreparedRequest(call.method, self._url(call), headers, call.body)
 
     def check_key(self) -> None:
-        """Raise `ConfigurationError` unless there is a key that can be sent."""
-        access.authorization(self._key(), self._auth_scheme)
+        """Raise `ConfigurationError` for a key that cannot be sent, or is needed and missing."""
+        self._authorization()
 
     def send(self, call: Call) -> Answer:
         """Send a call, again if it fails and may succeed later, and read its answer.
@@ -117,22 +123,24 @@ class Connection:
 
     def _attempt(self, call: Call, left: float | None) -> "Reply":
         """Send a call once; return when a success has begun to be answered."""
-        authorization = access.authorization(self._key(), self._auth_scheme)
+        authorization = self._authorization()
         began = time.monotonic()
         ends = None if left is None else began + left
         pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends, authorization)
         if ends is not None:
             pieces = with_deadline(ends, pieces)
-        redacted = partial(redact, key=authorization.removeprefix("Bearer "))
+        redacted = partial(redact, key=(authorization or "").removeprefix("Bearer "))
         reply = Reply(pieces, redacted, began=began, timeout=self._timeout)
         reply.raise_unless_successful()
         return reply
 
     def _pieces(
-        self, call: Call, ends: float | None, authorization: str
+        self, call: Call, ends: float | None, authorization: str | None
     ) -> Generator[httpx.Response | bytes]:
         """Yield the head of the answer, then its body as it arrives."""
-        prepared = self.prepare(call)
+        headers = self._headers(call) | CONNECTION_HEADERS
+        if authorization is not None:
+            headers["Authorization"] = authorization
         timeout = self._timeout
         extensions: dict[str, Any] = {}
         if ends is not None:
@@ -140,10 +148,10 @@ class Connection:
             timeout = min(timeout, ends - time.monotonic() + 1)
             extensions = {"trace": _unsent_after(ends)}
         request = httpx.Request(
-            prepared.method,
-            parsed_url(prepared.url),
-            headers=prepared.headers | {"Authorization": authorization} | CONNECTION_HEADERS,
-            content=None if prepared.body is None else _as_json(prepared.body),
+            call.method,
+            parsed_url(self._url(call)),
+            headers=headers,
+            content=None if call.body is None else _as_json(call.body),
             extensions=extensions | {"timeout": timeouts(timeout)},
         )
         answer_began = False
@@ -151,7 +159,7 @@ class Connection:
             # A client would follow what is not followed here, and keep cookies that nobody wants.
             response = self._open_transport().handle_request(request)
             # The response refers to it, and an error, which may be pickled, to the response.
-            del request.headers["Authorization"]
+            request.headers.pop("Authorization", None)
             response.request = request
             answer_began = True
             try:
@@ -164,8 +172,22 @@ class Connection:
         except httpx.DecodingError as error:
             raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
 
-    def _key(self) -> str | None:
-        return self._api_key() if callable(self._api_key) else self._api_key
+    def _headers(self, call: Call) -> dict[str, str]:
+        headers = {"Accept": call.accept, "User-Agent": USER_AGENT}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        return headers
+
+    def _url(self, call: Call) -> str:
+        # People give the address of an engine with and without the /v1 that its paths begin with.
+        is_twice = self.base_url.endswith("/v1") and call.path.startswith("/v1/")
+        return self.base_url.removesuffix("/v1" if is_twice else "") + call.path
+
+    def _authorization(self) -> str | None:
+        key = self._api_key() if callable(self._api_key) else self._api_key
+        if not key and not self._needs_key:
+            return None
+        return access.authorization(key, self._auth_scheme)
 
     def _open_transport(self) -> httpx.BaseTransport:
         with self._lock:

@@ -3,23 +3,13 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from writer_cli.errors import FailMessage, FailResponse, SDKError, as_text, described
+from writer_cli.apis.failures import Failure, read_failure
+from writer_cli.errors import FailResponse, SDKError, described
 
 if TYPE_CHECKING:
     import httpx
 
 _DOCUMENTED_STATUSES = frozenset({400, 401, 403, 404, 500})
-
-_STATUS_OF_TPE = {
-    "BadRequest": 400,
-    "Unauthorized": 401,
-    "fail.auth": 401,
-    "Forbidden": 403,
-    "NotFound": 404,
-    "TooManyRequests": 429,
-    "CompletionModelQuotaError": 429,
-    "ServiceUnavailable": 503,
-}
 
 
 def error_from_answer(
@@ -38,12 +28,14 @@ def error_from_answer(
     `SDKError`. No body makes this fail.
     """
     parsed = _json_object(body) if is_json(content_type) else None
-    if parsed is not None and (status_code in _DOCUMENTED_STATUSES or is_fail_response(parsed)):
-        messages = parsed.get("errors")
+    failure = None if parsed is None else read_failure(parsed)
+    if failure is None and parsed is not None and status_code in _DOCUMENTED_STATUSES:
+        failure = Failure("", [], parsed.get("extras"), status_code)
+    if failure is not None:
         error: SDKError = FailResponse(
-            tpe=as_text(parsed.get("tpe") or ""),
-            errors=[FailMessage.read(m) for m in messages] if isinstance(messages, list) else [],
-            extras=parsed.get("extras"),
+            tpe=failure.tpe,
+            errors=failure.errors,
+            extras=failure.extras,
             status_code=status_code,
             body=body,
             raw_response=raw_response,
@@ -55,19 +47,6 @@ def error_from_answer(
     error.content_type = content_type
     error.retry_after = retry_after
     return error
-
-
-def is_fail_response(parsed: dict[str, Any]) -> bool:
-    """Whether a JSON object has the shape of a `FailResponse`."""
-    return "tpe" in parsed or "errors" in parsed
-
-
-def status_in_stream(parsed: dict[str, Any]) -> int:
-    """Return the status that an error would have had, had it not come inside a stream.
-
-    The stream itself began with 200. Unknown is 500: the API failed while it answered.
-    """
-    return _STATUS_OF_TPE.get(str(parsed.get("tpe")), 500)
 
 
 def is_json(content_type: str) -> bool:

@@ -5,18 +5,20 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
-from typing import Self
+from typing import Any, Self
 
-from writer_cli.apis.dialect import EVENT_STREAM, Api, read_chunk, unwrapped
+from writer_cli.apis.dialect import EVENT_STREAM, Api, unwrapped
+from writer_cli.apis.failures import Failure, read_failure
 from writer_cli.errors import BadAnswerError, CutError, SDKError, WriterError
 from writer_cli.http import sse
-from writer_cli.http.error_answers import error_from_answer, is_fail_response, status_in_stream
+from writer_cli.http.error_answers import error_from_answer
 from writer_cli.http.reply import Reply
 from writer_cli.models import (
     CompletionChunk,
     CompletionGenerationChoice,
     CompletionResponse,
     CreateCompletionResponse,
+    Usage,
 )
 from writer_cli.redaction import cleaned_excerpt
 
@@ -41,6 +43,8 @@ class CompletionStream:
         self.content_type = reply.content_type
         self.headers = reply.headers
         self.attempts = reply.attempts
+        self.finish_reason: str | None = None
+        self.usage: Usage | None = None
         self._texts: list[str] = []
         self._reply = reply
         self._api = api
@@ -58,11 +62,13 @@ class CompletionStream:
 
     def __next__(self) -> CompletionChunk:
         try:
-            chunk = CompletionChunk(next(self._chunks))
+            chunk = next(self._chunks)
         except WriterError as error:
             error.attempts, error.text = self.attempts, self.text
             raise
         self._texts.append(chunk.text)
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.usage = chunk.usage or self.usage
         return chunk
 
     @property
@@ -79,7 +85,10 @@ class CompletionStream:
         """Return what has come so far in the form of an answer that came whole."""
         return CreateCompletionResponse(
             completion_response=CompletionResponse(
-                choices=[CompletionGenerationChoice(text=self.text)]
+                choices=[
+                    CompletionGenerationChoice(text=self.text, finish_reason=self.finish_reason)
+                ],
+                usage=self.usage,
             ),
             status_code=self.status_code,
             content_type=self.content_type,
@@ -94,26 +103,21 @@ class CompletionStream:
         self._chunks.close()
         self._reply.close()
 
-    def _read(self) -> Generator[str]:
+    def _read(self) -> Generator[CompletionChunk]:
         try:
             if self.content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
                 with self._hints():
-                    whole = self._whole_text()
+                    whole = self._whole()
                 yield whole
                 return
             # JSON can cut a character in two, as "\ud83d" and "\ude00", and an event between them.
             halves = codecs.getincrementaldecoder("utf-16-le")("replace")
-            for event in sse.events(self._reply.chunks()):
-                if event.event == "error":
-                    raise self._failure(event.data)
-                if event.event != "message":
-                    continue
-                if event.data == DONE:
-                    break
-                text = self._text_of(event.data).encode("utf-16-le", "surrogatepass")
-                yield halves.decode(text)
+            for data in self._messages():
+                chunk = self._chunk_of(data)
+                text = halves.decode(chunk.text.encode("utf-16-le", "surrogatepass"))
+                yield chunk._replace(text=text)
             if rest := halves.decode(b"", final=True):
-                yield rest
+                yield CompletionChunk(rest)
         except sse.IncompleteEventError as error:
             if error.data != DONE:
                 raise CutError("the stream ended in the middle of an event") from error
@@ -122,21 +126,34 @@ class CompletionStream:
         finally:
             self._reply.close()
 
-    def _whole_text(self) -> str:
-        """Read the answer of a server that does not stream: it is a stream of one."""
-        answer = self._reply.read()
-        choices = answer.parsed(self._api.read_completion).choices
-        if not choices:
-            raise BadAnswerError("the answer has no choices", hint="try again")
-        return choices[0].text
+    def _messages(self) -> Iterator[str]:
+        """Yield the data of each event up to `[DONE]`, or to the end where that may be left out."""
+        for event in sse.events(self._reply.chunks()):
+            if event.event == "error":
+                raise self._failure(event.data)
+            if event.event == "message":
+                if event.data == DONE:
+                    return
+                yield event.data
+        if self._api.ends_with_done:
+            raise CutError("the stream ended without its end mark, [DONE]")
 
-    def _text_of(self, data: str) -> str:
+    def _whole(self) -> CompletionChunk:
+        """Read the answer of a server that does not stream: it is a stream of one."""
+        response = self._reply.read().parsed(self._api.read_completion)
+        if not response.choices:
+            raise BadAnswerError("the answer has no choices", hint="try again")
+        first = response.choices[0]
+        return CompletionChunk(first.text, first.finish_reason, response.usage)
+
+    def _chunk_of(self, data: str) -> CompletionChunk:
         try:
-            event = unwrapped(json.loads(data))
-            if isinstance(event, dict) and "value" not in event and is_fail_response(event):
+            event = json.loads(data)
+            has_text = isinstance(event, dict) and not {"value", "choices"}.isdisjoint(event)
+            if not has_text and _failure_in(event) is not None:
                 raise self._failure(data)
-            return read_chunk(event)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return self._api.read_event(event)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             shown = cleaned_excerpt(self._reply.redacted(data))
             raise BadAnswerError(f"the stream has an event that is no text: {shown}") from error
 
@@ -147,8 +164,9 @@ class CompletionStream:
             data = json.dumps(event, ensure_ascii=False)
         except (ValueError, RecursionError):
             event = None
+        described = _failure_in(event)
         failure = error_from_answer(
-            status_in_stream(event) if isinstance(event, dict) else 500,
+            500 if described is None else described.status_code,
             "application/json",
             self._reply.redacted(data),
             action_id=None if self.action_id is None else self._reply.redacted(self.action_id),
@@ -156,3 +174,9 @@ class CompletionStream:
         )
         failure.retryable = False
         return failure
+
+
+def _failure_in(event: Any) -> Failure | None:
+    """Return the error that an event is, if it is one."""
+    event = unwrapped(event)
+    return read_failure(event) if isinstance(event, dict) else None

@@ -20,25 +20,19 @@ NUL_SEPARATOR = r"\0"
 
 
 def completion_as_dict(
-    choices: "Sequence[CompletionGenerationChoice]",
     response: "CreateCompletionResponse",
     *,
     model_id: str,
     customization_id: str | None,
 ) -> dict[str, Any]:
-    """Return the JSON result of a completion."""
+    """Return the JSON result of a completion. Raises `BadAnswerError` where it has no choices."""
+    choices_of(response)
+    assert response.completion_response is not None  # noqa: S101 - it has choices
     return {
         "version": JSON_VERSION,
         "model_id": model_id,
         "customization_id": customization_id,
-        "choices": [
-            {
-                "index": index,
-                "text": choice.text,
-                "logprobs": choice.logprobs and choice.logprobs.model_dump(),
-            }
-            for index, choice in enumerate(choices)
-        ],
+        **response.completion_response.as_dict(),
         "status_code": response.status_code,
         "action_id": response.action_id,
         "attempts": response.attempts,

@@ -2,7 +2,7 @@
 
 import json
 
-from writer_cli.errors import FailResponse, SDKError, WriterError
+from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 MOST_MESSAGES = 20
@@ -46,10 +46,13 @@ def _hanging(text: str, width: int) -> str:
 
 
 def _messages(failure: FailResponse) -> list[str]:
-    shown = [
-        f"{message.description} ({message.key})" if message.key else message.description
-        for message in failure.errors[:MOST_MESSAGES]
-        if message.description or message.key
-    ]
+    shown = [_message(one) for one in failure.errors[:MOST_MESSAGES] if one.description or one.key]
     left_out = len(failure.errors) - MOST_MESSAGES
     return [*shown, f"and {left_out} more: see them with --json"] if left_out > 0 else shown
+
+
+def _message(message: FailMessage) -> str:
+    from writer_cli.config.schema import flag_of
+
+    reason = flag_of(message.field) if message.field else message.key
+    return f"{message.description} ({reason})" if reason else message.description

@@ -13,7 +13,7 @@ def prepared_as_dict(prepared: "PreparedRequest") -> dict[str, Any]:
     return {
         "method": prepared.method,
         "url": prepared.url,
-        "headers": prepared.headers | {"Authorization": "Bearer $WRITER_API_KEY"},
+        "headers": prepared.headers,
         "body": prepared.body,
     }
 
@@ -21,9 +21,10 @@ def prepared_as_dict(prepared: "PreparedRequest") -> dict[str, Any]:
 def curl(prepared: "PreparedRequest") -> str:
     """Return the request as a command line for a POSIX shell that has the key in a variable."""
     words = ["curl", "--fail-with-body", "--request", prepared.method, shlex.quote(prepared.url)]
-    words += ["--header", '"Authorization: Bearer $WRITER_API_KEY"']
     for name, value in prepared.headers.items():
-        words += ["--header", shlex.quote(f"{name}: {value}")]
+        header = f"{name}: {value}"
+        # The shell is to put the key in: nothing else of this header means anything to it.
+        words += ["--header", f'"{header}"' if name == "Authorization" else shlex.quote(header)]
     body = json.dumps(prepared.body)
     words += ["--data-raw", shlex.quote(body)]
     return " ".join(words) + "\n"

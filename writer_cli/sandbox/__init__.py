@@ -4,8 +4,14 @@ It is written from the description of the wire, and not with `writer_cli.apis`, 
 misreading of that description cannot cancel itself out.
 """
 
-URL = "http://sandbox.localhost"
+ADDRESS = "http://sandbox.localhost"
 """The address that it seems to have when it answers in this process."""
+
+
+def url(address: str, api: str) -> str:
+    """Return the base URL of an API at the address of a sandbox; engines have a prefix there."""
+    return f"{address}/openai" if api == "openai" else address
+
 
 KEY = "the-sandbox-needs-none"
 """The key that is sent to it, for a client sends one; no other text has it, for it is redacted."""

@@ -1,7 +1,8 @@
 """The body of a completion request: which fields there are, and what each may be.
 
-Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0 for
-names and types; they give no ranges, so a range is what can be right at all.
+Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0, and
+OpenAI's reference of its completions API, for names and types. They give no ranges: a range here
+is what can be right at all.
 """
 
 import json
@@ -63,6 +64,24 @@ STUDIO: Fields = {
     "stream": ("stream", "a boolean"),
 }
 
+OPENAI: Fields = {
+    "model": ("model", "a string"),
+    "prompt": ("prompt", "a string"),
+    "max_tokens": ("max_tokens", "an integer"),
+    "min_tokens": ("min_tokens", "an integer"),
+    "temperature": ("temperature", "a number"),
+    "top_p": ("top_p", "a number"),
+    "stop": ("stop", "a string or an array of strings"),
+    "presence_penalty": ("presence_penalty", "a number"),
+    "frequency_penalty": ("frequency_penalty", "a number"),
+    "best_of": ("best_of", "an integer"),
+    "logprobs": ("logprobs", "an integer"),
+    "n": ("n", "an integer"),
+    "seed": ("random_seed", "an integer"),
+    "stream": ("stream", "a boolean"),
+    "stream_options": ("stream_options", "an object"),
+}
+
 _LIMITS: dict[str, tuple[float, float]] = {
     "min_tokens": (0, MOST_TOKENS),
     "max_tokens": (1, math.inf),
@@ -91,6 +110,7 @@ def _are_texts(value: Any) -> bool:
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "a string": lambda value: isinstance(value, str),
+    "an object": lambda value: isinstance(value, dict),
     "a boolean": lambda value: isinstance(value, bool),
     "an integer": _is_integer,
     "a number": _is_number,

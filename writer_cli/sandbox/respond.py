@@ -1,6 +1,7 @@
 """A request goes in, a response comes out: the sandbox, without any I/O.
 
-Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0.
+Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0; for the
+engines, see `openai.py`.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from writer_cli.sandbox import faults, fields, language_model
+from writer_cli.sandbox import faults, fields, language_model, openai
 from writer_cli.sandbox.language_model import Choice
 from writer_cli.sandbox.messages import (
     FailureError,
@@ -35,6 +36,9 @@ MODELS = {
 """What `writer models` lists; any other id is answered too."""
 
 CUSTOMIZATIONS = ("tales", "product-copy")
+
+_NO_PART_OF_THE_TEXT = {"stream", "stream_options", "random_seed"}
+"""Fields that do not change which text a request gets, beside the seed itself."""
 
 _MODEL_PATH = r"/llm/organization/(?P<organization>[^/]+)/model/(?P<model>[^/]+)"
 
@@ -72,6 +76,8 @@ class Sandbox:
             response = self._limited() or self._route(request)
         except FailureError as failure:
             response = failure.response()
+        if request.path.startswith(openai.PREFIX):
+            response = openai.reshaped(response)
         identified = response.headers | {"action-id": action_id(request.path, request.body)}
         return replace(response, headers=identified)
 
@@ -81,7 +87,8 @@ class Sandbox:
         return None if seconds == 0 else faults.too_many_requests(math.ceil(seconds))
 
     def _route(self, request: Request) -> Response:
-        if not request.headers.get("authorization", "").strip():
+        has_key = bool(request.headers.get("authorization", "").strip())
+        if not has_key and not request.path.startswith(openai.PREFIX):
             raise FailureError(
                 401, "Unauthorized", "fail.unauthorized.badToken", "no Authorization header"
             )
@@ -142,6 +149,14 @@ class Sandbox:
         answer = _studio_events if asked.get("stream") else _studio_answer
         return self._completed(request, asked, answer, [asked["model"]])
 
+    def _openai(self, request: Request) -> Response:
+        asked = fields.read(request.body, fields.OPENAI)
+        answer = openai.events if asked.get("stream") else openai.answer
+        return self._completed(request, asked, answer, [asked["model"]])
+
+    def _openai_models(self, _: Request) -> Response:
+        return openai.models(MODELS)
+
     def _completed(
         self,
         request: Request,
@@ -154,7 +169,7 @@ class Sandbox:
             return faults.unavailable()
         if fault is None:
             fault = self._random_fault()
-        relevant = {k: v for k, v in asked.items() if k not in {"stream", "random_seed"}}
+        relevant = {k: v for k, v in asked.items() if k not in _NO_PART_OF_THE_TEXT}
         seed = asked.get("random_seed", json.dumps([names, relevant], sort_keys=True))
         choices = language_model.load().complete(asked["prompt"], fields.sampling(asked), seed)
         response = answer(choices, asked)
@@ -184,6 +199,8 @@ class Sandbox:
         ),
         ("POST", r"/v1/completions", _studio),
         ("GET", r"/v1/models", _studio_models),
+        ("POST", rf"{openai.PREFIX}/v1/completions", _openai),
+        ("GET", rf"{openai.PREFIX}/v1/models", _openai_models),
     )
 
 

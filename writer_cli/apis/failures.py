@@ -1,0 +1,79 @@
+"""Read the JSON of an error, in either of the two shapes that servers send.
+
+Writer sends `{"tpe", "errors": [{"description", "key", "extras"}], "extras"}`. Engines and gateways
+send `{"error": {"message", "type", "param", "code"}}`, as OpenAI began it; some leave fields out,
+or send a text for the object. Both shapes are read for every API, because a gateway can stand in
+front of any of them.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+from writer_cli.errors import FailMessage, as_text
+
+_STATUS_OF_TPE = {
+    "BadRequest": 400,
+    "Unauthorized": 401,
+    "fail.auth": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "TooManyRequests": 429,
+    "CompletionModelQuotaError": 429,
+    "ServiceUnavailable": 503,
+}
+
+
+class Failure(NamedTuple):
+    """An error, as a server describes it.
+
+    Attributes:
+        tpe: Its kind, in the server's own words; empty where it names none.
+        errors: Its reasons.
+        extras: What else the server said.
+        status_code: The HTTP status that stands for it where it comes inside a stream: 500 for
+            what is unknown, since the API failed while it answered.
+    """
+
+    tpe: str
+    errors: list[FailMessage]
+    extras: Any
+    status_code: int
+
+
+def read_failure(body: dict[str, Any]) -> Failure | None:
+    """Return the error that a JSON object is, or None if it has neither of the two shapes."""
+    if "tpe" in body or "errors" in body:
+        messages = body.get("errors")
+        tpe = as_text(body.get("tpe") or "")
+        errors = [FailMessage.read(m) for m in messages] if isinstance(messages, list) else []
+        return Failure(tpe, errors, body.get("extras"), _STATUS_OF_TPE.get(tpe, 500))
+    error = body.get("error")
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(error, dict):
+        return None
+    return _as_openai(error)
+
+
+def _as_openai(error: dict[str, Any]) -> Failure:
+    code, param = error.get("code"), error.get("param")
+    message = FailMessage(
+        # One engine writes its message in several lines.
+        description=" ".join(as_text(error.get("message") or "").split()),
+        key=code if isinstance(code, str) else None,
+        extras={"param": param, "code": code},
+        field=_field_of(param) if isinstance(param, str) else None,
+    )
+    status_code = code if isinstance(code, int) and 400 <= code <= 599 else 500  # noqa: PLR2004
+    return Failure(as_text(error.get("type") or ""), [message], None, status_code)
+
+
+def _field_of(param: str) -> str | None:
+    """Return the field of a request that a server names, such as `body.temperature`."""
+    from writer_cli.models import CompletionRequest
+
+    first = param.removeprefix("body.").partition(".")[0]
+    name = re.sub(r"(?<=[a-z])[A-Z]", lambda match: f"_{match[0].lower()}", first)
+    name = {"seed": "random_seed", "model": "model_id"}.get(name, name)
+    has_flag = {*CompletionRequest.model_fields, "model_id"} - {"prompt"}
+    return name if name in has_flag else None
