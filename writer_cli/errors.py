@@ -166,18 +166,6 @@ class FailMessage:
     extras: Any = None
     field: str | None = None
 
-    @classmethod
-    def read(cls, item: Any) -> "FailMessage":
-        """Read what a server sent in the place of a message, whatever it is."""
-        if not isinstance(item, dict):
-            return cls(description=as_text(item))
-        key = item.get("key")
-        return cls(
-            description=as_text(item.get("description") or ""),
-            key=None if key is None else as_text(key),
-            extras=item.get("extras"),
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """The message with all three of its keys."""
         return {"description": self.description, "key": self.key, "extras": self.extras}

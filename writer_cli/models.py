@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -243,26 +242,6 @@ class Customization(_Answer):
     name: Text
     status: Text | None = None
     description: Text | None = None
-
-
-class Retirement(NamedTuple):
-    """When a model was removed, and what Writer names in its place."""
-
-    day: date
-    successor: str
-
-
-RETIRED_MODELS = dict.fromkeys(
-    (
-        "palmyra-x-003-instruct",
-        "palmyra-vision",
-        "palmyra-med",
-        "palmyra-fin",
-        "palmyra-creative",
-    ),
-    Retirement(date(2026, 7, 13), "palmyra-x5"),
-)
-"""Models that were removed; an unknown id is sent as it is, for organizations have their own."""
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,13 +11,13 @@ from urllib.parse import quote
 from writer_cli.errors import UsageError, WriterError
 
 if TYPE_CHECKING:  # every start of the program loads this module, and pydantic is slow to load
+    from writer_cli.apis.retired import Retirement
     from writer_cli.models import (
         CompletionChunk,
         CompletionRequest,
         CompletionResponse,
         Customization,
         Model,
-        Retirement,
     )
 
 ApiName = Literal["enterprise", "studio", "openai"]

@@ -18,6 +18,7 @@ from writer_cli.apis.dialect import (
     path_of,
     read_value_event,
 )
+from writer_cli.apis.retired import RETIRED_MODELS, Retirement
 from writer_cli.errors import (
     ConfigurationError,
     DeadlineError,
@@ -26,13 +27,11 @@ from writer_cli.errors import (
     WriterError,
 )
 from writer_cli.models import (
-    RETIRED_MODELS,
     CompletionChunk,
     CompletionRequest,
     CompletionResponse,
     Customization,
     Model,
-    Retirement,
 )
 
 _WIRE_NAMES = {

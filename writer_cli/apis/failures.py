@@ -45,7 +45,7 @@ def read_failure(body: dict[str, Any]) -> Failure | None:
     if "tpe" in body or "errors" in body:
         messages = body.get("errors")
         tpe = as_text(body.get("tpe") or "")
-        errors = [FailMessage.read(m) for m in messages] if isinstance(messages, list) else []
+        errors = [_message(m) for m in messages] if isinstance(messages, list) else []
         return Failure(tpe, errors, body.get("extras"), _STATUS_OF_TPE.get(tpe, 500))
     error = body.get("error")
     if isinstance(error, str):
@@ -53,6 +53,18 @@ def read_failure(body: dict[str, Any]) -> Failure | None:
     if not isinstance(error, dict):
         return None
     return _as_openai(error)
+
+
+def _message(item: Any) -> FailMessage:
+    """Read what a server sent as a reason, whatever it is."""
+    if not isinstance(item, dict):
+        return FailMessage(description=as_text(item))
+    key = item.get("key")
+    return FailMessage(
+        description=as_text(item.get("description") or ""),
+        key=None if key is None else as_text(key),
+        extras=item.get("extras"),
+    )
 
 
 def _as_openai(error: dict[str, Any]) -> Failure:

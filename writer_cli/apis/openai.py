@@ -17,6 +17,7 @@ from writer_cli.apis.dialect import (
     logprobs_from_content,
     no_customizations,
 )
+from writer_cli.apis.retired import Retirement
 from writer_cli.errors import NetworkError, SDKError, WriterError
 from writer_cli.models import (
     CompletionChunk,
@@ -24,7 +25,6 @@ from writer_cli.models import (
     CompletionResponse,
     Customization,
     Model,
-    Retirement,
 )
 
 _WIRE_NAMES = {

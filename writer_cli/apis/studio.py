@@ -19,15 +19,14 @@ from writer_cli.apis.dialect import (
     no_customizations,
     read_value_event,
 )
+from writer_cli.apis.retired import RETIRED_MODELS, Retirement
 from writer_cli.errors import SDKError, WriterError
 from writer_cli.models import (
-    RETIRED_MODELS,
     CompletionChunk,
     CompletionRequest,
     CompletionResponse,
     Customization,
     Model,
-    Retirement,
 )
 
 _WIRE_NAMES = {
