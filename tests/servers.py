@@ -7,11 +7,13 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+
+KEY = "secret-key-0123456789"
 
 
 class Action(Enum):
@@ -37,6 +39,11 @@ class Received:
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def line(self) -> str:
+        """The first line: method, path and version."""
+        return self.raw.partition(b"\r\n")[0].decode("latin-1")
+
     def json(self) -> Any:
         """The body, read as JSON."""
         return json.loads(self.body)
@@ -49,35 +56,56 @@ The steps may come from a generator, which sends a piece only when the test lets
 """
 
 
+@dataclass
+class Held:
+    """An answer that waits: `arrived` says that its request came, `release` lets it go."""
+
+    answer: bytes
+    arrived: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, _: Received) -> bytes:
+        """Wait, then give the answer."""
+        self.arrived.set()
+        assert self.release.wait(60)
+        return self.answer
+
+
 def http(
     status: int = 200,
-    body: bytes = b"",
+    body: Any = b"",
     content_type: str | None = "application/json",
     *,
     length: int | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
-    """Write an answer; `length` is announced where it is not that of the body."""
+    """Write an answer; a body that is not bytes is sent as JSON, and `length` is announced for it.
+
+    Every answer has an `Action-Id`, as Writer's have.
+    """
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Unheard Of"
     lines = [f"HTTP/1.1 {status} {phrase}"]
-    lines.append(f"Content-Length: {len(body) if length is None else length}")
+    lines.append(f"Content-Length: {len(content) if length is None else length}")
     if content_type is not None:
         lines.append(f"Content-Type: {content_type}")
     lines += [f"{name}: {value}" for name, value in headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def http_json(value: Any, status: int = 200, *, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Write an answer of JSON."""
-    return http(status, json.dumps(value).encode(), headers=headers)
+    if not any(line.startswith("Action-Id") for line in lines):
+        lines.append("Action-Id: action-1")
+    return "\r\n".join([*lines, "", ""]).encode() + content
 
 
 def completion(*texts: str) -> bytes:
     """Write the answer of the enterprise API that holds these texts."""
-    return http_json({"choices": [{"text": text} for text in texts]})
+    return http(200, {"choices": [{"text": text} for text in texts]})
+
+
+def failure(status: int, *messages: dict[str, Any], tpe: str = "BadRequest") -> bytes:
+    """Write a `FailResponse`."""
+    return http(status, {"tpe": tpe, "errors": list(messages), "extras": None})
 
 
 def chunked(
@@ -113,6 +141,17 @@ class Server:
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that send `writer` here, once, with a key."""
+        return {
+            "WRITER_BASE_URL": self.url,
+            "WRITER_API_KEY": KEY,
+            "WRITER_ORGANIZATION_ID": "7",
+            "WRITER_MODEL_ID": "palmyra-x5",
+            "WRITER_MAX_RETRIES": "0",
+        }
+
     def __enter__(self) -> Self:
         self._start(self._accept)
         return self
@@ -123,6 +162,9 @@ class Server:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        for script in self._scripts:
+            if isinstance(script, Held):
+                script.release.set()
         self._stop.close()  # which wakes whoever waits for it
         for thread in self._threads:
             thread.join()

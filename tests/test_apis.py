@@ -144,18 +144,46 @@ def test_an_address_may_be_https_or_this_machine(url: str, checked: str) -> None
         "http://enterprise-api.writer.com",
         "http://localhost.evil.example",
         "http://127.0.0.1.evil.example",
-        "http://notlocalhost",
         "http://0.0.0.0",
-        "http://10.0.0.1",
+        "http://8.8.8.8",
         "http://[::2]",
         "http://2130706433",
+        "http://134744072",
+        "http://0x8080808",
+        "http://gpu.example",
     ],
 )
-def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str) -> None:
-    """The hint is the same address with https."""
+@pytest.mark.parametrize("allow_http", [False, True])
+def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str, allow_http: bool) -> None:
+    """The hint is the same address with https; no setting allows it."""
     with pytest.raises(ConfigurationError, match=r"over plain http$") as caught:
-        checked_base_url(url)
+        checked_base_url(url, allow_http=allow_http)
     assert caught.value.hint == f"use https{url.removeprefix('http')}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://notlocalhost",
+        "http://gpu-box:8000",
+        "http://gpu.local",
+        "http://gpu.internal",
+        "http://10.0.0.1",
+        "http://192.168.1.7:8080",
+        "http://172.31.0.1",
+        "http://169.254.3.4",
+        "http://[fd00::1]:8000",
+    ],
+)
+def test_plain_http_in_a_private_network_has_to_be_allowed(url: str) -> None:
+    """The refusal says what it would mean, and names the setting."""
+    with pytest.raises(ConfigurationError, match=r"others in the network read the key") as caught:
+        checked_base_url(url)
+    assert caught.value.hint == (
+        f"use https{url.removeprefix('http')}, or set allow_http = true beside base_url in the "
+        "configuration file"
+    )
+    assert checked_base_url(url, allow_http=True) == url
 
 
 @pytest.mark.parametrize(

@@ -78,15 +78,18 @@ def test_each_prompt_gets_one_result_in_the_order_of_the_input() -> None:
     )
     terminal = batch(source, *LEAST, "-o", "out.jsonl")
     first, second = results()
-    assert list(first) == ["index", "id", "choices", "model_id", "attempts", "elapsed_s", "digest"]
-    assert list(second) == ["index", "choices", "model_id", "attempts", "elapsed_s", "digest"]
+    rest = ["choices", "usage", "model_id", "attempts", "elapsed_s", "digest"]
+    assert list(first) == ["index", "id", *rest]
+    assert list(second) == ["index", *rest]
     assert (first["index"], first["id"], first["model_id"], first["attempts"]) == (
         0,
         "a",
         "sandbox",
         1,
     )
-    assert [list(choice) for choice in first["choices"]] == [["index", "text", "logprobs"]]
+    assert [list(choice) for choice in first["choices"]] == [
+        ["index", "text", "logprobs", "finish_reason"]
+    ]
     assert len(first["choices"][0]["text"].split()) == 3
     assert len(second["choices"][0]["text"].split()) == 1
     assert terminal.output == b""
@@ -126,6 +129,7 @@ def test_the_summary_is_one_json_object_for_a_script() -> None:
             "answered": 2,
             "failed": 0,
             "attempts": 2,
+            "usage": None,
             "latency": latency,
             "errors": [],
         },
@@ -145,6 +149,7 @@ def test_nothing_left_is_said_and_sends_nothing() -> None:
             "answered": 0,
             "failed": 0,
             "attempts": 0,
+            "usage": None,
             "latency": {"p50_s": None, "p95_s": None, "max_s": None},
             "errors": [],
         },

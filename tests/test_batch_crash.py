@@ -459,7 +459,7 @@ def test_standard_input_has_ids_and_keeps_prompts(tmp_path: Path) -> None:
     results = comparable(output)
     assert [list(result)[:4] for result in results] == [
         ["index", "id", "prompt", "choices"],
-        ["index", "prompt", "choices", "model_id"],
+        ["index", "prompt", "choices", "usage"],
     ]
     assert [(result.get("id"), result["prompt"]) for result in results] == [
         ("first", "a"),

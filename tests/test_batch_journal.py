@@ -63,6 +63,7 @@ def test_a_line_says_what_became_of_a_record(tmp_path: Path) -> None:
         {
             "index": 0,
             "choices": [{"index": 0, "text": "an answer", "logprobs": None}],
+            "usage": None,
             **common,
             "digest": digests[0],
         },

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from servers import Server, completion, http, http_json
+from servers import Server, completion, http
 
 import writer_cli as writer
 from writer_cli.apis.dialect import Call
@@ -246,7 +246,7 @@ def test_a_response_says_how_it_came(client: Client) -> None:
         "new": 1,
     }
     headers = [("Action-Id", "a-1"), ("X-Twice", "1"), ("X-Twice", "2")]
-    with Server(http_json(body, 201, headers=headers)) as server:
+    with Server(http(201, body, headers=headers)) as server:
         response = client(base_url=server.url).completions.create(
             completion_request=REQUEST, model_id="m"
         )
@@ -261,10 +261,13 @@ def test_a_response_says_how_it_came(client: Client) -> None:
                     "top_logprobs": [{"a": -0.5, "c": -1.0}, None],
                     "text_offset": [0, 1],
                 },
+                "finish_reason": None,
             },
-            {"text": "", "logprobs": None},
-        ]
+            {"text": "", "logprobs": None, "finish_reason": None},
+        ],
+        "usage": None,
     }
+    assert response.usage is None
     assert response.status_code == 201
     assert response.content_type == "application/json"
     assert response.action_id == "a-1"
@@ -288,12 +291,13 @@ def caught(client: Client, script: bytes) -> writer.SDKError:
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_documented_status_with_json_raises_a_fail_response(client: Client, status: int) -> None:
     """It has what the server sent, whole."""
-    error = caught(client, http_json(FAIL, status, headers=[("Action-Id", "a-1")]))
+    error = caught(client, http(status, FAIL, headers=[("Action-Id", "a-1")]))
     assert isinstance(error, writer.FailResponse)
     assert (error.tpe, error.extras) == ("T", {})
     assert error.errors == [writer.FailMessage("d", "k", [1])]
     assert (error.status_code, error.action_id, str(error)) == (status, "a-1", "d")
     assert json.loads(error.body) == FAIL
+    assert error.raw_response is not None
     assert error.raw_response.status_code == status
 
 
@@ -311,13 +315,13 @@ def test_a_documented_status_with_another_content_type_raises_an_sdk_error(
 @pytest.mark.parametrize("status", [402, 405, 406, 410, 418, 422, 451, 499])
 def test_another_status_raises_an_sdk_error(client: Client, status: int) -> None:
     """With JSON too, unless it is of the documented shape."""
-    assert type(caught(client, http_json({"detail": "x"}, status))) is writer.SDKError
+    assert type(caught(client, http(status, {"detail": "x"}))) is writer.SDKError
 
 
 def test_a_failing_server_raises_what_it_sent() -> None:
     """500 with JSON is a `FailResponse`, and a gateway's page is not."""
     for script, kind in (
-        (http_json(FAIL, 500), writer.FailResponse),
+        (http(500, FAIL), writer.FailResponse),
         (http(502, b"<p>Bad gateway</p>", "text/html"), writer.SDKError),
         (http(599, b""), writer.SDKError),
     ):
@@ -380,7 +384,7 @@ def test_a_missing_key_is_told_before_anything_else() -> None:
 
 
 def test_a_request_can_be_prepared_without_a_key() -> None:
-    """It is what `create` would send, and has no place for the key."""
+    """It is what `create` would send, with the name of a variable for the key."""
     with writer.Writer(organization_id=1) as client:
         prepared = client.completions.prepare(completion_request=REQUEST, model_id="m")
         custom = client.completions.prepare(
@@ -390,7 +394,8 @@ def test_a_request_can_be_prepared_without_a_key() -> None:
     assert (prepared.method, prepared.body) == ("POST", {"prompt": "p"})
     assert prepared.url == f"{base}/1/model/m/completions"
     assert custom.url == f"{base}/2/model/m/customization/c/completions"
-    assert prepared.headers.keys() == {"Accept", "User-Agent", "Content-Type"}
+    assert prepared.headers.keys() == {"Accept", "User-Agent", "Content-Type", "Authorization"}
+    assert prepared.headers["Authorization"] == "Bearer $WRITER_API_KEY"
 
 
 def test_a_call_without_a_body_has_no_content_type(client: Client) -> None:
@@ -398,7 +403,7 @@ def test_a_call_without_a_body_has_no_content_type(client: Client) -> None:
     prepared = client().connection.prepare(Call(method="GET", path="/list"))
     assert (prepared.method, prepared.body) == ("GET", None)
     assert prepared.url == "https://enterprise-api.writer.com/list"
-    assert prepared.headers.keys() == {"Accept", "User-Agent"}
+    assert prepared.headers.keys() == {"Accept", "User-Agent", "Authorization"}
 
 
 def test_what_is_prepared_is_what_is_sent() -> None:
@@ -409,9 +414,9 @@ def test_what_is_prepared_is_what_is_sent() -> None:
     [request] = server.requests
     assert prepared.url == server.url + request.target
     assert prepared.body == request.json()
-    assert {name.lower(): value for name, value in prepared.headers.items()}.items() <= (
-        request.headers.items()
-    )
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    sent = request.headers | {"authorization": "Bearer $WRITER_API_KEY"}
+    assert {name.lower(): value for name, value in prepared.headers.items()}.items() <= sent.items()
 
 
 # The client.

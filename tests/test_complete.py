@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import KEY, answering, completion, http
 from program import Ran, shell, writer
+from servers import CLOSE, KEY, Received, Script, Server, completion, http
 
 import writer_cli
 
@@ -98,7 +98,7 @@ def test_flags_decide_the_address(flags: list[str], address: str) -> None:
 @pytest.mark.parametrize("asked", ["--dry-run", "--print-curl"])
 def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
     """With a key it is not shown, and without one it is not missed; nothing is sent."""
-    with answering(completion("never sent")) as server:
+    with Server(completion("never sent")) as server:
         with_key = writer("complete", asked, STORY, env=server.env)
         without = writer("complete", asked, STORY, env=server.env | {"WRITER_API_KEY": ""})
         assert server.requests == []
@@ -115,7 +115,7 @@ def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
 def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
     """A shell that runs it sends what the program sends, down to the last header."""
     arguments = ["--stop", "it's", "--temperature", "0.5", "-"]
-    with answering(completion("one"), completion("two")) as server:
+    with Server(completion("one"), completion("two")) as server:
         shown = writer(
             "complete", "--print-curl", *arguments, stdin=prompt.encode(), env=server.env
         )
@@ -128,8 +128,8 @@ def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
         first, second = server.requests
     assert (curl.code, json.loads(curl.output)) == (0, {"choices": [{"text": "one"}]})
     assert ours == Ran(0, "two\n", "")
-    assert (first.line, first.json) == (second.line, second.json)
-    assert first.json["prompt"] == prompt
+    assert (first.line, first.json()) == (second.line, second.json())
+    assert first.json()["prompt"] == prompt
     for name in ("authorization", "content-type", "accept", "user-agent"):
         assert first.headers[name] == second.headers[name]
     assert first.headers["authorization"] == f"Bearer {KEY}"
@@ -172,7 +172,7 @@ def test_a_piped_completion_is_only_the_text(
     flags: list[str], texts: list[str], output: str
 ) -> None:
     """Untouched, ended by a line break, several separated by a line; nothing on stderr."""
-    with answering(completion(*texts)) as server:
+    with Server(completion(*texts)) as server:
         assert writer("complete", *flags, STORY, env=server.env) == Ran(0, output, "")
 
 
@@ -192,7 +192,7 @@ def test_a_completion_on_a_terminal_cannot_act_on_it(
     flags: list[str], texts: list[str], output: str
 ) -> None:
     """Control characters show as stand-ins, several choices have headings, nothing is wrapped."""
-    with answering(completion(*texts)) as server:
+    with Server(completion(*texts)) as server:
         ran = writer(
             "complete-custom",
             "--customization-id",
@@ -208,7 +208,7 @@ def test_a_completion_on_a_terminal_cannot_act_on_it(
 @pytest.mark.parametrize("stdout_is_terminal", [False, True])
 def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) -> None:
     """A script may rely on each key: none is renamed or left out under this version."""
-    with answering(completion("one", HOSTILE)) as server:
+    with Server(completion("one", HOSTILE)) as server:
         ran = writer(
             "complete", "--json", STORY, env=server.env, stdout_is_terminal=stdout_is_terminal
         )
@@ -221,9 +221,10 @@ def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) ->
         "model_id": "palmyra-x5",
         "customization_id": None,
         "choices": [
-            {"index": 0, "text": "one", "logprobs": None},
-            {"index": 1, "text": HOSTILE, "logprobs": None},
+            {"index": 0, "text": "one", "logprobs": None, "finish_reason": None},
+            {"index": 1, "text": HOSTILE, "logprobs": None, "finish_reason": None},
         ],
+        "usage": None,
         "status_code": 200,
         "action_id": "action-1",
         "attempts": 1,
@@ -233,7 +234,7 @@ def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) ->
 def test_json_has_no_raw_control_character() -> None:
     """What acts on a terminal is escaped in it; `jq` gives it back."""
     everything = "".join(map(chr, range(0x100))) + "\u202a\u202b\u202c\u202d\u202e\u2066\u2069"
-    with answering(completion(everything)) as server:
+    with Server(completion(everything)) as server:
         ran = writer("complete", "--json", STORY, env=server.env)
     assert json.loads(ran.output)["choices"][0]["text"] == everything
     line = ran.output.removesuffix("\n")
@@ -252,7 +253,7 @@ def test_json_has_the_log_probabilities() -> None:
 
 def test_log_probabilities_that_do_not_come_are_missed_aloud() -> None:
     """The text is there all the same."""
-    with answering(completion("a text")) as server:
+    with Server(completion("a text")) as server:
         ran = writer("complete", "--logprobs", "2", STORY, env=server.env)
     assert ran == Ran(0, "a text\n", "warning: --logprobs: the answer has none\n")
 
@@ -288,7 +289,7 @@ def test_the_sandbox_completes_without_key_model_and_network(
 
 def test_a_customization_has_its_own_completion() -> None:
     """`complete-custom` asks it, and JSON says which."""
-    with answering(completion("a text")) as server:
+    with Server(completion("a text")) as server:
         ran = writer("complete-custom", "--customization-id", "c1", "--json", STORY, env=server.env)
         [request] = server.requests
     assert request.line == (
@@ -348,7 +349,7 @@ def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
     flags: list[str], message: str
 ) -> None:
     """The message names the flag, the value and what it may be; in JSON it is the same."""
-    with answering(completion("never sent")) as server:
+    with Server(completion("never sent")) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
         as_json = writer("complete", *flags, "--json", STORY, env=server.env)
         assert server.requests == []
@@ -389,7 +390,7 @@ def test_a_customization_must_be_named() -> None:
 )
 def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
     """`--quiet` keeps the warning back."""
-    with answering(completion("sent")) as server:
+    with Server(completion("sent")) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
         quiet = writer("complete", *flags, "-q", STORY, env=server.env)
     assert ran == Ran(0, "sent\n", f"warning: {warning}\n")
@@ -406,7 +407,7 @@ def test_a_global_option_stands_before_or_after_the_command(
     place: Callable[[list[str], list[str]], list[str]],
 ) -> None:
     """It means the same."""
-    with answering(completion("text")) as server:
+    with Server(completion("text")) as server:
         flags = ["--base-url", server.url, "--timeout", "30", "--json", "--verbose", "-q"]
         ran = writer(
             *place(flags, ["complete", STORY]), env=server.env | {"WRITER_BASE_URL": "http://[::1]"}
@@ -439,7 +440,7 @@ def test_a_result_goes_to_a_file_whole(tmp_path: Path) -> None:
         ([], f"one\n---\n{HOSTILE}"),
         (["--no-newline", "--separator", r"\0"], f"one\0{HOSTILE}\0"),
     ):
-        with answering(completion("one", HOSTILE)) as server:
+        with Server(completion("one", HOSTILE)) as server:
             ran = writer(
                 "complete",
                 *flags,
@@ -462,12 +463,12 @@ def test_json_goes_to_a_file_too(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["version"] == 1
 
 
-@pytest.mark.parametrize("failing", [http(500, {}), http(200, {"choices": []}), b""])
-def test_a_failure_leaves_the_old_file(failing: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("failing", [http(500, {}), http(200, {"choices": []}), [CLOSE]])
+def test_a_failure_leaves_the_old_file(failing: Script, tmp_path: Path) -> None:
     """Neither a half nor an empty file takes its place."""
     path = tmp_path / "result"
     path.write_text("old")
-    with answering(failing) as server:
+    with Server(failing) as server:
         ran = writer("complete", "-o", str(path), STORY, env=server.env)
     assert ran.code in {7, 8, 9}
     assert path.read_text() == "old"
@@ -487,7 +488,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
 ) -> None:
     """A text that cannot be kept is not paid for."""
     path = tmp_path / place
-    with answering(completion("never sent")) as server:
+    with Server(completion("never sent")) as server:
         ran = writer("complete", "-o", str(path), STORY, env=server.env)
         assert server.requests == []
     assert ran == Ran(
@@ -510,11 +511,11 @@ def test_a_text_whose_directory_vanished_goes_to_standard_output(
     path = tmp_path / "directory" / "result"
     path.parent.mkdir()
 
-    def vanish() -> bytes:
+    def vanish(_: Received) -> bytes:
         shutil.rmtree(path.parent)
         return completion(HOSTILE)
 
-    with answering(vanish) as server:
+    with Server(vanish) as server:
         ran = writer(
             "complete",
             *flags,
@@ -537,7 +538,7 @@ def test_a_text_that_does_not_fit_goes_to_standard_output(size: int, tmp_path: P
     """The old file stays, whether the disk is full early or at the last byte."""
     path = tmp_path / "result"
     path.write_text("old")
-    with answering(completion("x" * size)) as server:
+    with Server(completion("x" * size)) as server:
         ran = shell(
             f'ulimit -f 195; writer complete -o "{path}" --no-newline "{STORY}"', env=server.env
         )
@@ -557,7 +558,7 @@ def test_a_text_that_does_not_fit_goes_to_standard_output(size: int, tmp_path: P
 )
 def test_a_full_disk_is_one_of_them(tmp_path: Path) -> None:
     """A file system of 64 KiB, mounted for this process alone."""
-    with answering(completion("x" * 100_000)) as server:
+    with Server(completion("x" * 100_000)) as server:
         ran = shell(
             'unshare --mount sh -c \'mount -t tmpfs -o size=64k none "$1" && cd "$1" && '
             f'writer complete -o result "{STORY}"; echo "$?" >&2; ls -A >&2\' sh "{tmp_path}"',

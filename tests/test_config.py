@@ -554,6 +554,7 @@ def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
         ["model_id", "m", "WRITER_MODEL_ID", "WRITER_MODEL_ID"],
         ["api", "enterprise", "default", "WRITER_API"],
         ["base_url", "", "not set", "WRITER_BASE_URL"],
+        ["allow_http", "false", "default", ""],
         ["auth_scheme", "bearer", "default", ""],
         ["timeout", "30", f"profile ci in {home.path}", "WRITER_TIMEOUT"],
     ]
@@ -660,6 +661,7 @@ def test_what_check_says_where_nothing_is_set(home: Home) -> None:
         ),
         "api": ("enterprise", "ok", "default"),
         "base_url": ("https://enterprise-api.writer.com", "ok", "default"),
+        "allow_http": ("false", "ok", "default"),
         "auth_scheme": ("bearer", "ok", "default"),
         "timeout": ("180", "ok", "default"),
         "program": (str(WRITER), "ok", ""),

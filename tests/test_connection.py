@@ -25,7 +25,6 @@ from servers import (
     chunked,
     completion,
     http,
-    http_json,
 )
 
 import writer_cli as writer
@@ -315,19 +314,19 @@ def test_a_redirect_to_nowhere_is_not_followed() -> None:
         (http(200, b"[1]"), "the answer is JSON and not an object: [1]"),
         (http(200, b"null"), "the answer is JSON and not an object: null"),
         (
-            http_json({"choices": 5}),
+            http(200, {"choices": 5}),
             'the answer is JSON, and not of the shape that was asked for: {"choices": 5}',
         ),
         (
-            http_json({"choices": [1]}),
+            http(200, {"choices": [1]}),
             'the answer is JSON, and not of the shape that was asked for: {"choices": [1]}',
         ),
-        (http_json({"choices": {"a": 1}}), None),
-        (http_json({"choices": [{}]}), None),
-        (http_json({"choices": [{"text": None}]}), None),
-        (http_json({"choices": [{"text": 5}]}), None),
-        (http_json({"choices": [[]]}), None),
-        (http_json({"choices": "x"}), None),
+        (http(200, {"choices": {"a": 1}}), None),
+        (http(200, {"choices": [{}]}), None),
+        (http(200, {"choices": [{"text": None}]}), None),
+        (http(200, {"choices": [{"text": 5}]}), None),
+        (http(200, {"choices": [[]]}), None),
+        (http(200, {"choices": "x"}), None),
     ],
     ids=lambda value: value[-30:].decode(errors="replace") if isinstance(value, bytes) else "",
 )
@@ -343,7 +342,7 @@ def test_an_answer_that_is_no_completion_is_bad(script: bytes, message: str | No
 @pytest.mark.parametrize("logprobs", ["x", 5, [1], {"tokens": 5}])
 def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
     """What was paid for is not lost."""
-    with Server(http_json({"choices": [{"text": "x", "logprobs": logprobs}]})) as server:
+    with Server(http(200, {"choices": [{"text": "x", "logprobs": logprobs}]})) as server:
         assert ask(server.url) == "x"
 
 
@@ -375,14 +374,14 @@ def echoes(text: str) -> list[bytes]:
     """Write answers that hold a text in every place that a message may quote."""
     fail = {"tpe": text, "errors": [{"description": text, "key": text, "extras": text}]}
     return [
-        http_json(fail, 401, headers=[("Action-Id", text)]),
-        http_json(fail, 500),
+        http(401, fail, headers=[("Action-Id", text)]),
+        http(500, fail),
         http(502, f"<h1>{text}</h1>".encode(), "text/html"),
         http(200, f"<h1>{text}</h1>".encode(), "text/html"),
         http(200, b"", f"text/{text}"),
         http(200, text.encode()),
         http(200, json.dumps([text]).encode()),
-        http_json({"choices": [text]}),
+        http(200, {"choices": [text]}),
         http(302, headers=[("Location", f"https://evil.example/?{text}")]),
     ]
 
@@ -449,6 +448,7 @@ def test_a_key_is_in_no_traceback(script: Script) -> None:
 def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
     """The response refers to the request, and an error to the response; each may be pickled."""
     body = b'{"choices":[{"text":"x"}]}'
+    raw: httpx.Response | None
     with Server(http(status, body)) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
         try:
             raw = client.completions.create(
@@ -457,6 +457,7 @@ def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
         except writer.SDKError as error:
             raw = error.raw_response
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert raw is not None
     assert raw.request.url == f"{server.url}{server.requests[0].target}"
     assert b"secret" not in pickle.dumps(raw)
 

@@ -591,7 +591,7 @@ def test_the_table_of_errors_is_the_tree() -> None:
         writer.BadAnswerError(""),
         writer.CutError(""),
         *(writer.SDKError("", status) for status in (401, 403, 404, 418, 429)),
-        writer.SDKError("", 429, keys=[writer.SDKError.QUOTA_KEY]),
+        writer.SDKError("", 429, keys=[writer.SDKError.QUOTA_KEYS[0]]),
         writer.SDKError("", 503),
     ]
     rows = documents.table("completions.md", "Class", "Kind", "Exit code", "When")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import KEY, Answer, Held, answering, completion, failure, http
 from program import ERROR_KEYS, WRITER, Ran, environment, shell, writer
+from servers import CLOSE, KEY, Held, Script, Server, completion, failure, http
 
 from writer_cli.exits import ExitCode
 
@@ -38,9 +38,9 @@ class Unreadable(Mapping[str, str]):
         return len(self._variables)
 
 
-def failing(*answers: Answer, arguments: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
+def failing(*answers: Script, arguments: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
     """Return the exit code, the lines for a person, and the JSON error of one failure."""
-    with answering(*answers) as server:
+    with Server(*answers) as server:
         ran = writer("complete", *arguments, STORY, env=server.env)
         as_json = writer("complete", *arguments, "--json", STORY, env=server.env)
     assert (ran.output, as_json.output) == ("", "")
@@ -77,7 +77,7 @@ def test_every_exit_code_has_a_reason() -> None:
 
 def test_a_completion_exits_with_0() -> None:
     """Of a process of its own, too."""
-    with answering(completion("a text")) as server:
+    with Server(completion("a text")) as server:
         assert shell(f'writer complete "{STORY}"', env=server.env) == Ran(0, "a text\n", "")
         [request] = server.requests
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -149,7 +149,7 @@ def test_a_wrong_flag_exits_with_2() -> None:
 )
 def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:
     """As a secret that is not there leaves an empty variable in CI; nothing is sent."""
-    with answering(completion("never sent")) as server:
+    with Server(completion("never sent")) as server:
         ran = writer("complete", STORY, env=server.env | {missing: ""})
         assert server.requests == []
     assert (ran.code, ran.output) == (3, "")
@@ -235,16 +235,19 @@ def test_no_answer_exits_with_8() -> None:
     )
     assert (code, error["kind"], error["retryable"]) == (8, "network", True)
     assert lines.startswith(f"error: no answer from 127.0.0.1:{port}: ")
-    assert failing(b"")[0] == 8
+    assert failing([CLOSE])[0] == 8
 
 
 def test_an_answer_that_does_not_come_in_time_exits_with_8() -> None:
     """As long as `--timeout` says."""
-    with answering(held := Held(completion("late"))) as server:
+    with Server(held := Held(completion("late"))) as server:
         ran = writer("complete", "--json", "--timeout", "0.2", STORY, env=server.env)
         assert held.arrived.wait(60)
     assert ran.code == 8
     assert json.loads(ran.errors)["error"]["kind"] == "timeout"
+
+
+NONSENSE = b"nonsense\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -259,17 +262,17 @@ def test_an_answer_that_does_not_come_in_time_exits_with_8() -> None:
         http(200, {"choices": {"text": "x"}}),
         http(200, {"choices": [{"text": 1}]}),
         http(200, b"<html>login\x1b[2J</html>", "text/html"),
-        http(200, b"{}", "application/json", Content_Encoding="gzip"),
-        http(302, b"", Location="https://elsewhere.example/"),
-        completion("cut short")[:-5],
-        b"nonsense\r\n\r\n",
+        http(200, b"{}", "application/json", headers=[("Content-Encoding", "gzip")]),
+        http(302, b"", headers=[("Location", "https://elsewhere.example/")]),
+        [completion("cut short")[:-5], CLOSE],
+        NONSENSE,
     ],
 )
-def test_an_answer_that_is_none_exits_with_9(answer: bytes) -> None:
+def test_an_answer_that_is_none_exits_with_9(answer: Script) -> None:
     """Whatever a server sends: no traceback, nothing on standard output, nothing that acts."""
     code, lines, error = failing(answer)
     # What does not even begin as HTTP is no answer at all.
-    assert code == (8 if answer.startswith(b"nonsense") else 9)
+    assert code == (8 if answer == NONSENSE else 9)
     assert error["kind"] == (
         "network" if code == 8 else "cut" if "cut short" in lines else "bad_answer"
     )
@@ -369,7 +372,7 @@ def test_a_signal_ends_the_process_as_that_signal(
     path = tmp_path / "result"
     path.write_text("old")
     with (
-        answering(held := Held(completion("late"))) as server,
+        Server(held := Held(completion("late"))) as server,
         subprocess.Popen(
             [WRITER, "complete", "-o", str(path), STORY],
             env=environment(server.env),
@@ -390,7 +393,7 @@ def test_a_signal_ends_the_process_as_that_signal(
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_goes_away_ends_the_process_quietly_with_141(unbuffered: str) -> None:
     """`| head -1` gets its line, and nobody hears of the rest, however Python buffers."""
-    with answering(completion("one\n" * 1_000_000)) as server:
+    with Server(completion("one\n" * 1_000_000)) as server:
         ran = shell(
             f'writer complete "{STORY}" | head -1; echo "${{PIPESTATUS[0]}}"',
             env=server.env | {"PYTHONUNBUFFERED": unbuffered},
@@ -482,16 +485,16 @@ def test_process_1_of_a_container_ends_with_the_code(
 
 def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
     """`--quiet` has no spinner that could say it."""
-    later = http(503, {"tpe": "ServiceUnavailable"}, retry_after_ms="1")
-    with answering(later, completion("text")) as server:
+    later = http(503, {"tpe": "ServiceUnavailable"}, headers=[("Retry-After-Ms", "1")])
+    with Server(later, completion("text")) as server:
         ran = writer("complete", "--quiet", STORY, env=server.env | {"WRITER_MAX_RETRIES": "1"})
     assert ran == Ran(0, "text\n", "")
 
 
 def test_a_wait_is_shown_by_the_spinner_where_there_is_one() -> None:
     """And by no line beside it, however verbose; here it is over before anything is drawn."""
-    later = http(503, {"tpe": "ServiceUnavailable"}, retry_after_ms="1")
-    with answering(later, completion("text")) as server:
+    later = http(503, {"tpe": "ServiceUnavailable"}, headers=[("Retry-After-Ms", "1")])
+    with Server(later, completion("text")) as server:
         env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}
         ran = writer("complete", "--verbose", STORY, env=env, stderr_is_terminal=True)
     assert (ran.code, ran.output) == (0, "text\n")

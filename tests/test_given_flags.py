@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from servers import Server, http, http_json
+from servers import Server, http
 
 from writer_cli.cli import main
 from writer_cli.output.terminal import Terminal
@@ -38,8 +38,8 @@ def test_no_time_at_all_is_refused(flag: str) -> None:
     [
         http(200, b"not JSON"),
         http(200, b"<p>Log in</p>", "text/html"),
-        http_json({"choices": [5]}),
-        http_json({"choices": []}),
+        http(200, {"choices": [5]}),
+        http(200, {"choices": []}),
     ],
     ids=["no JSON", "a page", "another shape", "no choices"],
 )

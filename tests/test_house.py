@@ -210,7 +210,6 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
     of_the_command_line = {
         "OutputError",
         "ReaderGoneError",
-        "Retirement",
     }
     assert set(writer_cli.__all__) == expected - internal - of_the_command_line
 

@@ -1,6 +1,7 @@
 import math
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -223,7 +224,7 @@ def response(headers: dict[str, list[str]]) -> CreateCompletionResponse:
         status_code=200,
         content_type="application/json",
         headers=headers,
-        make_raw_response=lambda: "the raw response",
+        make_raw_response=lambda: httpx.Response(200, text="the raw response"),
     )
 
 
@@ -236,5 +237,5 @@ def test_the_action_id_is_the_first_header_of_that_name() -> None:
 def test_the_raw_response_is_no_part_of_the_repr() -> None:
     """It holds the request, and that the key."""
     answer = response({})
-    assert answer.raw_response == "the raw response"
-    assert "the raw response" not in repr(answer)
+    assert answer.raw_response.text == "the raw response"
+    assert "Response [200" not in repr(answer)

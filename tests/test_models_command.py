@@ -5,27 +5,29 @@ from typing import Any
 import pytest
 from program import Ran
 from program import writer as run
-from servers import Script, Server, http, http_json
+from servers import Script, Server, http
 
 import writer_cli as writer
 
 KEY = "kW8-secret"
-ENTERPRISE = http_json(
+ENTERPRISE = http(
+    200,
     {
         "data": [
             {"id": "palmyra-x5", "name": "Palmyra X5", "type": "GPT"},
             {"id": "ours", "name": "Our\town\n", "type": "Instruct", "extra": 1},
         ]
-    }
+    },
 )
-STUDIO = http_json({"models": [{"id": "palmyra-x5", "name": "Palmyra X5"}]})
-CUSTOMIZATIONS = http_json(
+STUDIO = http(200, {"models": [{"id": "palmyra-x5", "name": "Palmyra X5"}]})
+CUSTOMIZATIONS = http(
+    200,
     {
         "customizations": [
             {"id": "c1", "name": "Tales", "status": "completed", "baseModelId": "m"},
             {"id": "c2", "name": "Ads", "description": "for shops"},
         ]
-    }
+    },
 )
 
 
@@ -62,7 +64,7 @@ def test_models_of_the_studio_api_have_no_type() -> None:
 
 def test_models_on_a_terminal_are_a_table() -> None:
     """With headings; what would act on the terminal is shown instead."""
-    evil = http_json({"data": [{"id": "m\x1b[31m", "name": "[bold]N[/x] :smile:", "type": "GPT"}]})
+    evil = http(200, {"data": [{"id": "m\x1b[31m", "name": "[bold]N[/x] :smile:", "type": "GPT"}]})
     with Server(evil) as server:
         ran = ask(server, "models", stdout_is_terminal=True)
     assert ran.code == 0
@@ -89,22 +91,22 @@ def test_models_as_json_have_every_field() -> None:
 
 def test_no_models_are_no_lines() -> None:
     """An empty list is one."""
-    with Server(http_json({"data": []})) as server:
+    with Server(http(200, {"data": []})) as server:
         assert ask(server, "models") == Ran(0, "", "")
 
 
 @pytest.mark.parametrize(
     "script",
     [
-        http_json({}),
-        http_json({"models": []}),
-        http_json({"data": None}),
-        http_json({"data": 5}),
-        http_json({"data": {"id": "m"}}),
-        http_json({"data": [5]}),
-        http_json({"data": [{"id": "m"}]}),
-        http_json({"data": [{"id": 5, "name": "m"}]}),
-        http_json([]),
+        http(200, {}),
+        http(200, {"models": []}),
+        http(200, {"data": None}),
+        http(200, {"data": 5}),
+        http(200, {"data": {"id": "m"}}),
+        http(200, {"data": [5]}),
+        http(200, {"data": [{"id": "m"}]}),
+        http(200, {"data": [{"id": 5, "name": "m"}]}),
+        http(200, []),
         http(200, b"<p>", "text/html"),
         http(200, b"{"),
     ],
@@ -202,7 +204,7 @@ def test_the_sandbox_lists_what_it_has() -> None:
 
 # Mistyped ids.
 
-NOT_FOUND = http_json({"tpe": "NotFound", "errors": [{"description": "no such model"}]}, 404)
+NOT_FOUND = http(404, {"tpe": "NotFound", "errors": [{"description": "no such model"}]})
 
 
 def complete(server: Server, model_id: str, *arguments: str) -> Ran:
@@ -212,7 +214,7 @@ def complete(server: Server, model_id: str, *arguments: str) -> Ran:
 
 def listed(*ids: str) -> Script:
     """Write the answer that lists these models."""
-    return http_json({"data": [{"id": name, "name": name} for name in ids]})
+    return http(200, {"data": [{"id": name, "name": name} for name in ids]})
 
 
 @pytest.mark.parametrize("flags", [[], ["--stream"]])

@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from loopback import answering, completion
 from program import Ran, shell, writer
 from pseudo_terminal import OnTerminal
+from servers import Server, completion
 
 from writer_cli.commands.prompts import LARGEST_PROMPT
 
@@ -31,7 +31,7 @@ def prompt_of(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = Fal
 
 def refusal(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = False) -> str:
     """Return why a prompt is refused; it is so before anything is sent, with exit code 2."""
-    with answering(completion("never sent")) as server:
+    with Server(completion("never sent")) as server:
         ran = writer(
             "complete",
             *arguments,
@@ -196,10 +196,10 @@ def test_a_closed_standard_input_is_no_matter_where_a_prompt_is_given() -> None:
 def test_a_loop_over_lines_keeps_its_input(tmp_path: Path) -> None:
     """A `while read` loop gives a completion for each line: the program does not eat the rest."""
     (tmp_path / "prompts.txt").write_text("one\ntwo\nthree\n")
-    with answering(completion("1"), completion("2"), completion("3")) as server:
+    with Server(completion("1"), completion("2"), completion("3")) as server:
         script = 'while read -r line; do writer complete "$line"; done <"$PROMPTS"'
         ran = shell(script, env=server.env | {"PROMPTS": str(tmp_path / "prompts.txt")})
-        prompts = [request.json["prompt"] for request in server.requests]
+        prompts = [request.json()["prompt"] for request in server.requests]
     assert ran == Ran(0, "1\n2\n3\n", "")
     assert prompts == ["one", "two", "three"]
 

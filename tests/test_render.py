@@ -5,8 +5,8 @@ import threading
 from typing import Any
 
 import pytest
-from loopback import KEY, answering, failure, http
 from program import Ran, writer
+from servers import KEY, Server, failure, http
 
 from writer_cli.output.spinner import Spinner
 from writer_cli.output.terminal import Terminal
@@ -18,7 +18,7 @@ REFUSED_HINT = "see exactly what was sent: repeat the command with --dry-run"
 
 def refused(answer: bytes, **terminal: bool) -> Ran:
     """Return what is said of an error of the API."""
-    with answering(answer) as server:
+    with Server(answer) as server:
         ran = writer("complete", STORY, env=server.env, **terminal)  # type: ignore[arg-type]
     assert ran.output == ""
     return ran
@@ -80,7 +80,7 @@ def test_a_thousand_messages_do_not_bury_the_rest() -> None:
     assert lines[:20] == [f"error: number {i}" for i in range(20)]
     assert lines[20] == "error: and 980 more: see them with --json"
     assert len(lines) == 23
-    with answering(answer) as server:
+    with Server(answer) as server:
         ran = writer("complete", "--json", STORY, env=server.env)
     assert len(json.loads(ran.errors)["error"]["errors"]) == 1000
 
@@ -123,7 +123,7 @@ def test_no_error_looks_like_our_own_hint(*, stderr_is_terminal: bool) -> None:
 def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
     """And says the same to a parser."""
     answer = failure(400, {"description": ACTING, "key": ACTING, "extras": {ACTING: ACTING}})
-    with answering(answer) as server:
+    with Server(answer) as server:
         ran = writer("complete", "--json", STORY, env=server.env)
     line = ran.errors.removesuffix("\n")
     assert line.isprintable()
@@ -137,7 +137,7 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]
     digest = "0123456789abcdef" * 4
     text = f"got {KEY}, that is ...{KEY[-4:]} with hash {digest}"
     answer = failure(401, {"description": text, "key": KEY, "extras": [KEY]}, tpe=KEY)
-    with answering(answer) as server:
+    with Server(answer) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
     assert ran.code == 4
     assert "got [redacted], that is ...[redacted] with hash [redacted]" in ran.errors
@@ -170,7 +170,7 @@ TABLE = """\
 
 def shown(answer: bytes, *flags: str, **env: str) -> Ran:
     """Return what a person sees of log probabilities."""
-    with answering(answer) as server:
+    with Server(answer) as server:
         return writer(
             "complete-custom",
             "--customization-id",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from program import WRITER, Ran, environment
 from program import writer as run
 from pseudo_terminal import OnTerminal
-from servers import CLOSE, HANG, RESET, Received, Script, Server, Step, completion, http, http_json
+from servers import CLOSE, HANG, RESET, Received, Script, Server, Step, completion, http
 
 import writer_cli as writer
 from writer_cli.apis.dialect import Call
@@ -70,10 +70,10 @@ MAY_PASS: dict[str, Script] = {
     "408": http(408),
     "409": http(409),
     "425": http(425),
-    "429": http_json({"tpe": "TooManyRequests", "errors": []}, 429),
+    "429": http(429, {"tpe": "TooManyRequests", "errors": []}),
     "500": http(500),
     "502": http(502, b"<h1>Bad Gateway</h1>", "text/html"),
-    "503": http_json({"tpe": "ServiceUnavailable", "errors": []}, 503),
+    "503": http(503, {"tpe": "ServiceUnavailable", "errors": []}),
     "504": http(504),
     "507": http(507),
     "599": http(599),
@@ -84,7 +84,7 @@ MAY_PASS: dict[str, Script] = {
 
 WILL_NOT_PASS: dict[str, Script] = {
     **{str(code): http(code) for code in (400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451)},
-    "quota": http_json(QUOTA, 429),
+    "quota": http(429, QUOTA),
     "redirect": http(307, headers=[("Location", "/elsewhere")]),
     "cut": [http(200, b"{", length=100), CLOSE],
     "reset in the body": [http(200, b"{", length=100), RESET],
@@ -292,7 +292,7 @@ def test_no_header_breaks_a_retry(value: str) -> None:
         (http(500, headers=[("x-should-retry", "false")]), False, 1),
         (http(500, headers=[("X-Should-Retry", "FALSE")]), False, 1),
         (http(500, headers=[("x-should-retry", "maybe"), *QUICK]), True, 4),
-        (http_json(QUOTA, 429, headers=[("x-should-retry", "true"), *QUICK]), True, 4),
+        (http(429, QUOTA, headers=[("x-should-retry", "true"), *QUICK]), True, 4),
     ],
 )
 def test_a_server_decides_whether_to_try_again(script: bytes, says: bool, requests: int) -> None:

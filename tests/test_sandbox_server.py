@@ -170,7 +170,7 @@ def test_the_two_lines_work_when_they_are_copied() -> None:
 
 
 def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
-    """`--json --quiet` is one object: the version, the address, the process."""
+    """`--json --quiet` is one object: the version, the addresses, the process."""
     process = Process("--json", "--quiet", "--host", "localhost")
     url = json.loads(process.first_line)["url"]
     with writer.Writer("made-up", 1, base_url=url, api="studio") as client:
@@ -178,8 +178,9 @@ def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
     code, output, errors = process.stop(signal.SIGINT)
     assert (code, output, errors) == (0, "", "")
     ready = json.loads(process.first_line)
-    assert ready.keys() == {"version", "url", "pid"}
+    assert ready.keys() == {"version", "url", "openai_url", "pid"}
     assert ready["version"] == 1
+    assert ready["openai_url"] == f"{ready['url']}/openai"
     assert ready["pid"] != os.getpid()
     assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", ready["url"])
 

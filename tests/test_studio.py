@@ -5,7 +5,7 @@ import pytest
 from events import event, stream
 from program import Ran
 from program import writer as run
-from servers import CLOSE, Script, Server, http, http_json
+from servers import CLOSE, Script, Server, http
 
 import writer_cli as writer
 from writer_cli.apis.dialect import ApiName
@@ -18,7 +18,7 @@ ENTERPRISE = "a key that belongs to an organization id is for --api enterprise"
 
 def answered(text: str) -> bytes:
     """Write an answer as the studio API gives it."""
-    return http_json({"choices": [{"text": text, "log_probs": None}], "model": "m"})
+    return http(200, {"choices": [{"text": text, "log_probs": None}], "model": "m"})
 
 
 def ask(server: Server, *arguments: str, **settings: str) -> Ran:
@@ -203,7 +203,7 @@ def test_log_probabilities_are_read_as_those_of_the_other_api(
     log_probs: Any, expected: dict[str, Any] | None
 ) -> None:
     """What has another shape is left out: the text is what was paid for."""
-    answer = http_json({"choices": [{"text": "x", "log_probs": log_probs}]})
+    answer = http(200, {"choices": [{"text": "x", "log_probs": log_probs}]})
     with Server(answer) as server, writer.Writer(KEY, api="studio", base_url=server.url) as s:
         response = s.completions.create(completion_request=REQUEST, model_id="m")
     assert response.completion_response is not None
@@ -215,7 +215,7 @@ def test_log_probabilities_are_read_as_those_of_the_other_api(
 @pytest.mark.parametrize("body", [{"choices": 5}, {"choices": [5]}, {"choices": [{}]}])
 def test_an_answer_that_is_no_completion_is_bad(body: dict[str, Any]) -> None:
     """It exits with 9."""
-    with Server(http_json(body)) as server:
+    with Server(http(200, body)) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p")
     assert (ran.code, ran.output) == (9, "")
 
@@ -232,7 +232,7 @@ def test_a_stream_begins_with_an_empty_chunk_and_ends_with_done() -> None:
 def test_an_error_of_the_studio_api_is_the_same_kind_of_error() -> None:
     """As of the enterprise API."""
     fail = {"tpe": "BadRequest", "errors": [{"description": "no", "key": "k"}], "extras": None}
-    with Server(http_json(fail, 400)) as server:
+    with Server(http(400, fail)) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p", "--json")
     error = json.loads(ran.errors)["error"]
     assert (ran.code, error["tpe"], error["message"]) == (5, "BadRequest", "no")
@@ -252,7 +252,7 @@ def hint(script: Script, api: ApiName, organization_id: int | None, *, streams: 
 
 
 PAGES: dict[str, Script] = {
-    "404": http_json({"tpe": "NotFound", "errors": []}, 404),
+    "404": http(404, {"tpe": "NotFound", "errors": []}),
     "404 page": http(404, b"<p>", "text/html"),
     "410": http(410, b"gone", "text/plain"),
     "200 page": http(200, b"<p>", "text/html; charset=utf-8"),

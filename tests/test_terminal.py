@@ -2,9 +2,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from loopback import Held, answering, completion
 from program import WRITER, Ran, shell, writer
 from pseudo_terminal import OnTerminal, screen
+from servers import Held, Server, completion
 
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
@@ -15,7 +15,7 @@ STORY = "Once upon a time"
 def test_a_spinner_shows_while_waiting_and_leaves_no_trace(pipes: list[str]) -> None:
     """It is on standard error, so a pipe on standard output gets the text alone."""
     with (
-        answering(held := Held(completion("the text"))) as server,
+        Server(held := Held(completion("the text"))) as server,
         OnTerminal(
             [WRITER, "complete-custom", "--customization-id", "c", STORY],
             env=server.env,
@@ -44,7 +44,7 @@ def test_no_spinner_where_none_is_wanted(
 ) -> None:
     """Not where it is asked to be quiet, nor where nothing can be drawn or nobody looks."""
     with (
-        answering(held := Held(completion("the text"))) as server,
+        Server(held := Held(completion("the text"))) as server,
         OnTerminal(
             [WRITER, "complete-custom", "--customization-id", "c", *flags, STORY],
             env=server.env | env,
@@ -87,7 +87,7 @@ def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
     """The program dies of the signal, so the shell stops the loop; the cursor is back."""
     loop = f'for i in 1 2 3; do writer complete "{STORY}"; done; echo survived'
     with (
-        answering(Held(completion("late"))) as server,
+        Server(Held(completion("late"))) as server,
         OnTerminal(["bash", "-c", loop], env=server.env) as terminal,
     ):
         terminal.wait_for("waiting for palmyra-x5")
@@ -101,7 +101,7 @@ def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
 def test_sigterm_while_waiting_cleans_the_terminal_and_the_directory(tmp_path: Path) -> None:
     """The spinner, the hidden cursor and the temporary file are gone."""
     with (
-        answering(Held(completion("late"))) as server,
+        Server(Held(completion("late"))) as server,
         OnTerminal(
             [WRITER, "complete", "-o", str(tmp_path / "result"), STORY], env=server.env
         ) as terminal,
@@ -174,7 +174,7 @@ def test_output_is_utf_8_whatever_the_locale() -> None:
         "PYTHONCOERCECLOCALE": "0",
         "PYTHONIOENCODING": "ascii",
     }
-    with answering(completion("Grüße €")) as server:
+    with Server(completion("Grüße €")) as server:
         assert shell(f'writer complete "{STORY}"', env=server.env | env) == Ran(0, "Grüße €\n", "")
     ran = shell("writer complete -f Grüße", env=env)
     assert ran.code == 2

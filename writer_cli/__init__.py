@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from writer_cli.models import Customization as Customization
     from writer_cli.models import Model as Model
+    from writer_cli.models import Usage as Usage
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ _HOME = {
     "PartialError": "errors",
     "RequestTimeoutError": "errors",
     "SDKError": "errors",
+    "Usage": "models",
     "UsageError": "errors",
     "Wait": "http.retry",
     "Writer": "client",

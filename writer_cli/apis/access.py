@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -108,6 +109,9 @@ def is_private(host: str) -> bool:
     import ipaddress
 
     try:
-        return ipaddress.ip_address(host).is_private
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith((".local", ".home.arpa", ".internal", ".lan"))
+        # A name begins with a letter: 134744072 and 0x8080808 are addresses, and public ones.
+        is_name = re.fullmatch(r"[a-z][a-z0-9-]*", host) is not None
+        return is_name or host.endswith((".local", ".home.arpa", ".internal", ".lan"))
+    return address.is_private and not address.is_unspecified

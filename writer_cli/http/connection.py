@@ -62,10 +62,10 @@ class Connection:
         api_key: str | Callable[[], str | None] | None,
         *,
         auth_scheme: AuthScheme,
-        needs_key: bool,
         timeout: float,
         retries: RetryPolicy,
         sandbox: httpx.BaseTransport | None,
+        needs_key: bool = True,
     ) -> None:
         self.base_url = base_url
         self._host = host_of(base_url)
