@@ -41,7 +41,10 @@ BLOCKS = [block for document in REFERENCES for block in documents.blocks(documen
 PRODUCTS = "id,product\np-1,green tea\np-2,ink\np-3,a wooden chair\n"
 """The table that the examples of batch.md begin with."""
 
-NOT_RUN = re.compile(r"(make|pip|pipx) ")
+ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
+"""The servers of one's own that README names, and the ports that they have there."""
+
+NOT_RUN = re.compile(rf"(make|pip|pipx|{'|'.join(ENGINES)}) ")
 """What sets up a machine is checked, and not run."""
 
 WRONG_KEY = Response(
@@ -93,7 +96,7 @@ class Service:
         request = Request(handler.command, handler.path, headers, body)
         self.requests.append(request)
         response = self.scripted or self.sandbox.respond(request)
-        if headers["authorization"] == "Bearer wrong-key":
+        if headers.get("authorization") == "Bearer wrong-key":
             response = WRONG_KEY
         handler.send_response(response.status)
         for name, value in response.headers.items():
@@ -129,7 +132,8 @@ def environment(block: Block, service: Service) -> dict[str, str]:
         return given
     if "SLURM_ARRAY" in block.text:
         given |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "3"}
-    given["WRITER_BASE_URL"] = service.address
+    if "base_url" not in block.text:
+        given["WRITER_BASE_URL"] = service.address
     sets_its_own = re.search(r"^(\$ )?writer config set ", block.text, re.MULTILINE)
     if not sets_its_own:
         given |= {
@@ -143,7 +147,12 @@ def environment(block: Block, service: Service) -> dict[str, str]:
 def bash(
     script: str, block: Block, service: Service, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script; whoever asks for a key on standard input gets one."""
+    """Run a script; whoever asks for a key on standard input gets one.
+
+    The service is in the place of the engines, at the path of the sandbox's own.
+    """
+    for port in ENGINES.values():
+        script = script.replace(f"http://127.0.0.1:{port}", f"{service.address}/openai")
     if block.document == "batch.md":
         (cwd / "products.csv").write_text(PRODUCTS)
     for tool in ("jq", "git", "parallel"):
@@ -164,6 +173,8 @@ def bash(
 def check_instead(command: str) -> None:
     """Check a command that is not run: the target or the package that it names is there."""
     program, *arguments = command.split()
+    if program in ENGINES:
+        return
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", documents.read("Makefile"), re.MULTILINE), command
         return
@@ -501,13 +512,13 @@ def test_ranges_are_as_documented(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
-@pytest.mark.parametrize("api", ["enterprise", "studio"])
+@pytest.mark.parametrize("api", ["enterprise", "studio", "openai"])
 def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[str]) -> None:
     """What an API does not have is an error, and not dropped."""
     field = named(row[0])
     given = request(RANGES[row[3]][0][0] | {field: RANGES[row[3]][0][0][""]})
-    with writer.Writer("a-made-up-key", 1, api=api) as client:
-        if row[6] in {"both", api}:
+    with writer.Writer("a-made-up-key", 1, api=api, base_url="http://localhost") as client:
+        if row[6] == "all" or api in re.findall(r"\w+", row[6]):
             client.completions.prepare(completion_request=given, model_id="a")
         else:
             with pytest.raises(writer.UsageError, match=f"^{field} cannot be sent to the {api}"):
@@ -537,8 +548,10 @@ def request(values: dict[str, Any]) -> writer.CompletionRequest:
                     for field in fields(models.CreateModelCustomizationCompletionResponse)
                 ),
                 "action_id",
+                "usage",
             ],
         ),
+        ("Usage", [*models.Usage.model_fields]),
         ("models.list", [*models.Model.model_fields]),
         ("customizations.list", [*models.Customization.model_fields]),
         ("Error objects", [*inspect.signature(errors.FailMessage).parameters]),
