@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from program import environment, shell
 
+from tests.harness.program import environment, shell
 from writer_cli import atomic
 from writer_cli.errors import OutputError, UsageError
 

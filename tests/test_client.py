@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from servers import Server, completion, http
 
 import writer_cli as writer
+from tests.harness.servers import Server, completion, http
 from writer_cli.apis.dialect import Call
 
 KEY = "a-key-of-the-tests"

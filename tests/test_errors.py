@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from program import ERROR_KEYS
 
+from tests.harness.program import ERROR_KEYS
 from writer_cli.errors import (
     BadAnswerError,
     ConfigurationError,

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import ERROR_KEYS, WRITER, Ran, environment, shell, writer
-from servers import CLOSE, KEY, Held, Script, Server, completion, failure, http
 
+from tests.harness.program import ERROR_KEYS, WRITER, Ran, environment, shell, writer
+from tests.harness.servers import CLOSE, KEY, Held, Script, Server, completion, failure, http
 from writer_cli.exits import ExitCode
 
 STORY = "Once upon a time"

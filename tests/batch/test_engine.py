@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from batches import SOON, Echo, hasty, serving, writer_for
 
+from tests.harness.batches import SOON, Echo, hasty, serving, writer_for
 from writer_cli import Writer
 from writer_cli.batch import Plan, Record, Result, run_batch, runner
 from writer_cli.errors import FailResponse, PartialError, UsageError

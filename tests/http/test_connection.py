@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import (
+
+import writer_cli as writer
+from tests.harness.servers import (
     CLOSE,
     HANG,
     RESET,
@@ -26,8 +28,6 @@ from servers import (
     completion,
     http,
 )
-
-import writer_cli as writer
 
 KEY = "kW8-secret/with=signs"
 STUDIO_HINT = "a key of AI Studio is for --api studio"

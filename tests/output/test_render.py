@@ -5,9 +5,9 @@ import threading
 from typing import Any
 
 import pytest
-from program import Ran, writer
-from servers import KEY, Server, failure, http
 
+from tests.harness.program import Ran, writer
+from tests.harness.servers import KEY, Server, failure, http
 from writer_cli.output.spinner import Spinner
 from writer_cli.output.terminal import Terminal
 

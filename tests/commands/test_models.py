@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Ran
-from program import writer as run
-from servers import Script, Server, http
 
 import writer_cli as writer
+from tests.harness.program import Ran
+from tests.harness.program import writer as run
+from tests.harness.servers import Script, Server, http
 
 KEY = "kW8-secret"
 ENTERPRISE = http(

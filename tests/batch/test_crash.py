@@ -14,7 +14,8 @@ from random import Random
 from threading import Event
 
 import pytest
-from batches import (
+
+from tests.harness.batches import (
     SOON,
     Echo,
     comparable,
@@ -25,7 +26,6 @@ from batches import (
     write_prompts,
     writer_process,
 )
-
 from writer_cli.cli import main
 from writer_cli.output.terminal import Terminal
 

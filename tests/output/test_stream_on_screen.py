@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from events import event, texts
-from program import WRITER, environment
-from pseudo_terminal import OnTerminal, screen
-from servers import HANG, Received, Server, Step
+
+from tests.harness.events import event, texts
+from tests.harness.program import WRITER, environment
+from tests.harness.pseudo_terminal import OnTerminal, screen
+from tests.harness.servers import HANG, Received, Server, Step
 
 PROMPTLY = 0.05
 """Seconds from the server's sending to the reader's seeing."""

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from events import event, stream, texts
-from program import WRITER, Ran, environment
-from program import writer as run
-from servers import (
+
+import writer_cli as writer
+from tests.harness.events import event, stream, texts
+from tests.harness.program import WRITER, Ran, environment
+from tests.harness.program import writer as run
+from tests.harness.servers import (
     CLOSE,
     HANG,
     RESET,
@@ -23,8 +25,6 @@ from servers import (
     completion,
     http,
 )
-
-import writer_cli as writer
 from writer_cli.apis.dialect import ApiName
 from writer_cli.http.stream import CompletionStream
 

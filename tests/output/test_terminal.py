@@ -2,10 +2,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from program import WRITER, Ran, shell, writer
-from pseudo_terminal import OnTerminal, screen
-from servers import Held, Server, completion
 
+from tests.harness.program import WRITER, Ran, shell, writer
+from tests.harness.pseudo_terminal import OnTerminal, screen
+from tests.harness.servers import Held, Server, completion
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 STORY = "Once upon a time"

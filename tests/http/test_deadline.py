@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from events import event, stream, texts
-from program import WRITER, Ran, environment
-from program import writer as run
-from servers import HANG, Received, Script, Server, Step, completion, http
 
 import writer_cli as writer
+from tests.harness.events import event, stream, texts
+from tests.harness.program import WRITER, Ran, environment
+from tests.harness.program import writer as run
+from tests.harness.servers import HANG, Received, Script, Server, Step, completion, http
 from writer_cli.http import deadline
 
 KEY = "kW8-secret"

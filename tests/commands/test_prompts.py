@@ -4,10 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from program import Ran, shell, writer
-from pseudo_terminal import OnTerminal
-from servers import Server, completion
 
+from tests.harness.program import Ran, shell, writer
+from tests.harness.pseudo_terminal import OnTerminal
+from tests.harness.servers import Server, completion
 from writer_cli.commands.prompts import LARGEST_PROMPT
 
 EXAMPLE = 'writer complete -m palmyra-x5 "Once upon a time", or a pipe: … | writer complete'

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from program import environment
+from tests.harness.program import environment
 
 ROWS, COLUMNS = 24, 80
 

@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from servers import Server, http
 
+from tests.harness.servers import Server, http
 from writer_cli.cli import main
 from writer_cli.output.terminal import Terminal
 

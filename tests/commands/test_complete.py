@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Ran, shell, writer
-from servers import CLOSE, KEY, Received, Script, Server, completion, http
 
 import writer_cli
+from tests.harness.program import Ran, shell, writer
+from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completion, http
 
 STORY = "Once upon a time"
 

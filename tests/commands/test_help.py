@@ -2,9 +2,9 @@ import json
 import re
 
 import pytest
-from program import WRITER, Ran, shell, writer
-from pseudo_terminal import OnTerminal
 
+from tests.harness.program import WRITER, Ran, shell, writer
+from tests.harness.pseudo_terminal import OnTerminal
 from writer_cli import cli
 
 COMMANDS = [

@@ -7,15 +7,25 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from events import event, stream, texts
 from hypothesis import given
 from hypothesis import strategies as st
-from program import WRITER, Ran, environment
-from program import writer as run
-from pseudo_terminal import OnTerminal
-from servers import CLOSE, HANG, RESET, Received, Script, Server, Step, completion, http
 
 import writer_cli as writer
+from tests.harness.events import event, stream, texts
+from tests.harness.program import WRITER, Ran, environment
+from tests.harness.program import writer as run
+from tests.harness.pseudo_terminal import OnTerminal
+from tests.harness.servers import (
+    CLOSE,
+    HANG,
+    RESET,
+    Received,
+    Script,
+    Server,
+    Step,
+    completion,
+    http,
+)
 from writer_cli.apis.dialect import Call
 from writer_cli.errors import NetworkError, WriterError
 from writer_cli.http.answer import Answer

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Received, Server, completion
 
+from tests.harness.servers import Received, Server, completion
 from writer_cli import Writer
 from writer_cli.batch import Plan, Record, Result, run_batch
 from writer_cli.batch.job import Progress

@@ -2,12 +2,12 @@ import json
 from typing import Any
 
 import pytest
-from events import event, stream
-from program import Ran
-from program import writer as run
-from servers import CLOSE, Script, Server, http
 
 import writer_cli as writer
+from tests.harness.events import event, stream
+from tests.harness.program import Ran
+from tests.harness.program import writer as run
+from tests.harness.servers import CLOSE, Script, Server, http
 from writer_cli.apis.dialect import ApiName
 
 KEY = "kW8-secret"

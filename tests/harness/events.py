@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from servers import Step, chunked
+from tests.harness.servers import Step, chunked
 
 
 def event(value: Any, *, end: str = "\n\n") -> bytes:

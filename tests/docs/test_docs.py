@@ -15,12 +15,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import documents
 import pytest
-from documents import ROOT, SHELLS, Block
-from test_house import HOUSE
 
 import writer_cli as writer
+from tests.harness import documents
+from tests.harness.documents import ROOT, SHELLS, Block
+from tests.test_house import HOUSE
 from writer_cli import errors, models
 from writer_cli.apis.dialect import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from program import ERROR_KEYS
 
 import writer_cli as writer
+from tests.harness.program import ERROR_KEYS
 from writer_cli.cli import main
 from writer_cli.output.terminal import FakeTerminal, Terminal
 from writer_cli.sandbox.faults import FAULTS, FLAKY

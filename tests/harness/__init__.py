@@ -1,0 +1,1 @@
+"""The tools that the tests share: the program, servers, terminals, documents."""
