@@ -1,18 +1,12 @@
 import json
-import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness.program import ERROR_KEYS, WRITER, Ran, environment, shell, writer
+from tests.harness.program import ERROR_KEYS, Ran, shell, writer
 from tests.harness.servers import CLOSE, KEY, Held, Script, Server, completion, failure, http
 from writer_cli.exits import ExitCode
 
@@ -333,154 +327,6 @@ def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
 def test_an_exit_code_does_not_depend_on_standard_error(script: str, code: int) -> None:
     """Where nobody can be told, the code still says it."""
     assert shell(script, env={"WRITER_SANDBOX": "1"}, stdin=b"x") == Ran(code, "", "")
-
-
-def let_it_wait() -> None:
-    """Give a program the time to get from its last step into the wait that a signal is to end.
-
-    Python sees a signal that comes just before a system call only after it.
-    """
-    time.sleep(0.3)
-
-
-def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) -> None:
-    """And says nothing: who pressed Ctrl-C knows."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with (
-        subprocess.Popen(
-            [WRITER, "complete", "--sandbox", "-f", str(pipe)],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-        pipe.open("wb"),
-    ):  # opens when the program does
-        let_it_wait()
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)]
-)
-def test_a_signal_ends_the_process_as_that_signal(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    """A shell sees 130 or 143; no temporary file is left, and the old one is whole."""
-    path = tmp_path / "result"
-    path.write_text("old")
-    with (
-        Server(held := Held(completion("late"))) as server,
-        subprocess.Popen(
-            [WRITER, "complete", "-o", str(path), STORY],
-            env=environment(server.env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-    ):
-        assert held.arrived.wait(60)
-        assert len(list(tmp_path.iterdir())) == 2
-        let_it_wait()
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (code, b"", b"")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_away_ends_the_process_quietly_with_141(unbuffered: str) -> None:
-    """`| head -1` gets its line, and nobody hears of the rest, however Python buffers."""
-    with Server(completion("one\n" * 1_000_000)) as server:
-        ran = shell(
-            f'writer complete "{STORY}" | head -1; echo "${{PIPESTATUS[0]}}"',
-            env=server.env | {"PYTHONUNBUFFERED": unbuffered},
-        )
-    assert ran == Ran(0, "one\n141\n", "")
-
-
-def without_reader(arguments: list[str]) -> tuple[int, bytes]:
-    """Run a program whose output nobody reads; return its code and what it says of that."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        done = subprocess.run(
-            arguments,
-            env=environment(),
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        os.close(writing)
-    return done.returncode, done.stderr
-
-
-@pytest.mark.parametrize(
-    "arguments", [["complete", "--sandbox", STORY], ["--version"], ["--help"]], ids=" ".join
-)
-def test_a_reader_that_was_never_there_ends_the_process_with_141(arguments: list[str]) -> None:
-    """However short the text."""
-    assert without_reader([WRITER, *arguments]) == (-signal.SIGPIPE, b"")
-
-
-BLOCKING = """
-import os, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-@pytest.mark.parametrize(
-    "arguments", [["complete", "--sandbox", STORY], ["--help"], ["--version"]], ids=" ".join
-)
-def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[str]) -> None:
-    """Here because the signal is blocked."""
-    assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
-
-
-def may_make_a_process_1() -> bool:
-    """Whether this user may start a process as a container does."""
-    tried = ["unshare", "--pid", "--fork", "true"]
-    return (
-        shutil.which("unshare") is not None
-        and subprocess.run(tried, capture_output=True, check=False).returncode == 0
-    )
-
-
-WAITING = "open({pipe!r}).read()"
-"""A module that takes its time to load."""
-
-
-@pytest.mark.skipif(not may_make_a_process_1(), reason="not allowed here")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("while_loading", [True, False])
-def test_process_1_of_a_container_ends_with_the_code(
-    number: signal.Signals, tmp_path: Path, *, while_loading: bool
-) -> None:
-    """The kernel lets no signal end it, so it exits; as soon as it can be interrupted at all."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    arguments = ["complete", "--sandbox", "-f", str(pipe)]
-    if while_loading:
-        (tmp_path / "difflib.py").write_text(WAITING.format(pipe=str(pipe)))
-        arguments = ["complete", "--sandbox", STORY]
-    with (
-        subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child", WRITER, *arguments],
-            env=environment({"PYTHONPATH": str(tmp_path)} if while_loading else {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-        pipe.open("wb"),
-    ):
-        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(child), number)
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (128 + number, b"", b"")
 
 
 def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:

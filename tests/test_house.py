@@ -173,6 +173,27 @@ def test_a_file_is_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
 
 
+TESTS = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    "file", sorted(TESTS.rglob("*.py")), ids=lambda file: str(file.relative_to(TESTS))
+)
+def test_a_test_file_is_short(file: Path) -> None:
+    """A test file of more than 500 lines asks to be two."""
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+def test_the_tests_lie_as_the_code_does() -> None:
+    """Each room has its tests in a folder of the same name."""
+    rooms = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    folders = {path.name for path in TESTS.iterdir() if (path / "__init__.py").is_file()}
+    assert rooms <= folders
+    assert folders - rooms <= {"harness", "docs", "attacks"}
+    for room_name in rooms:
+        assert list((TESTS / room_name).rglob("test_*.py"))
+
+
 def test_the_checks_see_what_they_look_for() -> None:
     """A file that is known to import them is seen to."""
     assert imports_from(ROOT / "http" / "connection.py", "httpx", types_too=False) == ["httpx"]

@@ -1,40 +1,31 @@
-import json
-import signal
-import subprocess
-from collections.abc import Iterator
+"""Which failures are tried again, and when."""
+
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import writer_cli as writer
-from tests.harness.events import event, stream, texts
-from tests.harness.program import WRITER, Ran, environment
-from tests.harness.program import writer as run
-from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import (
     CLOSE,
     HANG,
     RESET,
-    Received,
     Script,
     Server,
-    Step,
-    completion,
     http,
 )
+from tests.http.times import KEY, QUICK
 from writer_cli.apis.dialect import Call
 from writer_cli.errors import NetworkError, WriterError
 from writer_cli.http.answer import Answer
 from writer_cli.http.connection import Connection
-from writer_cli.http.retry import RetryPolicy, Wait, retry_after, should_retry
+from writer_cli.http.retry import RetryPolicy, retry_after, should_retry
 
-KEY = "kW8-secret"
 CALL = Call(method="GET", path="/")
-QUICK = [("retry-after-ms", "1")]
+
+
 QUOTA = {"tpe": "CompletionModelQuotaError", "errors": [{"key": "fail.model.quotaExceeded"}]}
 
 
@@ -91,6 +82,7 @@ MAY_PASS: dict[str, Script] = {
     "reset": [RESET],
     "reset in the head": [b"HTTP/1.1 200 OK\r\nContent-", RESET],
 }
+
 
 WILL_NOT_PASS: dict[str, Script] = {
     **{str(code): http(code) for code in (400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 451)},
@@ -312,9 +304,6 @@ def test_a_server_decides_whether_to_try_again(script: bytes, says: bool, reques
     assert (error.retryable, sent) == (says, requests)
 
 
-# The deadline, by an injected clock.
-
-
 def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
     """The last error is more use than one about time, and comes earlier."""
     error, waits, requests = tried(http(429, headers=[("Retry-After", "4")]), deadline=10)
@@ -378,160 +367,3 @@ def test_what_is_no_failure_of_ours_is_not_tried_again(
     with pytest.raises(bug):
         RetryPolicy(clock=time.clock, sleep=time.sleep).run(attempt)
     assert (len(time.waits), next(attempts, None)) == (failures, None)
-
-
-# From outside.
-
-
-def test_waits_are_told() -> None:
-    """To whoever asked for it: what failed, how long it takes, and which retry follows."""
-    waits: list[Wait] = []
-    scripts = [http(429, headers=QUICK), http(503, headers=QUICK), http(200, b'{"data":[]}')]
-    with Server(*scripts) as server:
-        s = writer.Writer(KEY, 1, base_url=server.url, max_retries=2, on_wait=waits.append)
-        with s:
-            assert s.models.list() == []
-    assert [wait.retry for wait in waits] == [1, 2]
-    assert str(waits[0]) == "429, trying again in 0.0 s, 1 of 2"
-    assert str(waits[1]) == "503, trying again in 0.0 s, 2 of 2"
-    assert str(Wait(NetworkError("down"), 59.6, 2, 2)) == "network, trying again in 60 s, 2 of 2"
-    assert str(Wait(waits[0].failure, 3.2, 1, 3)) == "429, trying again in 3 s, 1 of 3"
-
-
-def test_a_customized_completion_counts_its_attempts() -> None:
-    """Every operation is tried again."""
-    with Server(http(500, headers=QUICK), completion("x")) as server:
-        s = writer.Writer(KEY, 1, base_url=server.url)
-        with s:
-            response = s.completions.create_model_customization_completion(
-                completion_request=writer.CompletionRequest(prompt="p"),
-                model_id="m",
-                customization_id="c",
-            )
-    assert response.attempts == 2
-    assert [request.body for request in server.requests] == [b'{"prompt":"p"}'] * 2
-
-
-def test_a_stream_is_tried_again_until_it_begins() -> None:
-    """And knows how many attempts that took."""
-    with Server(http(503, headers=QUICK), http(429, headers=QUICK), texts("x")) as server:
-        s = writer.Writer(KEY, 1, base_url=server.url)
-        request = writer.CompletionRequest(prompt="p")
-        with s, s.completions.stream(completion_request=request, model_id="m") as chunks:
-            assert chunks.attempts == 3
-            assert [chunk.text for chunk in chunks] == ["x"]
-            assert chunks.response().attempts == 3
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        [*texts("x")[:-1], RESET],
-        stream(event("x"), event({"tpe": "ServiceUnavailable", "errors": []})),
-        stream(whole=False),
-    ],
-)
-def test_a_stream_that_has_begun_is_not_tried_again(script: list[Step]) -> None:
-    """What it showed cannot be taken back."""
-    with Server(script, texts("again")) as server:
-        s = writer.Writer(KEY, 1, base_url=server.url)
-        with s, pytest.raises(writer.WriterError) as caught:
-            list(
-                s.completions.stream(
-                    completion_request=writer.CompletionRequest(prompt="p"), model_id="m"
-                )
-            )
-    assert caught.value.retryable is False
-    assert len(server.requests) == 1
-
-
-def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
-    """Run `writer complete` against a server."""
-    env = {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_BASE_URL": server.url}
-    return run("complete", "-m", "m", "p", *arguments, env=env, **terminal)
-
-
-@pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
-def test_the_attempts_are_in_the_json(flag: str) -> None:
-    """In that of a result, and in that of an error."""
-
-    def answer(request: Received) -> Any:
-        return texts("x") if request.target.endswith("/stream") else completion("x")
-
-    with Server(http(500, headers=QUICK), answer) as server:
-        assert json.loads(ask(server, "--json", flag).output)["attempts"] == 2
-    with Server(http(500, headers=QUICK)) as server:
-        ran = ask(server, "--json", flag, "--max-retries", "2")
-    assert (ran.code, ran.output) == (7, "")
-    error = json.loads(ran.errors)["error"]
-    assert (error["attempts"], error["retryable"], len(server.requests)) == (3, True, 3)
-
-
-@pytest.mark.parametrize(("flags", "requests"), [([], 4), (["--max-retries", "0"], 1)])
-def test_three_retries_are_the_default_and_none_can_be_had(flags: list[str], requests: int) -> None:
-    """The flag may stand before or after the command."""
-    with Server(http(500, headers=QUICK)) as server:
-        assert ask(server, *flags).code == 7
-        env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
-        assert run(*flags, "complete", "-m", "m", "p", env=env).code == 7
-    assert len(server.requests) == 2 * requests
-
-
-def test_a_pipe_hears_of_a_retry_only_when_it_asks() -> None:
-    """With --verbose."""
-    scripts = (http(429, headers=[("Retry-After", "0")]), completion("x"))
-    with Server(*scripts) as server:
-        assert ask(server) == Ran(0, "x\n", "")
-    with Server(*scripts) as server:
-        first, second = ask(server, "--verbose").errors.splitlines()
-    assert first == "429, trying again in 0.0 s, 1 of 3"
-    assert second.startswith("HTTP 200 in ")
-    assert "attempts: 2" in second
-
-
-def test_the_sandbox_fails_twice_on_demand() -> None:
-    """The waits are those of a real failure, so here they are refused by a deadline."""
-    ran = run("complete", "--sandbox", "-m", "fault-flaky", "--deadline", "0.9", "--json", "p")
-    assert ran.code == 7
-    assert json.loads(ran.errors)["error"]["attempts"] == 1
-
-
-@pytest.fixture
-def waiting() -> Iterator[Server]:
-    """Serve what asks to wait for a minute."""
-    with Server(http(429, headers=[("Retry-After", "60")]), completion("x")) as server:
-        yield server
-
-
-def settings(server: Server) -> dict[str, str]:
-    """Return the environment of a process that asks this server."""
-    return {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
-
-
-def test_a_person_sees_the_wait_and_can_end_it(waiting: Server) -> None:
-    """Ctrl-C ends it at once, and leaves the terminal as it was."""
-    arguments = [WRITER, "complete", "-m", "m", "p"]
-    with OnTerminal(arguments, env=settings(waiting)) as terminal:
-        terminal.wait_for("429, trying again in 60 s, 1 of 3")
-        terminal.type(b"\x03")
-        assert terminal.wait() == -signal.SIGINT
-        assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
-    assert len(waiting.requests) == 1
-
-
-def test_an_interrupt_during_a_wait_ends_the_process(waiting: Server) -> None:
-    """With 130, in the words of a shell, and without a message."""
-    process = subprocess.Popen(
-        [WRITER, "complete", "-m", "m", "p", "--verbose"],
-        env=environment(settings(waiting)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        assert process.stderr is not None
-        assert process.stdout is not None
-        assert process.stderr.readline() == b"429, trying again in 60 s, 1 of 3\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == -signal.SIGINT
-        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")

@@ -82,8 +82,8 @@ def run(options: SandboxOptions, app: App) -> None:
         log=options.log,
     )
     try:
+        openai_url = sandbox.url(server.url, "openai")
         if options.json:
-            openai_url = sandbox.url(server.url, "openai")
             documents.write_json(
                 app.terminal, url=server.url, openai_url=openai_url, pid=os.getpid()
             )
@@ -94,7 +94,7 @@ def run(options: SandboxOptions, app: App) -> None:
                 f"export WRITER_BASE_URL={server.url} WRITER_API_KEY={sandbox.KEY} "
                 f"WRITER_ORGANIZATION_ID={sandbox.ORGANIZATION}\n"
                 'writer complete -m palmyra-x5 "Once upon a time"\n'
-                f"as an engine of your own: --api openai --base-url {sandbox.url(server.url, 'openai')}"
+                f"as an engine of your own: --api openai --base-url {openai_url}"
             )
         threading.Event().wait()
     except (KeyboardInterrupt, SystemExit):

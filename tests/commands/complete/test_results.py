@@ -1,20 +1,16 @@
+"""`writer complete`: what is sent, and what is printed of the answer."""
+
 import json
 import os
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import writer_cli
+from tests.commands.complete.texts import HOSTILE, STORY
 from tests.harness.program import Ran, shell, writer
-from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completion, http
-
-STORY = "Once upon a time"
-
-HOSTILE = "\x1b[2J\x07\x00\x9b31m\u202edrow\u2066 \x7f\tok\r\n"
-"""Text that clears a terminal, rings, changes colours and turns words around."""
+from tests.harness.servers import KEY, Server, completion
 
 
 def dry(*arguments: str, command: str = "complete") -> Any:
@@ -142,9 +138,6 @@ def test_a_dry_run_as_curl_is_a_contradiction() -> None:
     )
 
 
-# Options, answers and what is printed of them.
-
-
 @pytest.mark.parametrize(
     ("flags", "texts", "output"),
     [
@@ -258,9 +251,6 @@ def test_log_probabilities_that_do_not_come_are_missed_aloud() -> None:
     assert ran == Ran(0, "a text\n", "warning: --logprobs: the answer has none\n")
 
 
-# The sandbox.
-
-
 @pytest.mark.parametrize(
     ("arguments", "env"),
     [
@@ -296,279 +286,3 @@ def test_a_customization_has_its_own_completion() -> None:
         "POST /llm/organization/7/model/palmyra-x5/customization/c1/completions HTTP/1.1"
     )
     assert json.loads(ran.output)["customization_id"] == "c1"
-
-
-# Refusals: exit 2, and nothing is sent.
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--max-tokens", "0"], "--max-tokens 0 is out of range: 1 or more"),
-        (["--max-tokens=-1"], "--max-tokens -1 is out of range: 1 or more"),
-        (["--max-tokens", str(2**63)], f"--max-tokens {2**63} is out of range: 1 or more"),
-        (
-            ["--min-tokens", "-1"],
-            "--min-tokens -1 is out of range: 0 or more, and --max-tokens at the most",
-        ),
-        (
-            ["--min-tokens", "3", "--max-tokens", "2"],
-            "--min-tokens: 3 is more than --max-tokens, 2",
-        ),
-        (["--temperature", "-0.1"], "--temperature -0.1 is out of range: 0 or more"),
-        (["--temperature", "nan"], "--temperature nan is out of range: 0 or more"),
-        (["--temperature", "inf"], "--temperature inf is out of range: 0 or more"),
-        (["--top-p", "1.01"], "--top-p 1.01 is out of range: 0 to 1"),
-        (["--top-p", "-1"], "--top-p -1 is out of range: 0 to 1"),
-        (["--stop", ""], "--stop '' is out of range: a text that is not empty"),
-        (["--stop", "a", "--stop="], "--stop '' is out of range: a text that is not empty"),
-        (["--presence-penalty", "nan"], "--presence-penalty nan is out of range: any number"),
-        (["--frequency-penalty", "-inf"], "--frequency-penalty -inf is out of range: any number"),
-        (["--best-of", "0"], "--best-of 0 is out of range: --n or more"),
-        (["--best-of", "1", "-n", "2"], "--best-of: 1 is less than --n, 2"),
-        (["-n", "0"], "--n 0 is out of range: 1 or more"),
-        (["--logprobs", "-1"], "--logprobs -1 is out of range: 0 or more"),
-        (["--max-tokens", "many"], "Invalid value for '--max-tokens': 'many' is not a valid int."),
-        (["--max-tokens", "1.5"], "Invalid value for '--max-tokens': '1.5' is not a valid int."),
-        (["--top-p", "½"], "Invalid value for '--top-p': '½' is not a valid float."),
-        (["--top-p", ""], "Invalid value for '--top-p': '' is not a valid float."),
-        (["-m", ""], "--model-id: '' is not a text: it is blank"),
-        (["-m", ".."], "'..' is not an id"),
-        (["-m", "\udcff"], r"--model-id: '\udcff' is not UTF-8"),
-        (
-            ["--organization-id", "-1"],
-            "--organization-id: -1 is not a whole number from 0 to 2^63 - 1",
-        ),
-        (
-            ["--timeout", "0"],
-            "--timeout: 0.0 is not a number of seconds over 0 up to 1000000",
-        ),
-    ],
-)
-def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
-    flags: list[str], message: str
-) -> None:
-    """The message names the flag, the value and what it may be; in JSON it is the same."""
-    with Server(completion("never sent")) as server:
-        ran = writer("complete", *flags, STORY, env=server.env)
-        as_json = writer("complete", *flags, "--json", STORY, env=server.env)
-        assert server.requests == []
-    assert (ran.code, ran.output) == (2, "")
-    first, second = ran.errors.splitlines()
-    assert first == f"error: {message}"
-    assert second.startswith("hint: ")
-    assert (as_json.code, as_json.output) == (2, "")
-    assert json.loads(as_json.errors)["error"]["message"] == message
-
-
-def test_a_model_must_be_named() -> None:
-    """But for the sandbox, where it does not matter."""
-    ran = writer("complete", STORY)
-    assert (ran.code, ran.output) == (2, "")
-    assert ran.errors.startswith("error: no model: name one with -m\nhint: -m palmyra-x5")
-
-
-def test_a_customization_must_be_named() -> None:
-    """Otherwise `complete` is meant."""
-    assert writer("complete-custom", "--sandbox", STORY) == Ran(
-        2,
-        "",
-        "error: no customization: name one with --customization-id\n"
-        "hint: for a model that is not customized: writer complete\n",
-    )
-
-
-@pytest.mark.parametrize(
-    ("flags", "warning"),
-    [
-        ([f"--stop={i}" for i in range(5)], "--stop: 5 stop sequences; 4 are documented"),
-        (["--temperature", "2.5"], "--temperature: 2.5; 0 to 2 is documented"),
-        (["--top-p", "0"], "--top-p: 0; over 0 up to 1 is documented"),
-        (["--presence-penalty", "3"], "--presence-penalty: 3; -2 to 2 is documented"),
-        (["--frequency-penalty", "-3"], "--frequency-penalty: -3; -2 to 2 is documented"),
-    ],
-)
-def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
-    """`--quiet` keeps the warning back."""
-    with Server(completion("sent")) as server:
-        ran = writer("complete", *flags, STORY, env=server.env)
-        quiet = writer("complete", *flags, "-q", STORY, env=server.env)
-    assert ran == Ran(0, "sent\n", f"warning: {warning}\n")
-    assert quiet == Ran(0, "sent\n", "")
-
-
-# Global options.
-
-
-@pytest.mark.parametrize(
-    "place", [lambda flags, rest: [*flags, *rest], lambda flags, rest: [*rest, *flags]]
-)
-def test_a_global_option_stands_before_or_after_the_command(
-    place: Callable[[list[str], list[str]], list[str]],
-) -> None:
-    """It means the same."""
-    with Server(completion("text")) as server:
-        flags = ["--base-url", server.url, "--timeout", "30", "--json", "--verbose", "-q"]
-        ran = writer(
-            *place(flags, ["complete", STORY]), env=server.env | {"WRITER_BASE_URL": "http://[::1]"}
-        )
-    assert ran.code == 0
-    assert json.loads(ran.output)["choices"][0]["text"] == "text"
-    assert ran.errors.startswith("HTTP 200 in ")
-    assert ran.errors.endswith(
-        f" s, attempts: 1, Action-Id: action-1, Writer({server.url}, organization_id=7)\n"
-    )
-
-
-def test_what_stands_after_the_command_holds() -> None:
-    """The nearer of two says more, though it be 0."""
-    env = {"WRITER_MODEL_ID": "m", "WRITER_ORGANIZATION_ID": "7"}
-    arguments = ["--base-url", "http://[::1]", "complete", "--base-url", "http://127.0.0.1"]
-    ran = writer(*arguments, "--dry-run", STORY, env=env)
-    assert json.loads(ran.output)["url"].startswith("http://127.0.0.1/")
-    ran = writer("--timeout", "5", "complete", "--timeout", "0", "--sandbox", STORY)
-    assert ran.code == 2
-
-
-# Files.
-
-
-def test_a_result_goes_to_a_file_whole(tmp_path: Path) -> None:
-    """As it came, on a terminal too; nothing goes to standard output."""
-    path = tmp_path / "result"
-    for flags, content in (
-        ([], f"one\n---\n{HOSTILE}"),
-        (["--no-newline", "--separator", r"\0"], f"one\0{HOSTILE}\0"),
-    ):
-        with Server(completion("one", HOSTILE)) as server:
-            ran = writer(
-                "complete",
-                *flags,
-                "-n2",
-                "-o",
-                str(path),
-                STORY,
-                env=server.env,
-                stdout_is_terminal=True,
-            )
-        assert ran == Ran(0, "", "")
-        assert path.read_bytes() == content.encode()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
-
-
-def test_json_goes_to_a_file_too(tmp_path: Path) -> None:
-    """The object that would have been printed."""
-    path = tmp_path / "result"
-    assert writer("complete", "--sandbox", "--json", "-o", str(path), STORY) == Ran(0, "", "")
-    assert json.loads(path.read_text())["version"] == 1
-
-
-@pytest.mark.parametrize("failing", [http(500, {}), http(200, {"choices": []}), [CLOSE]])
-def test_a_failure_leaves_the_old_file(failing: Script, tmp_path: Path) -> None:
-    """Neither a half nor an empty file takes its place."""
-    path = tmp_path / "result"
-    path.write_text("old")
-    with Server(failing) as server:
-        ran = writer("complete", "-o", str(path), STORY, env=server.env)
-    assert ran.code in {7, 8, 9}
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
-
-
-@pytest.mark.parametrize(
-    ("place", "reason"),
-    [
-        ("nowhere/x", "No such file or directory"),
-        ("", "Is a directory"),
-        ("x" * 256, "File name too long"),
-    ],
-)
-def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
-    place: str, reason: str, tmp_path: Path
-) -> None:
-    """A text that cannot be kept is not paid for."""
-    path = tmp_path / place
-    with Server(completion("never sent")) as server:
-        ran = writer("complete", "-o", str(path), STORY, env=server.env)
-        assert server.requests == []
-    assert ran == Ran(
-        2, "", f"error: {path}: {reason}\nhint: name a file in a directory that can be written\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("flags", "stdout_is_terminal", "output"),
-    [
-        ([], False, HOSTILE),
-        (["--raw"], True, HOSTILE),
-        ([], True, "␛[2J␇␀<U+009B>31m<U+202E>drow<U+2066> ␡\tok␍\n"),
-    ],
-)
-def test_a_text_whose_directory_vanished_goes_to_standard_output(
-    flags: list[str], output: str, tmp_path: Path, *, stdout_is_terminal: bool
-) -> None:
-    """It was paid for, so it is shown where it still can be, as safely as ever, with exit 11."""
-    path = tmp_path / "directory" / "result"
-    path.parent.mkdir()
-
-    def vanish(_: Received) -> bytes:
-        shutil.rmtree(path.parent)
-        return completion(HOSTILE)
-
-    with Server(vanish) as server:
-        ran = writer(
-            "complete",
-            *flags,
-            "-o",
-            str(path),
-            STORY,
-            env=server.env,
-            stdout_is_terminal=stdout_is_terminal,
-        )
-    assert ran == Ran(
-        11,
-        output,
-        f"error: --output: {path}: No such file or directory\n"
-        "hint: the text went to standard output instead\n",
-    )
-
-
-@pytest.mark.parametrize("size", [200_001, 1_000_000])
-def test_a_text_that_does_not_fit_goes_to_standard_output(size: int, tmp_path: Path) -> None:
-    """The old file stays, whether the disk is full early or at the last byte."""
-    path = tmp_path / "result"
-    path.write_text("old")
-    with Server(completion("x" * size)) as server:
-        ran = shell(
-            f'ulimit -f 195; writer complete -o "{path}" --no-newline "{STORY}"', env=server.env
-        )
-    assert ran == Ran(
-        11,
-        "x" * size,
-        f"error: --output: {path}: File too large\n"
-        "hint: the text went to standard output instead\n",
-    )
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None,
-    reason="only root may mount a small file system",
-)
-def test_a_full_disk_is_one_of_them(tmp_path: Path) -> None:
-    """A file system of 64 KiB, mounted for this process alone."""
-    with Server(completion("x" * 100_000)) as server:
-        ran = shell(
-            'unshare --mount sh -c \'mount -t tmpfs -o size=64k none "$1" && cd "$1" && '
-            f'writer complete -o result "{STORY}"; echo "$?" >&2; ls -A >&2\' sh "{tmp_path}"',
-            env=server.env,
-        )
-    if "mount:" in ran.errors or "unshare:" in ran.errors:
-        pytest.skip("not allowed here")
-    assert ran.output == "x" * 100_000 + "\n"
-    assert ran.errors.splitlines() == [
-        f"error: --output: {tmp_path}/result: No space left on device",
-        "hint: the text went to standard output instead",
-        "11",
-    ]

@@ -1,353 +1,30 @@
+"""The tables of the documents are what the code says."""
+
 import inspect
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import fields
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import writer_cli as writer
+from tests.docs.service import BLOCKS, REFERENCES, named, of, request
 from tests.harness import documents
-from tests.harness.documents import ROOT, SHELLS, Block
-from tests.test_house import HOUSE
+from tests.harness.documents import ROOT
 from writer_cli import errors, models
 from writer_cli.apis.dialect import ApiName
 from writer_cli.cli import COMMANDS, MERGE, main
 from writer_cli.client import Completions
-from writer_cli.config import schema, settings
+from writer_cli.config import schema
 from writer_cli.exits import ExitCode
 from writer_cli.http.error_answers import error_from_answer
 from writer_cli.output.terminal import Terminal
 from writer_cli.sandbox import faults
-from writer_cli.sandbox.messages import Request, Response
-from writer_cli.sandbox.respond import Sandbox
-
-REFERENCES = ("README.md", "completions.md", "batch.md")
-DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md")
-
-BLOCKS = [block for document in REFERENCES for block in documents.blocks(document)]
-
-PRODUCTS = "id,product\np-1,green tea\np-2,ink\np-3,a wooden chair\n"
-"""The table that the examples of batch.md begin with."""
-
-ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
-"""The servers of one's own that README names, and the ports that they have there."""
-
-NOT_RUN = re.compile(rf"(make|pip|pipx|{'|'.join(ENGINES)}) ")
-"""What sets up a machine is checked, and not run."""
-
-WRONG_KEY = Response(
-    401,
-    {"content-type": "application/json", "action-id": "5a0c-7d31"},
-    (
-        b'{"tpe": "Unauthorized", "errors": [',
-        b'{"description": "the key is not known", "key": "fail.unauthorized.badToken"}]}',
-    ),
-)
-
-QUOTA = Response(
-    429,
-    {"content-type": "application/json"},
-    (
-        b'{"tpe": "CompletionModelQuotaError", "errors":',
-        b' [{"description": "no tokens left", "key": "fail.model.quotaExceeded"}]}',
-    ),
-)
-
-REFUSED = Response(400, {"content-type": "application/json"}, (b'{"tpe": "BadRequest"}',))
-
-
-class Service:
-    """Writer on a port of this machine: it completes as the sandbox does, and refuses one key."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.scripted: Response | None = None
-        self.sandbox = Sandbox()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                service.answer(self)
-
-            do_GET = do_POST  # noqa: N815 - as the library calls them
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.http.server_port}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        body = handler.rfile.read(int(headers.get("content-length", "0")))
-        request = Request(handler.command, handler.path, headers, body)
-        self.requests.append(request)
-        response = self.scripted or self.sandbox.respond(request)
-        if headers.get("authorization") == "Bearer wrong-key":
-            response = WRONG_KEY
-        handler.send_response(response.status)
-        for name, value in response.headers.items():
-            handler.send_header(name, value)
-        handler.send_header("content-length", str(len(response.body)))
-        handler.end_headers()
-        handler.wfile.write(response.body)
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """Start the service on a port."""
-    started = Service()
-    thread = threading.Thread(target=started.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield started
-    started.http.shutdown()
-    started.http.server_close()
-    thread.join()
-
-
-def uses_sandbox(block: Block) -> bool:
-    """Whether a block says that nothing is sent, or has a server of its own."""
-    signs = ("--sandbox", "WRITER_SANDBOX=1", "writer sandbox")
-    return any(sign in block.text for sign in signs)
-
-
-def environment(block: Block, service: Service) -> dict[str, str]:
-    """Return what a block finds set: nothing in the sandbox, else what leads to the service."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    given = {**os.environ, "PATH": path}
-    if uses_sandbox(block):
-        return given
-    if "SLURM_ARRAY" in block.text:
-        given |= {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "3"}
-    if "base_url" not in block.text:
-        given["WRITER_BASE_URL"] = service.address
-    sets_its_own = re.search(r"^(\$ )?writer config set ", block.text, re.MULTILINE)
-    if not sets_its_own:
-        given |= {
-            "WRITER_API_KEY": "a-made-up-key",
-            "WRITER_ORGANIZATION_ID": "486589",
-            "WRITER_MODEL_ID": "palmyra-x5",
-        }
-    return given
-
-
-def bash(
-    script: str, block: Block, service: Service, cwd: Path
-) -> subprocess.CompletedProcess[str]:
-    """Run a script; whoever asks for a key on standard input gets one.
-
-    The service is in the place of the engines, at the path of the sandbox's own.
-    """
-    for port in ENGINES.values():
-        script = script.replace(f"http://127.0.0.1:{port}", f"{service.address}/openai")
-    if block.document == "batch.md":
-        (cwd / "products.csv").write_text(PRODUCTS)
-    for tool in ("jq", "git", "parallel"):
-        if re.search(rf"\b{tool} ", script) and not shutil.which(tool):
-            pytest.skip(f"{tool} is not installed")
-    return subprocess.run(
-        ["bash", "-c", script],
-        cwd=cwd,
-        env=environment(block, service),
-        input="a-made-up-key\n" if "config set api_key" in script else "",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def check_instead(command: str) -> None:
-    """Check a command that is not run: the target or the package that it names is there."""
-    program, *arguments = command.split()
-    if program in ENGINES:
-        return
-    if program == "make":
-        assert re.search(rf"^{arguments[0]}:", documents.read("Makefile"), re.MULTILINE), command
-        return
-    assert arguments[0] == "install", command
-    assert arguments[1:] in (["."], ["./tools/writer"]), command
-    assert 'name = "writer-cli"' in documents.read("pyproject.toml")
-
-
-def of(*languages: str, shown: bool | None = None) -> list[Block]:
-    """Return the blocks in these languages, perhaps only those that show an output, or do not."""
-    return [
-        block
-        for block in BLOCKS
-        if block.language in languages and shown in {None, block.shown is not None}
-    ]
-
-
-@pytest.mark.parametrize("block", of("sh", "bash", shown=False), ids=str)
-def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path: Path) -> None:
-    """Each script ends well, complains of nothing, and sends something unless in the sandbox."""
-    for command in documents.commands(block):
-        if NOT_RUN.match(command):
-            check_instead(command)
-    script = "".join(
-        line for line in block.text.splitlines(keepends=True) if not NOT_RUN.match(line)
-    )
-    if not script:
-        return
-    done = bash(f"set -eo pipefail\n{script}", block, service, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "warning:" not in done.stderr
-    assert "error:" not in done.stderr
-    sends = re.search("writer (complete|models|customizations|batch (?!merge))", script) is not None
-    assert bool(service.requests) is (sends and not uses_sandbox(block))
-
-
-@pytest.mark.parametrize("block", of("console"), ids=str)
-def test_consoles_show_what_the_commands_print(
-    block: Block, service: Service, tmp_path: Path
-) -> None:
-    """Each command prints, on both streams, exactly what is shown under it."""
-    turns = documents.console(block)
-    mark = "--- the end of a command ---"
-    script = "".join(f"{command}echo '{mark}'\n" for command, _ in turns)
-    done = bash(f"exec 2>&1\n{script}", block, service, tmp_path)
-    assert done.stdout.split(f"{mark}\n")[:-1] == [output for _, output in turns]
-    if uses_sandbox(block):
-        assert service.requests == []
-
-
-@pytest.mark.parametrize("block", of("sh", "bash", shown=True), ids=str)
-def test_json_is_shown_as_it_is_printed(block: Block, service: Service, tmp_path: Path) -> None:
-    """A JSON block is the result, or else the error, of the command above it."""
-    done = bash(block.text, block, service, tmp_path)
-    printed = json.loads(done.stdout or done.stderr)
-    assert block.shown is not None
-    assert without_circumstances(printed) == without_circumstances(json.loads(block.shown))
-
-
-def without_circumstances(value: Any) -> Any:
-    """Leave out of a JSON value what depends on the day and on the machine, but for its type."""
-    if isinstance(value, dict):
-        return {
-            name: type(item).__name__
-            if name in {"elapsed_s", "attempts", "p50_s", "p95_s", "max_s", "digest"}
-            else without_circumstances(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_circumstances(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 9)  # the last digits are those of the machine's C library
-    if isinstance(value, str):
-        return re.sub(r"\(Python [\w.]+\)", "(Python)", value)
-    return value
-
-
-@pytest.mark.parametrize("block", of("python"), ids=str)
-def test_python_blocks_run_as_they_stand(block: Block) -> None:
-    """Each Python block prints what is shown under it, or something where nothing is shown."""
-    printed = StringIO()
-    with redirect_stdout(printed):
-        exec(compile(block.text, str(block), "exec"), {})  # noqa: S102 - running it is the point
-    if block.shown is None:
-        assert printed.getvalue().strip()
-    else:
-        assert printed.getvalue() == block.shown
-
-
-@pytest.mark.parametrize("block", of("toml"), ids=str)
-def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> None:
-    """A configuration file that is shown can be used, with each of its profiles."""
-    path = tmp_path / "config.toml"
-    path.write_text(block.text)
-    for profile in (None, *settings.Settings(flags={}, env={}, path=path).profiles):
-        found = settings.Settings(flags={}, env={}, path=path, profile=profile)
-        for name in schema.SETTINGS:
-            found.get(name)
-
-
-def test_every_language_of_a_block_is_tested() -> None:
-    """No block is overlooked because of its language."""
-    assert {block.language for block in BLOCKS} == SHELLS - {"bash"} | {"python", "toml", "yaml"}
-
-
-@pytest.mark.parametrize(
-    ("response", "exit_code", "summary"),
-    [
-        pytest.param(QUOTA, ExitCode.OK, "old\n", id="may-pass"),
-        pytest.param(REFUSED, ExitCode.REFUSED, "old\n", id="will-not-pass"),
-    ],
-)
-def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
-    response: Response, exit_code: ExitCode, summary: str, service: Service, tmp_path: Path
-) -> None:
-    """The documented `case` passes over what may pass, and ends with the code of what will not."""
-    [block] = [block for block in of("sh") if "case $code" in block.text]
-    (tmp_path / "summary.txt").write_text("old\n")
-    service.scripted = response
-    done = bash(block.text, block, service, tmp_path)
-    assert done.returncode == exit_code
-    assert ("the old summary stays" in done.stderr) is (exit_code == ExitCode.OK)
-    assert (tmp_path / "summary.txt").read_text() == summary
-
-
-def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path) -> None:
-    """The job's commands write the file that it uploads, with the key from a secret."""
-    [block] = [block for block in of("yaml") if block.document == "README.md"]
-    assert "WRITER_API_KEY: ${{ secrets.WRITER_API_KEY }}" in block.text
-    steps = re.findall(r"- run: (.+)", block.text)
-    check_instead(steps[0])
-    history = (
-        "git init -q . && git -c user.name=a -c user.email=a@example.com "
-        "commit -q --allow-empty -m 'Sort the list'\n"
-    )
-    done = bash(f"set -e\n{history}" + "\n".join(steps[1:]), block, service, tmp_path)
-    assert done.returncode == 0, done.stderr
-    [uploaded] = re.findall(r"path: (.+)", block.text)
-    assert (tmp_path / uploaded).read_text()
-    [request] = service.requests
-    prompt = json.loads(request.body)["prompt"]
-    assert prompt.startswith("Explain this change to a user:\n\nSort the list")
-
-
-def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> None:
-    """The jobs of the documented matrix, one after another, make the file that is uploaded."""
-    [block] = [block for block in of("yaml") if "matrix:" in block.text]
-    install, shard, again, merge = re.findall(r"- run: (.+)", block.text)
-    assert install == again
-    check_instead(install)
-    [numbers] = re.findall(r"shard: \[([\d, ]+)\]", block.text)
-    for number in numbers.split(", "):
-        command = shard.replace("${{ strategy.job-index }}", number)
-        command = command.replace("${{ strategy.job-total }}", str(len(numbers.split(", "))))
-        done = bash(command, block, service, tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert bash(merge, block, service, tmp_path).returncode == 0
-    lines = (tmp_path / "taglines.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ["p-1", "p-2", "p-3"]
-    assert len(service.requests) == 3
-
-
-def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path) -> None:
-    """The pods of the documented job, one after another, send one request for each record."""
-    [block] = [block for block in of("yaml") if "completionMode: Indexed" in block.text]
-    [script] = re.findall(r"- \|\n((?: {14}.*\n)+)", block.text)
-    [count] = re.findall(r"completions: (\d)", block.text)
-    assert f'JOB_COMPLETIONS\n              value: "{count}"' in block.text
-    for number in range(int(count)):
-        given = f"export JOB_COMPLETION_INDEX={number} JOB_COMPLETIONS={count}\n"
-        done = bash(given + script, block, service, tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert len(service.requests) == 3
 
 
 def test_the_table_of_exit_codes_is_the_code() -> None:
@@ -450,14 +127,10 @@ def test_the_table_of_settings_is_the_code() -> None:
     ]
 
 
-def named(cell: str) -> str:
-    """Return the name in a cell of a table."""
-    return cell.strip("`")
-
-
 FIELDS = documents.table(
     "completions.md", "Field", "Type", "Command line", "Range", "Description", "Documented"
 )
+
 
 RANGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     "1 or more": ([{"": 1}], [{"": 0}]),
@@ -477,6 +150,7 @@ RANGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     ),
 }
 """What a range in the table lets pass, and what it does not; the field itself has no name."""
+
 
 ADVICE: dict[str, tuple[list[Any], list[Any]]] = {
     "": ([], []),
@@ -523,12 +197,6 @@ def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[st
         else:
             with pytest.raises(writer.UsageError, match=f"^{field} cannot be sent to the {api}"):
                 client.completions.prepare(completion_request=given, model_id="a")
-
-
-def request(values: dict[str, Any]) -> writer.CompletionRequest:
-    """Build a request of these values."""
-    values.pop("", None)
-    return writer.CompletionRequest(**({"prompt": "a"} | values))
 
 
 @pytest.mark.parametrize(
@@ -758,78 +426,3 @@ def test_the_keys_of_lists_as_json_are_documented(
         r"whose keys are (.+)\.", documents.section("completions.md", f"{command}.list")
     )
     assert re.findall(r"`(\w+)`", sentence) == keys
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_resolve(document: str) -> None:
-    """A link to a file goes to one that is there, and to a heading that is there once."""
-    for link in documents.links(document):
-        if link.startswith("https://"):
-            continue
-        file, _, anchor = link.partition("#")
-        assert (ROOT / (file or document)).is_file(), link
-        if anchor:
-            assert documents.anchors(file or document).count(anchor) == 1, link
-
-
-def test_the_picture_has_every_room() -> None:
-    """CONTRIBUTING.md shows each room and each module beside them, in the order of the imports."""
-    picture = documents.section("CONTRIBUTING.md", "The rooms").split("```")[1]
-    shown = [
-        word.removesuffix("/")
-        for line in picture.splitlines()
-        if line.startswith("  ")
-        for word in re.split(r"\s{3,}", line.strip())[0].split()
-    ]
-    assert shown == HOUSE
-    rows = documents.table("CONTRIBUTING.md", "room", "where to look first")
-    for room, modules in rows:
-        for name in re.findall(r"`([a-z_]+\.py)`", modules):
-            assert (ROOT / "writer_cli" / named(room) / name).is_file()
-
-
-def test_the_recipes_name_files_that_exist() -> None:
-    """Each of the five recipes of CONTRIBUTING.md names the files to change."""
-    text = documents.section("CONTRIBUTING.md", "Recipes")
-    recipes = re.findall(r"^\*\*Add .+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
-    assert len(recipes) == 5
-    for recipe in recipes:
-        files = re.findall(r"`([\w/]+\.(?:py|md))`", recipe)
-        assert len(files) >= 2
-        for name in files:
-            assert (ROOT / name).is_file() or (ROOT / "writer_cli" / name).is_file(), name
-
-
-def test_the_walk_has_ten_steps_and_names_what_exists() -> None:
-    """The walk from argv to output has ten steps, and each module and name in it exists."""
-    text = documents.section("CONTRIBUTING.md", "One command, from argv to output")
-    assert re.findall(r"^(\d+)\. ", text, re.MULTILINE) == [str(n) for n in range(1, 11)]
-    references = re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)\.(\w+)`", text)
-    assert len(references) > 10
-    for module, name in references:
-        __import__(f"writer_cli.{module}")
-        assert hasattr(sys.modules[f"writer_cli.{module}"], name), f"{module}.{name}"
-
-
-def test_the_targets_that_contributors_are_told_of_exist() -> None:
-    """Each `make` target in CONTRIBUTING.md is in the Makefile."""
-    targets = re.findall(r"`(make [\w-]+)`", documents.read("CONTRIBUTING.md"))
-    assert targets
-    for command in targets:
-        check_instead(command)
-
-
-def test_the_changelog_begins_with_this_version() -> None:
-    """The first version in the changelog is this one."""
-    headings = re.findall(r"^## \[([\w.]+)\] - ", documents.read("CHANGELOG.md"), re.MULTILINE)
-    assert headings[0] == writer.__version__
-
-
-def test_the_changelog_has_one_sentence_a_line() -> None:
-    """Each entry of the changelog is one line with one sentence."""
-    for line in documents.section("CHANGELOG.md", f"[{writer.__version__}] - unreleased").split(
-        "\n"
-    ):
-        assert re.fullmatch(
-            r"|### (Added|Changed|Fixed|Removed|Deprecated|Security)|- [^.]+\.", line
-        )

@@ -1,0 +1,176 @@
+"""Templates, formats, and inputs of any kind."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.batch.reading import json_line, problem, prompts, read
+from writer_cli.batch.lines import FIELDS, LONGEST_LINE
+from writer_cli.batch.records import Format, Reader, Template, detected_format
+from writer_cli.errors import UsageError
+
+
+def test_a_template_takes_texts_as_they_are_and_all_else_as_json() -> None:
+    """Braces are doubled, spaces within them do not matter, and a value is no template."""
+    text = json_line(name="{id}", id=5, list=["a", None], flag=True)
+    template = "{{{name}}} { id } {list} {flag} }}{{"
+    assert prompts(text, template=template) == ['{{id}} 5 ["a", null] true }{']
+
+
+def test_a_line_of_text_is_the_variable_prompt() -> None:
+    """A template can be put around each line of a text."""
+    assert prompts("tea\n", "txt", "A tagline for {prompt}:") == ["A tagline for tea:"]
+
+
+@pytest.mark.parametrize(
+    "variable", ["a.__class__", "a[b]", "a!r", "a:>10", "0", "a.__init__.__globals__", "__class__"]
+)
+def test_a_template_reaches_into_no_value(variable: str) -> None:
+    """What stands in braces is a name, whatever Python would make of it."""
+    message = problem(json_line(a={"b": 1}, c=["x"]), template=f"{{{variable}}}")
+    assert message == f"line 1: {variable!r} is in the template and has no value; there is: a, c"
+    assert prompts(json_line(**{variable: "x"}), template=f"{{{variable}}}") == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"id": 1}, "'product' is in the template and has no value; there is: id"),
+        ({"product": None}, "'product' is in the template and has no value; there is: product"),
+        ({"product": ""}, "what the template asks for is empty: product"),
+        ({"product": "a\0"}, "the prompt has a NUL byte"),
+    ],
+)
+def test_a_record_that_the_template_cannot_use_has_a_problem(
+    content: dict[str, Any], message: str
+) -> None:
+    """A variable that is missing is not an empty text; and empty texts alone are no prompt."""
+    assert problem(json_line(**content), template="A tagline for {product}") == f"line 1: {message}"
+
+
+def test_one_of_several_variables_may_be_empty() -> None:
+    """A column that not every row fills is usual."""
+    assert prompts("a,b\nx,\n", "csv", "{a}{b}") == ["x"]
+
+
+@pytest.mark.parametrize("name", ["a", "stop"])
+def test_no_depth_of_nesting_stops_the_reading(name: str) -> None:
+    """What can be read and not be written is a problem like what cannot be read."""
+    found = set()
+    near_the_limit = range(sys.getrecursionlimit() - 300, sys.getrecursionlimit())
+    for depth in [*near_the_limit, 100_000]:  # newer versions of Python have a higher one for JSON
+        [record] = read(
+            f'{{"b": 1, "{name}": {"[" * depth + "]" * depth}}}', template=f"{{{name}}}"
+        )
+        found.add(record.problem)
+    assert "line 1: nested too deeply" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a {b", "--template: a stray { at character 3"),
+        ("a } {b}", "--template: a stray } at character 3"),
+        ("{}", "--template: a stray { at character 1"),
+        ("{ }", "--template: a stray { at character 1"),
+        ("{a{b}}", "--template: a stray { at character 1"),
+        ("plain", "--template: there is no variable in it, so all prompts would be the same"),
+        ("", "--template: there is no variable in it, so all prompts would be the same"),
+        ("{{a}}", "--template: there is no variable in it, so all prompts would be the same"),
+        ("{a}\udcff", "--template: not UTF-8"),
+    ],
+)
+def test_a_template_that_cannot_be_right_is_refused(text: str, message: str) -> None:
+    """Before a record is read."""
+    with pytest.raises(UsageError) as caught:
+        Template(text)
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.jsonl", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("A.CSV", "csv"),
+        ("a.tsv", "tsv"),
+        ("a.b.txt", "txt"),
+    ],
+)
+def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
+    """Unless it is given, which goes before."""
+    assert detected_format(name, None) == form
+    assert detected_format(name, "txt") == "txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("-", "standard input"), ("a.gz", "a.gz"), ("jsonl", "jsonl")]
+)
+def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
+    """It is not guessed."""
+    with pytest.raises(UsageError) as caught:
+        detected_format(name, None)
+    assert caught.value.message == f"--format: how is {shown} written?"
+    assert caught.value.hint == "--format jsonl|csv|tsv|txt"
+
+
+def test_reading_takes_no_more_than_the_next_line() -> None:
+    """A record is there before the line after the next exists: an input may be endless."""
+
+    def lines() -> Iterator[bytes]:
+        yield b"a\n"
+        yield b"b\n"
+        pytest.fail("the third line was asked for")
+
+    class Slow(io.BytesIO):
+        source = lines()
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            assert size == LONGEST_LINE
+            return next(self.source)
+
+    records = iter(Reader(Slow(), "txt"))
+    assert [next(records).prompt, next(records).prompt] == ["a", "b"]
+
+
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["prompt", "id", *FIELDS]) | st.text(), JSON_VALUES, max_size=6
+    ),
+    st.sampled_from([None, "{prompt}", "{id}{prompt}"]),
+)
+def test_any_object_is_a_record_that_can_be_written(
+    content: dict[str, Any], template: str | None
+) -> None:
+    """It has a prompt or a problem, never both, and either is text that UTF-8 can say."""
+    for record in read(json.dumps(content), "jsonl", template):
+        assert (record.prompt is None) is (record.problem is not None)
+        assert record.digest("") == record.digest("")
+        if record.prompt is not None:
+            assert record.prompt.encode()
+        json.dumps(record.id).encode()
+
+
+@given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))
+def test_any_bytes_are_records_or_no_input(raw: bytes, form: Format) -> None:
+    """Whatever a file holds, it is read to its end or refused as a whole."""
+    reader = Reader(io.BytesIO(raw), form)
+    try:
+        records = list(reader)
+    except UsageError:
+        return
+    assert [record.index for record in records] == list(range(len(records)))
+    assert reader.bytes_read == len(raw)

@@ -1,0 +1,288 @@
+"""`writer batch`: tables, summaries, and what a person sees."""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from tests.commands.batch.running import KEY, LEAST, batch, results, write
+from tests.harness.servers import Received, Server, completion
+from writer_cli import Writer
+from writer_cli.batch import Plan, Record, Result, run_batch
+from writer_cli.batch.job import Progress
+from writer_cli.batch.summary import Summary
+from writer_cli.cli import main
+from writer_cli.output.batch import ProgressLine
+from writer_cli.output.terminal import Terminal
+from writer_cli.sandbox.respond import Sandbox
+from writer_cli.sandbox.server import SandboxServer
+
+HOSTILE = 'a,"b"\r\nc\rd\\n\u2028\0=1+1\x1b'
+
+
+def test_any_text_survives_a_table() -> None:
+    """Quotation marks, line breaks, control characters: read back, each is as it was."""
+    with Server(completion(HOSTILE, "plain")) as server:
+        env = {
+            "WRITER_API_KEY": KEY,
+            "WRITER_ORGANIZATION_ID": "7",
+            "WRITER_BASE_URL": server.url,
+        }
+        source = write("in.jsonl", '{"prompt": "a\\nb", "id": "x"}', '{"id": 5}')
+        arguments = ["-m", "m", "-o", "out.csv", "--output-format", "csv"]
+        batch(source, *arguments, "--include-prompt", env=env, exits=10)
+    with Path("out.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["index", "id", "prompt", "choice", "text", "error"],
+            ["0", "x", "a\nb", "0", HOSTILE, ""],
+            ["0", "x", "a\nb", "1", "plain", ""],
+            ["1", "5", "", "", "", "line 2: there is no prompt; there is: id"],
+        ]
+
+
+def test_a_text_output_has_a_line_for_each_record() -> None:
+    """Line breaks and backslashes are escaped; of several choices the first; a failure is empty."""
+    with Server(completion('a\\b\r\nc"', "second")) as server:
+        env = {
+            "WRITER_API_KEY": KEY,
+            "WRITER_ORGANIZATION_ID": "7",
+            "WRITER_BASE_URL": server.url,
+        }
+        source = write("in.jsonl", '{"prompt": "a"}', "{}", '{"prompt": "b"}')
+        arguments = ["-m", "m", "-o", "out.txt", "--output-format", "txt"]
+        batch(source, *arguments, env=env, exits=10)
+    line = 'a\\\\b\\r\\nc"\n'
+    assert Path("out.txt").read_text() == f"{line}\n{line}"
+    assert len(results("out.txt.jsonl")) == 3
+
+
+def test_the_summary_is_drawn_within_80_columns() -> None:
+    """A person sees the latencies as bars, and a long message cut at the edge."""
+    content = json.dumps({"prompt": "a", "x" * 200: 1, "stop": "x" * 500})
+    source = write("in.jsonl", *(f'{{"prompt": "Number {n}"}}' for n in range(20)), content)
+    terminal = batch(source, *LEAST, "-o", "out.jsonl", stderr_is_terminal=True, exits=10)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.errors)
+    lines = text[text.rindex("20 answered") :].splitlines()
+    bars = [line for line in lines if line.startswith("  <= ")]
+    assert 1 <= len(bars) <= 8
+    assert sum(int(bar.split()[-1]) for bar in bars) == 20
+    assert max(bar.count("█") for bar in bars) == 40
+    [failed] = [line for line in lines if " x usage" in line]
+    assert failed == f"  1 x usage: line 21: stop: '{'x' * 59}… is not a list of texts"[:79] + "…"
+    assert all(len(line) <= 80 for line in lines if not line.startswith("hint: "))
+
+
+def test_errors_are_counted_by_kind() -> None:
+    """The commonest first, each with the message that came first."""
+    summary = Summary()
+    failures = [("server", "b"), ("usage", "a"), ("usage", "c"), ("server", "d"), ("usage", "e")]
+    for index, (kind, message) in enumerate(failures):
+        summary.add(result_of(Record(index, "p"), kind, message))
+    assert summary.as_dict()["errors"] == [
+        {"kind": "usage", "count": 3, "first": "a"},
+        {"kind": "server", "count": 2, "first": "b"},
+    ]
+    assert summary.histogram() == []
+
+
+def result_of(record: Record, kind: str, message: str) -> Result:
+    """Return a result with an error."""
+    return Result(
+        record=record,
+        error={"kind": kind, "message": message},
+        model_id="m",
+        attempts=1,
+        elapsed_s=0.1,
+    )
+
+
+def test_percentiles_are_right_to_five_in_a_hundred() -> None:
+    """Of latencies from 1 ms to 1 s; the longest is exact."""
+    summary = Summary()
+    for number in range(1, 1001):
+        summary.add(
+            Result(
+                record=Record(number, "p"),
+                choices=[],
+                model_id="m",
+                attempts=1,
+                elapsed_s=number / 1000,
+            )
+        )
+    assert summary.percentile(50) == pytest.approx(0.5, rel=0.05)
+    assert summary.percentile(95) == pytest.approx(0.95, rel=0.05)
+    assert summary.percentile(100) == summary.longest == 1.0
+    bars = summary.histogram()
+    assert len(bars) == 8
+    assert sum(count for _, count in bars) == 1000
+    assert [end for end, _ in bars] == sorted(end for end, _ in bars)
+
+
+def test_a_log_gets_a_plain_line_every_30_seconds() -> None:
+    """Where nobody watches a terminal, a CI job still shows that it lives; quiet, it does not."""
+    now = 0.0
+    records = [Record(index, "The sea") for index in range(4)]
+    with run_batch(
+        records,
+        Plan(model_id="m", defaults={"max_tokens": 1}),
+        make_writer=lambda: Writer(sandbox=True),
+    ) as run:
+        summary = Summary()
+        for result in run:
+            summary.add(result)
+        summary.add(result_of(Record(4, "p"), "server", "it broke"))
+        loud, quiet = Terminal.fake(), Terminal.fake()
+        with (
+            ProgressLine(loud, quiet=False, clock=lambda: now) as line,
+            ProgressLine(quiet, quiet=True, clock=lambda: now) as silence,
+        ):
+            for now, part_read in ((29.9, 0.1), (30.0, 0.25), (59.9, 0.5), (60.0, None)):  # noqa: B007 - the clock reads it
+                progress = Progress(summary, run, part_read)
+                line.show(progress)
+                silence.show(progress)
+    assert loud.errors == (
+        "5 done, 1 failed, 0.2/s, 0 in flight, ETA 0:01:30\n5 done, 1 failed, 0.1/s, 0 in flight\n"
+    )
+    assert quiet.errors == ""
+
+
+@pytest.fixture
+def slow_server() -> Iterator[SandboxServer]:
+    """Start a server that takes its time."""
+    server = SandboxServer(Sandbox(), latency=0.25)
+    yield server
+    server.close()
+
+
+def environment(server: SandboxServer) -> dict[str, str]:
+    """Return what leads to a server."""
+    return {
+        "WRITER_API_KEY": KEY,
+        "WRITER_ORGANIZATION_ID": "1",
+        "WRITER_BASE_URL": server.url,
+        "WRITER_MODEL_ID": "m",
+    }
+
+
+def on_a_terminal(env: dict[str, str], *arguments: str) -> str:
+    """Run a batch whose standard error is a terminal of 80 columns; return what that shows."""
+    outside, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    shown = bytearray()
+
+    def look() -> None:
+        while True:
+            try:
+                shown.extend(os.read(outside, 65536))
+            except OSError:
+                return
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        with os.fdopen(inside, "w", encoding="utf-8") as stderr:
+            terminal = Terminal(stdin=None, stdout=io.BytesIO(), stderr=stderr, env=env)
+            main(["batch", *arguments], terminal)
+    finally:
+        looking.join()
+        os.close(outside)
+    return shown.decode()
+
+
+def test_a_person_sees_how_far_it_is(slow_server: SandboxServer) -> None:
+    """On a terminal: done, rate, in flight and the time that is left; then only the summary."""
+    source = write("in.txt", *(f"Number {n}" for n in range(8)))
+    arguments = ["--concurrency", "2", "--max-tokens", "2", "-o", "out.jsonl"]
+    shown = on_a_terminal(environment(slow_server), source, *arguments)
+    line = re.search(r"(\d) done, \d\.\d/s, ([0-2]) in flight, ETA 0:00:0\d", shown)
+    assert line is not None, shown
+    left = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown[shown.rindex("\x1b[2K") :])
+    assert left.strip().startswith("8 answered, 0 failed, in out.jsonl")
+
+
+def test_a_person_sees_why_nothing_moves() -> None:
+    """While the API asks to wait, the line says so."""
+    source = write("in.txt", "The sea")
+    arguments = ["--sandbox", "-m", "fault-429", "--max-retries", "1", "-o", "out.jsonl"]
+    assert "waiting on 429" in on_a_terminal({}, source, *arguments)
+
+
+def test_quiet_shows_a_person_nothing(slow_server: SandboxServer) -> None:
+    """Neither the line nor the summary."""
+    source = write("in.txt", "The sea", "The hill")
+    assert on_a_terminal(environment(slow_server), source, "-o", "out.jsonl", "--quiet") == ""
+
+
+def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
+    """What is under way is answered and kept, the summary says where, and the next run goes on."""
+    source = write("in.txt", *(f"Number {n}" for n in range(12)))
+    arguments = ["batch", source, "--concurrency", "2", "--max-tokens", "2", "-o", "out.csv"]
+    arguments += ["--output-format", "csv", "--json"]
+    environ = os.environ | environment(slow_server)
+    command = [sys.executable, "-m", "writer_cli", *arguments]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
+        journal = Path("out.csv.jsonl")
+        while process.poll() is None and not (journal.exists() and journal.read_bytes()):
+            threading.Event().wait(0.02)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    printed = json.loads(output)
+    assert printed["output"] == "out.csv.jsonl"
+    assert 0 < printed["answered"] < 12
+    assert len(results("out.csv.jsonl")) == printed["answered"]
+    assert not Path("out.csv").exists()
+    terminal = Terminal.fake(env=environment(slow_server))
+    assert main([*arguments, "--concurrency", "12"], terminal) == 0
+    again = json.loads(terminal.output)
+    assert again["this_run"]["attempts"] == 12 - printed["answered"]
+    assert len(Path("out.csv").read_text().splitlines()) == 13
+
+
+def test_sigterm_lets_what_is_under_way_be_answered() -> None:
+    """The signal comes while the API thinks: the answer is kept, and the exit code is 143."""
+
+    def answer(_: Received) -> bytes:
+        if len(server.requests) == 1:  # a second one would end the process at once
+            os.kill(os.getpid(), signal.SIGTERM)
+        return completion("x")
+
+    source = write("in.txt", "The sea", "The hill")
+    with Server(answer) as server:
+        env = {
+            "WRITER_API_KEY": KEY,
+            "WRITER_ORGANIZATION_ID": "7",
+            "WRITER_BASE_URL": server.url,
+        }
+        arguments = ["batch", source, "-m", "m", "--concurrency", "1", "-o", "out.jsonl"]
+        with pytest.raises(SystemExit) as caught:
+            main(arguments, Terminal.fake(env=env))
+    assert caught.value.code == 143
+    assert 1 <= len(results()) <= 2
+    assert len(results()) == len(server.requests)
+
+
+def test_the_help_goes_from_the_input_to_the_model() -> None:
+    """Input, template and output come first, the generation of a text and the connection last."""
+    printed, terminal = io.StringIO(), Terminal.fake()
+    with redirect_stdout(printed):
+        assert main(["batch", "--help"], terminal) == 0
+    flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", printed.getvalue(), re.MULTILINE)
+    order = ["--template", "--limit", "--shard", "--output", "--dry-run", "--concurrency"]
+    order += ["--max-requests", "--model-id", "--customization-id", "--max-tokens", "--logprobs"]
+    order += ["--organization-id", "--api", "--sandbox", "--json", "--help"]
+    assert [flag for flag in flags if flag in order] == order

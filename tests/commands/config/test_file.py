@@ -1,0 +1,329 @@
+"""What `writer config` does to the file, and how it reads it."""
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.commands.config.home import KEY, SHOWN, Home
+from writer_cli.cli import main
+from writer_cli.output.terminal import Terminal
+
+COMMENTED = """\
+# The settings of this machine.
+
+model_id = "palmyra-x5"   # the large one
+organization_id = 1
+
+# For the nightly job.
+[profiles.ci]
+timeout = 30  # it must not hang
+# the end
+"""
+
+
+def test_comments_and_order_survive_a_change(home: Home) -> None:
+    """Nothing but the value changes, and what is new stands before the tables."""
+    home.write(COMMENTED)
+    home.run("set", "organization_id", "2")
+    home.run("set", "timeout", "60", "--profile", "ci")
+    assert home.path.read_text() == COMMENTED.replace("id = 1", "id = 2").replace("30", "60")
+    home.run("unset", "organization_id")
+    assert home.path.read_text() == COMMENTED.replace("organization_id = 1\n", "").replace(
+        "30", "60"
+    )
+
+
+def test_line_ends_of_windows_survive_a_change(home: Home) -> None:
+    """The lines that were there keep theirs."""
+    home.write("# one\r\nmodel_id = 'a' # two\r\ntimeout = 5\r\n")
+    home.run("set", "timeout", "6")
+    assert home.path.read_bytes() == b"# one\r\nmodel_id = 'a' # two\r\ntimeout = 6\r\n"
+
+
+FORMS = [
+    "",
+    "[profiles]\n",
+    "[profiles.a]\n",
+    "[profiles.a]\ntimeout = 1\n[profiles.b]\ntimeout = 2\n",
+    "profiles.a.timeout = 1\n",
+    "profiles = {a = {timeout = 1}}\n",
+    "timeout = 9",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("profile", [None, "a", "c"])
+def test_a_value_that_was_set_is_read_back_whatever_form_the_file_has(
+    home: Home, form: str, profile: str | None
+) -> None:
+    """Tables, dotted keys, inline tables, no line end: TOML has many ways to say the same."""
+    home.write(form)
+    flags = ["--profile", profile] if profile else []
+    home.run("set", "model_id", "m", *flags)
+    home.run("set", "timeout", "3", *flags)
+    assert home.run("get", "model_id", *flags).output == b"m\n"
+    assert home.run("get", "timeout", *flags).output == b"3\n"
+    home.run("unset", "timeout", *flags)
+    assert home.run("get", "model_id", *flags).output == b"m\n"
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1).filter(
+        lambda text: text.strip() not in {"", "-"}
+    )
+)
+def test_any_text_is_read_back_as_it_was_set(home: Home, text: str) -> None:
+    """Quotes, control characters and every script."""
+    home.run("set", "model_id", "--", text)
+    assert home.json("get", "model_id")["value"] == text
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_only_the_owner_can_read_the_file_whatever_the_umask(home: Home, umask: int) -> None:
+    """The file is made 0600 and its directory 0700; a wider mode from before is narrowed."""
+    path = home.path.parent / "new" / "config.toml"
+    before = os.umask(umask & 0o077)
+    try:
+        home.run("set", "timeout", "5", env={"WRITER_CONFIG": str(path)})
+        os.umask(umask)
+        home.write("timeout = 4\n")
+        home.path.chmod(0o644)
+        home.run("set", "timeout", "5")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert home.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(home: Home) -> None:
+    """A disk that is full, here a limit of zero bytes, costs no key that was stored."""
+    home.write(f"api_key = '{KEY}'\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        terminal = home.run("set", "timeout", "5", expected=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    reason = os.strerror(errno.EFBIG)
+    assert terminal.errors == (
+        f"error: {home.path} cannot be written: {home.path}: {reason}\n"
+        f"hint: WRITER_CONFIG can name another file; see ls -ld {home.path.parent}\n"
+    )
+    assert home.path.read_text() == f"api_key = '{KEY}'\n"
+    assert [path.name for path in home.path.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_linked_file_stays_a_link(home: Home) -> None:
+    """A configuration that is kept elsewhere, under version control perhaps, is changed there."""
+    real = home.path.parent / "dotfiles.toml"
+    real.write_text("timeout = 4\n")
+    home.path.symlink_to(real.name)
+    home.run("set", "timeout", "5")
+    assert home.path.is_symlink()
+    assert real.read_text() == "timeout = 5\n"
+
+
+@pytest.mark.parametrize("path", ["/proc/config.toml", "/proc/nowhere/config.toml"])
+def test_a_place_that_cannot_be_written_is_named(home: Home, path: str) -> None:
+    """Exit code 3, the path, and how to look at it."""
+    terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": path}, expected=3)
+    assert terminal.errors.startswith(f"error: {path} cannot be written: ")
+    assert f"see ls -ld {Path(path).parent}\n" in terminal.errors
+
+
+def test_a_device_is_not_taken_for_the_file(home: Home) -> None:
+    """What is written to `/dev/null` would be lost without a word."""
+    terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": "/dev/null"}, expected=3)
+    assert terminal.errors == (
+        "error: /dev/null is not a file that can be changed\n"
+        "hint: WRITER_CONFIG can name another file\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "said"),
+    [
+        (f"api_key = '{KEY}", None, 'Expected "\'" (at end of document)'),
+        ("profiles = 3\n", "ci", "profiles is not a table"),
+        ("[[profiles]]\n", "ci", "profiles is not a table"),
+        ("profiles.ci = 3\n", "ci", "profiles.ci is not a table"),
+    ],
+)
+@pytest.mark.parametrize("subcommand", [["set", "timeout", "5"], ["unset", "timeout"]])
+def test_a_file_that_is_broken_is_not_changed(
+    home: Home, subcommand: list[str], text: str, profile: str | None, said: str
+) -> None:
+    """It is named with the place, and left for its owner to mend."""
+    home.write(text)
+    flags = ["--profile", profile] if profile else []
+    terminal = home.run(*subcommand, *flags, expected=3)
+    assert terminal.errors.startswith(f"error: {home.path}: {said}\n")
+    assert home.path.read_text() == text
+
+
+def test_a_file_that_nests_too_deep_is_not_changed(home: Home) -> None:
+    """Whatever the parser's patience, the end is an error of the file."""
+    text = "model_id = " + "[" * 5000 + "]" * 5000
+    home.write(text)
+    terminal = home.run("set", "timeout", "5", expected=3)
+    assert terminal.errors.startswith(f"error: {home.path}: ")
+    assert home.path.read_text() == text
+
+
+def test_a_person_is_told_of_a_broken_file_before_typing_the_key(home: Home) -> None:
+    """The question would be in vain."""
+    home.write("timeout = \n")
+    terminal = home.run("set", "api_key", on_terminal=True, expected=3)
+    assert terminal.errors.startswith(f"error: {home.path}: Invalid value (at line 1, column 11)\n")
+
+
+def test_unset_takes_a_value_out_and_says_so(home: Home) -> None:
+    """A second time there is nothing to take out, which is no error."""
+    home.write("timeout = 5\nmodel_id = 'm'\n")
+    assert home.run("unset", "timeout").errors == f"timeout was taken out of {home.path}\n"
+    assert home.path.read_text() == "model_id = 'm'\n"
+    assert home.run("unset", "timeout").errors == f"timeout was not set in {home.path}\n"
+    assert home.path.read_text() == "model_id = 'm'\n"
+
+
+def test_unset_does_not_make_a_file_or_a_profile(home: Home) -> None:
+    """There is nothing to write."""
+    answer = home.json("unset", "timeout", "--profile", "ci")
+    assert answer == {
+        "version": 1,
+        "name": "timeout",
+        "was_set": False,
+        "path": str(home.path),
+        "profile": "ci",
+    }
+    assert not home.path.exists()
+
+
+def test_unset_takes_out_what_is_no_setting(home: Home) -> None:
+    """A misspelt line stops every command, so this one can remove it."""
+    home.write("timout = 5\ntimeout = 6\n")
+    home.run("list", expected=3)
+    home.run("unset", "timout")
+    assert home.run("get", "timeout").output == b"6\n"
+    terminal = home.run("unset", "timout", expected=2)
+    assert terminal.errors == ("error: there is no setting 'timout'\nhint: did you mean timeout?\n")
+
+
+def test_get_prints_the_value_and_nothing_else(home: Home) -> None:
+    """A script takes it as it is: `$(writer config get organization_id)`."""
+    home.write("organization_id = 5\n")
+    terminal = home.run("get", "organization_id")
+    assert (terminal.output, terminal.errors) == (b"5\n", "")
+    assert home.json("get", "organization_id") == {
+        "version": 1,
+        "name": "organization_id",
+        "value": 5,
+        "source": str(home.path),
+    }
+
+
+def test_get_of_what_is_not_set_fails(home: Home) -> None:
+    """Exit code 3, so that a script does not go on with an empty value."""
+    terminal = home.run("get", "organization_id", expected=3)
+    assert (terminal.output, terminal.errors) == (
+        b"",
+        (
+            "error: organization_id is not set\n"
+            "hint: writer config set organization_id 123, or WRITER_ORGANIZATION_ID\n"
+        ),
+    )
+    terminal = home.run("get", "api_key_command", expected=3)
+    assert terminal.errors.endswith("hint: writer config set api_key_command pass show writer\n")
+
+
+def test_get_shows_a_key_only_by_its_length(home: Home) -> None:
+    """In text and in JSON; where a command gives the key, that is said."""
+    home.write(f"api_key = '{KEY}'\n")
+    assert home.run("get", "api_key").output == f"{SHOWN}\n".encode()
+    assert home.json("get", "api_key")["value"] == SHOWN
+    home.write("api_key_command = 'pass writer'\n")
+    terminal = home.run("get", "api_key", expected=3)
+    assert "api_key is not set\n" in terminal.errors
+
+
+def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
+    """Name, value, origin, variables: a row for each setting, and no key."""
+    home.write(f"api_key = '{KEY}'\norganization_id = 5\n[profiles.ci]\ntimeout = 30\n")
+    terminal = home.run("list", "--profile", "ci", env={"WRITER_MODEL_ID": "m"})
+    rows = [line.split("\t") for line in terminal.output.decode().splitlines()]
+    assert [row for row in rows if row[0] != "max_retries"] == [
+        ["api_key", SHOWN, str(home.path), "WRITER_API_KEY"],
+        ["api_key_command", "", "not set", ""],
+        ["organization_id", "5", str(home.path), "WRITER_ORGANIZATION_ID WRITER_ORG_ID"],
+        ["model_id", "m", "WRITER_MODEL_ID", "WRITER_MODEL_ID"],
+        ["api", "enterprise", "default", "WRITER_API"],
+        ["base_url", "", "not set", "WRITER_BASE_URL"],
+        ["allow_http", "false", "default", ""],
+        ["auth_scheme", "bearer", "default", ""],
+        ["timeout", "30", f"profile ci in {home.path}", "WRITER_TIMEOUT"],
+    ]
+    assert terminal.errors == ""
+
+
+def test_list_in_json_has_the_file_the_profiles_and_every_setting(home: Home) -> None:
+    """What is not set is null; a variable is named where it could set the value."""
+    home.write(f"timeout = 30\n[profiles.ci]\napi_key = '{KEY}'\n[profiles.work]\n")
+    answer = home.json("list", "--profile", "ci")
+    assert answer["version"] == 1
+    assert answer["path"] == str(home.path)
+    assert answer["profile"] == "ci"
+    assert answer["profiles"] == ["ci", "work"]
+    found = {item["name"]: item for item in answer["settings"]}
+    assert found["timeout"] == {
+        "name": "timeout",
+        "value": 30,
+        "source": str(home.path),
+        "variables": ["WRITER_TIMEOUT"],
+    }
+    assert found["api_key"]["value"] == SHOWN
+    assert found["api_key"]["source"] == f"profile ci in {home.path}"
+    assert found["model_id"]["value"] is None
+
+
+def test_list_on_a_terminal_has_headings_and_names_the_profiles(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table for a person; the profiles stand below it, on standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+    home.write('model_id = "a\\u001b[2J"\n[profiles.ci]\ntimeout = 5\n[profiles.work]\n')
+    terminal = home.run("list", "--profile", "ci", on_terminal=True, env={"NO_COLOR": "1"})
+    shown = terminal.output.decode()
+    lines = [line.split() for line in shown.splitlines()]
+    assert [*lines[0]][:3] == ["name", "value", "from"]
+    assert ["model_id", "a␛[2J", "the", "file", "WRITER_MODEL_ID"] in lines
+    assert ["timeout", "5", "profile", "ci", "in", "the", "file", "WRITER_TIMEOUT"] in lines
+    assert "\x1b[2J" not in shown
+    assert terminal.errors == (
+        f"the file: {home.path}\nits profiles, for --profile or WRITER_PROFILE: ci, work\n"
+    )
+
+
+def test_list_on_a_terminal_says_that_there_is_no_file_yet(home: Home) -> None:
+    """A new user sees where it would be."""
+    terminal = home.run("list", on_terminal=True)
+    assert terminal.errors == f"the file: {home.path} (not there yet)\n"
+
+
+def test_path_prints_where_the_file_is_or_would_be(home: Home, isolated_home: Path) -> None:
+    """`$EDITOR "$(writer config path)"` works, there or not."""
+    assert home.run("path").output == f"{home.path}\n".encode()
+    assert home.json("path") == {"version": 1, "path": str(home.path)}
+    terminal = Terminal.fake()
+    assert main(["config", "path"], terminal) == 0
+    path = Path(terminal.output.decode().strip())
+    assert path.name == "config.toml"
+    assert path.is_relative_to(isolated_home)

@@ -1,0 +1,231 @@
+"""`writer config set`."""
+
+import pytest
+
+from tests.commands.config.home import KEY, SHOWN, Home
+from writer_cli.cli import main
+from writer_cli.output.terminal import Terminal
+
+
+def test_set_writes_the_value_and_says_where(home: Home) -> None:
+    """Standard output stays empty; standard error says what was done."""
+    terminal = home.run("set", "organization_id", "123")
+    assert terminal.output == b""
+    assert terminal.errors == f"organization_id = 123 in {home.path}\n"
+    assert home.path.read_text() == "organization_id = 123\n"
+
+
+def test_set_says_nothing_when_told_to_be_quiet(home: Home) -> None:
+    """`--quiet` leaves errors."""
+    terminal = home.run("set", "organization_id", "123", "--quiet")
+    assert (terminal.output, terminal.errors) == (b"", "")
+
+
+def test_set_answers_a_script_in_json(home: Home) -> None:
+    """One object: what was set, and where."""
+    assert home.json("set", "timeout", "5") == {
+        "version": 1,
+        "name": "timeout",
+        "value": 5,
+        "path": str(home.path),
+        "profile": None,
+    }
+    answer = home.json("set", "api_key", "--profile", "ci", stdin=KEY.encode())
+    assert answer["value"] == SHOWN
+    assert answer["profile"] == "ci"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("timeout", "5", "timeout = 5\n"),
+        ("timeout", "5.0", "timeout = 5\n"),
+        ("timeout", "0.5", "timeout = 0.5\n"),
+        ("organization_id", str(2**63 - 1), "organization_id = 9223372036854775807\n"),
+        ("model_id", 'a "quoted"\n[name]', 'model_id = "a \\"quoted\\"\\n[name]"\n'),
+        ("base_url", "https://example.com/", 'base_url = "https://example.com"\n'),
+    ],
+)
+def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) -> None:
+    """A number is a number without a needless fraction, a text is quoted."""
+    home.run("set", name, text)
+    assert home.path.read_text() == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["timeout", "soon"],
+            (
+                "error: timeout: 'soon' is not a number of seconds over 0 up to 1000000\n"
+                "hint: for example: writer config set timeout 30\n"
+            ),
+        ),
+        (
+            ["organization_id", str(2**63)],
+            (
+                "error: organization_id: '9223372036854775808' is not a whole number "
+                "from 0 to 2^63 - 1\nhint: for example: writer config set organization_id 123\n"
+            ),
+        ),
+        (
+            ["model_id", ""],
+            (
+                "error: model_id: '' is not a text: it is blank\n"
+                "hint: for example: writer config set model_id palmyra-x5\n"
+            ),
+        ),
+        (
+            ["model_id", "\udcff"],
+            (
+                "error: model_id: '\\udcff' is not UTF-8\n"
+                "hint: for example: writer config set model_id palmyra-x5\n"
+            ),
+        ),
+        (
+            ["base_url", "http://example.com"],
+            (
+                "error: base_url: a key is not sent to example.com over plain http\n"
+                "hint: use https://example.com\n"
+            ),
+        ),
+        (
+            ["organization-id", "5"],
+            ("error: there is no setting 'organization-id'\nhint: did you mean organization_id?\n"),
+        ),
+        (
+            [f"api_key={KEY}"],
+            "error: there is no setting 'api_key'\nhint: without =: writer config set api_key\n",
+        ),
+        (
+            ["timeout", "5", "--profile", "a b"],
+            (
+                "error: --profile: 'a b' is no name of a profile: those have letters, digits, - "
+                "and _\nhint: for example: --profile ci\n"
+            ),
+        ),
+    ],
+)
+def test_set_refuses_what_cannot_be_right(home: Home, arguments: list[str], said: str) -> None:
+    """Exit code 2, what is wrong with it, and no file is made."""
+    terminal = home.run("set", *arguments, expected=2)
+    assert (terminal.output, terminal.errors) == (b"", said)
+    assert not home.path.exists()
+
+
+def test_set_refuses_a_profile_of_the_environment_by_the_name_of_its_variable(home: Home) -> None:
+    """Who did not write `--profile` is not told of it."""
+    terminal = home.run("set", "timeout", "5", env={"WRITER_PROFILE": "a.b"}, expected=2)
+    assert terminal.errors.startswith("error: WRITER_PROFILE: 'a.b' is no name of a profile")
+
+
+def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
+    """Others could read it in the list of processes; the message does not repeat it."""
+    terminal = home.run("set", "api_key", KEY, expected=2)
+    assert terminal.errors == (
+        "error: api_key is not taken from the command line, where others can read it\n"
+        "hint: writer config set api_key asks for it; a pipe works too: "
+        "… | writer config set api_key\n"
+    )
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize("arguments", [["api_key"], ["api_key", "-"]])
+@pytest.mark.parametrize("text", ["{}", "{}\n", " {}\r\n", "Bearer {}\n", "\ufeff{}"])
+def test_a_key_is_read_from_a_pipe(home: Home, arguments: list[str], text: str) -> None:
+    """With or without `-`; spaces around it and the header's word before it are dropped."""
+    terminal = home.run("set", *arguments, stdin=text.format(KEY).encode())
+    assert terminal.errors == f"api_key = {SHOWN} in {home.path}\n"
+    assert home.path.read_text() == f'api_key = "{KEY}"\n'
+
+
+def test_any_value_is_read_from_a_pipe(home: Home) -> None:
+    """`-`, or nothing where standard input is no terminal; one line break is dropped."""
+    home.run("set", "model_id", "-", stdin=b"palmyra-x5\r\n")
+    home.run("set", "organization_id", stdin=b"7\n")
+    assert home.path.read_text() == 'model_id = "palmyra-x5"\norganization_id = 7\n'
+
+
+PIPE = "pipe one line of text into it: … | writer config set"
+
+
+@pytest.mark.parametrize(
+    ("name", "stdin", "code", "said"),
+    [
+        ("api_key", b"", 2, f"no value for api_key on standard input\nhint: {PIPE} api_key\n"),
+        ("timeout", b"", 2, f"no value for timeout on standard input\nhint: {PIPE} timeout\n"),
+        (
+            "api_key",
+            b"k" * 70_000,
+            2,
+            f"the value for api_key on standard input is too large\nhint: {PIPE} api_key\n",
+        ),
+        (
+            "api_key",
+            b"\xff" * 40,
+            2,
+            f"the value for api_key on standard input is not UTF-8\nhint: {PIPE} api_key\n",
+        ),
+        ("api_key", b"\n", 2, "api_key is not a text: it is blank\n"),
+        (
+            "api_key",
+            b"sk-one\nsk-two\n",
+            3,
+            (
+                "the API key has a character that a key cannot have: a space, a line break, "
+                "a control character or one beyond ASCII\n"
+            ),
+        ),
+    ],
+)
+def test_what_a_pipe_brings_and_cannot_be_a_value_is_refused(
+    home: Home, name: str, stdin: bytes, code: int, said: str
+) -> None:
+    """Nothing, too much, no text, several lines: said in a sentence that does not show it."""
+    terminal = home.run("set", name, stdin=stdin, expected=code)
+    assert terminal.errors.startswith(f"error: {said}")
+    assert "sk-" not in terminal.errors
+    assert not home.path.exists()
+
+
+def test_a_closed_standard_input_has_no_value(home: Home) -> None:
+    """`<&-` is no reason to fail otherwise than for an empty pipe."""
+    terminal = Terminal.fake(env=home.env)
+    terminal.stdin = None
+    assert main(["config", "set", "timeout"], terminal) == 2
+    assert terminal.errors.startswith("error: no value for timeout on standard input\n")
+
+
+def test_a_person_is_told_how_to_give_a_value(home: Home) -> None:
+    """At a terminal nothing waits in silence."""
+    terminal = home.run("set", "organization_id", on_terminal=True, expected=2)
+    assert terminal.errors == (
+        "error: no value for organization_id\n"
+        "hint: for example: writer config set organization_id 123\n"
+    )
+
+
+def test_set_warns_of_a_variable_that_comes_before_the_file(home: Home) -> None:
+    """Or the new value would seem to have no effect."""
+    terminal = home.run("set", "organization_id", "5", env={"WRITER_ORG_ID": "6"})
+    assert terminal.errors == (
+        "warning: WRITER_ORG_ID is set too, and comes before the file: unset WRITER_ORG_ID\n"
+        f"organization_id = 5 in {home.path}\n"
+    )
+
+
+@pytest.mark.parametrize("profile", [[], ["--profile", "ci"]])
+def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
+    home: Home, profile: list[str]
+) -> None:
+    """A file with both is refused, so set never makes one."""
+    home.run("set", "api_key_command", "pass show writer", *profile)
+    terminal = home.run("set", "api_key", *profile, stdin=KEY.encode())
+    assert terminal.errors.startswith(
+        "warning: api_key_command was taken out: a key comes from one place\n"
+    )
+    home.run("list", *profile)
+    terminal = home.run("set", "api_key_command", "pass show writer", *profile)
+    assert terminal.errors.startswith("warning: api_key was taken out: ")
+    assert KEY not in home.path.read_text()

@@ -1,0 +1,50 @@
+"""The documents' blocks, and a service that answers them."""
+
+import re
+from typing import Any
+
+import writer_cli as writer
+from tests.harness import documents
+from tests.harness.documents import Block
+
+REFERENCES = ("README.md", "completions.md", "batch.md")
+
+
+BLOCKS = [block for document in REFERENCES for block in documents.blocks(document)]
+
+
+ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
+"""The servers of one's own that README names, and the ports that they have there."""
+
+
+def check_instead(command: str) -> None:
+    """Check a command that is not run: the target or the package that it names is there."""
+    program, *arguments = command.split()
+    if program in ENGINES:
+        return
+    if program == "make":
+        assert re.search(rf"^{arguments[0]}:", documents.read("Makefile"), re.MULTILINE), command
+        return
+    assert arguments[0] == "install", command
+    assert arguments[1:] in (["."], ["./tools/writer"]), command
+    assert 'name = "writer-cli"' in documents.read("pyproject.toml")
+
+
+def of(*languages: str, shown: bool | None = None) -> list[Block]:
+    """Return the blocks in these languages, perhaps only those that show an output, or do not."""
+    return [
+        block
+        for block in BLOCKS
+        if block.language in languages and shown in {None, block.shown is not None}
+    ]
+
+
+def named(cell: str) -> str:
+    """Return the name in a cell of a table."""
+    return cell.strip("`")
+
+
+def request(values: dict[str, Any]) -> writer.CompletionRequest:
+    """Build a request of these values."""
+    values.pop("", None)
+    return writer.CompletionRequest(**({"prompt": "a"} | values))

@@ -1,0 +1,27 @@
+"""Ask a scripted server, with a key."""
+
+from typing import Any
+
+import writer_cli as writer
+
+KEY = "kW8-secret/with=signs"
+
+
+STUDIO_HINT = "a key of AI Studio is for --api studio"
+
+
+PATIENCE = 30.0
+"""Seconds for what is to succeed."""
+
+
+def ask(
+    url: str, *, key: str = KEY, timeout: float = PATIENCE, deadline: float | None = None
+) -> str:
+    """Return the completion that an address gives."""
+    limits: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "max_retries": 0}
+    with writer.Writer(key, 1, base_url=url, **limits) as client:
+        response = client.completions.create(
+            completion_request=writer.CompletionRequest(prompt="p"), model_id="m"
+        )
+    assert response.completion_response is not None
+    return response.completion_response.choices[0].text
