@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from bench import environments, report
-from bench.rows import ROWS, Plan
+from bench.results import Plan
+from bench.rows import ROWS
 from bench.setting import setting
 
 RESULTS = environments.REPOSITORY / "build" / "bench.json"

@@ -167,20 +167,24 @@ def test_only_the_terminal_touches_the_standard_streams(file: Path) -> None:
     assert used == []
 
 
-@files
-def test_a_file_is_short(file: Path) -> None:
-    """A file of more than 300 lines asks to be two."""
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
-
-
 TESTS = Path(__file__).parent
+
+BENCHMARK = sorted((TESTS.parent / "bench").rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "file", [*FILES, *BENCHMARK], ids=lambda file: str(file.relative_to(TESTS.parent))
+)
+def test_a_file_is_short(file: Path) -> None:
+    """No file of the program or of the benchmark has more than 300 lines."""
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
 
 
 @pytest.mark.parametrize(
     "file", sorted(TESTS.rglob("*.py")), ids=lambda file: str(file.relative_to(TESTS))
 )
 def test_a_test_file_is_short(file: Path) -> None:
-    """A test file of more than 500 lines asks to be two."""
+    """No test file has more than 500 lines."""
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 500
 
 
