@@ -14,8 +14,7 @@ from types import MappingProxyType
 import pytest
 
 import writer_cli
-from writer_cli.cli import COMMANDS as COMMAND_NAMES
-from writer_cli.cli import MERGE
+from writer_cli.help.commands import COMMANDS as COMMAND_NAMES
 
 ROOT = Path(writer_cli.__file__).parent
 
@@ -32,6 +31,7 @@ HOUSE = [
     "batch",
     "config",
     "output",
+    "help",
     "commands",
     "cli",
     "__main__",
@@ -280,7 +280,7 @@ def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) ->
 
 DRAWING = {"rich.markdown", "rich.console"}
 HTTP = {"httpx", "pydantic", "writer_cli.client", "writer_cli.http.stream"}
-COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in (*COMMAND_NAMES, MERGE)}
+COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in COMMAND_NAMES}
 REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 

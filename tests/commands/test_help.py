@@ -1,131 +1,137 @@
+"""The help of commands, and what is said of a command line that cannot be parsed."""
+
 import json
 import re
+import shlex
 
 import pytest
 
+from tests.harness.pages import PAGES, flags_of, texts_of
 from tests.harness.program import WRITER, Ran, shell, writer
 from tests.harness.pseudo_terminal import OnTerminal
-from writer_cli import cli
+from writer_cli.help.commands import COMMANDS
+from writer_cli.help.page import as_text
+from writer_cli.help.topics import TOPICS
 
-COMMANDS = [
-    ["complete"],
-    ["complete-custom"],
-    ["batch"],
-    ["batch", "merge"],
-    ["models"],
-    ["customizations"],
-    ["sandbox"],
-    ["config"],
-    *(["config", name] for name in ("set", "get", "unset", "list", "path", "check")),
-]
-
-COLORS = re.compile("\x1b\\[[0-9;]*m")
+CONNECTION = {"--api", "--base-url", "--timeout", "--max-retries", "--deadline", "--sandbox"}
 
 
-def undrawn(text: str) -> str:
-    """Take the boxes and the colours away."""
-    return re.sub("[│╭╮╰╯─]", " ", COLORS.sub("", text))
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_has_help(name: str) -> None:
+    """`--help`, `-h` and `writer help` print the page of the command, at 80 columns in a pipe."""
+    page = Ran(0, as_text(PAGES[name], 80), "")
+    assert writer(*name.split(), "--help") == page
+    assert writer(*name.split(), "-h") == page
+    if name not in TOPICS:  # which the page of `writer sandbox` refers to
+        assert writer("help", *name.split()) == page
 
 
-def descriptions(plain_help: str) -> dict[str, str]:
-    """Return what a plain help says of each flag."""
-    options = plain_help.partition("Options:\n")[2].partition("\nCommands:")[0]
-    entries = [entry for entry in re.split(r"\n(?=  -)", "\n" + options) if entry]
-    found = {}
-    for entry in entries:
-        names, _, description = entry.strip().partition("  ")
-        found[re.findall(r"--[\w-]+", names)[0]] = " ".join(description.split())
-    return found
+@pytest.mark.parametrize("name", PAGES)
+def test_every_flag_has_a_sentence(name: str) -> None:
+    """It ends with a full stop, so that ranges and defaults are within it."""
+    texts = texts_of(name)
+    assert "--help" in texts
+    assert [flag for flag, text in texts.items() if not re.fullmatch(r"[A-Z].*\.", text)] == []
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help(command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """`--help` and `-h` say what the command is for, and what each of its flags does."""
-    assert writer(*command, "--help").code == 0
-    said = capfd.readouterr().out
-    assert said.startswith(f"Usage: writer {' '.join(command)}")
-    assert re.match(r"(?s)Usage:[^\n]*\n\n  \w.*?\.\n", said)
-    flags = descriptions(said)
-    assert "--help" in flags
-    assert [flag for flag, text in flags.items() if not re.match(r"\w.*[.)\]]$", text)] == []
-    writer(*command, "-h")
-    assert capfd.readouterr().out == said
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_a_command_use_its_flags(name: str) -> None:
+    """Each is a command line of `writer` with that name, and has no flag that the page lacks."""
+    for example in COMMANDS[name].examples:
+        words = shlex.split(example[example.index("writer ") :])
+        assert words[1 : len(name.split()) + 1] == name.split()
+        assert {word for word in words if re.match("--?[a-z]", word)} <= flags_of(name)
 
 
-def test_the_help_of_complete_begins_with_the_prompt_and_the_model(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """What nearly every call needs stands first."""
-    writer("complete", "--help")
-    said = capfd.readouterr().out
-    assert said.startswith(
-        """\
-Usage: writer complete [OPTIONS] [prompt]...
+def test_flags_of_the_connection_are_where_there_is_one() -> None:
+    """Last on the page, and on no page of a command that sends nothing."""
+    for name, page in PAGES.items():
+        is_last = page.sections[-1].heading == "Connection"
+        sends = name in {"complete", "complete-custom", "batch", "models", "customizations"}
+        if sends:
+            assert is_last
+            assert flags_of(name) >= CONNECTION
+        elif name == "config check":  # whose business these are
+            assert flags_of(name) & CONNECTION == {"--api", "--base-url", "--sandbox"}
+        elif name:
+            assert flags_of(name) & CONNECTION == set()
 
-  Complete a prompt with a language model.
 
-  writer complete -m palmyra-x5 "Once upon a time"
-
-  git diff | writer complete -m palmyra-x5 "Write a commit message:" -
-
-Arguments:
-  prompt...  """
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("command", [["config", "list"], ["sandbox"], ["batch", "merge", "a", "b"]])
+def test_a_command_without_a_connection_refuses_its_flags(command: list[str], before: bool) -> None:
+    """The error names the command and the flag, wherever the flag stands."""
+    flag = ["--timeout", "5"]
+    ran = writer(*flag, *command) if before else writer(*command, *flag)
+    name = f"writer {' '.join(command[:2])}"
+    assert ran == Ran(
+        2,
+        "",
+        f"error: {name} has no flag --timeout\n"
+        f"hint: this command sends no request; `{name} --help` lists all flags\n",
     )
-    first_flag = said.partition("Options:\n")[2].split()[:2]
-    assert first_flag == ["-m,", "--model-id"]
 
 
 @pytest.mark.parametrize(
     ("flag", "allowed"),
     [
-        ("--max-tokens", "(1 or more)"),
-        ("--min-tokens", "(0 or more, and --max-tokens at the most)"),
-        ("--temperature", "(0 or more)"),
-        ("--top-p", "(0 to 1)"),
-        ("--stop", "(a text that is not empty)"),
-        ("--presence-penalty", "(any number)"),
-        ("--frequency-penalty", "(any number)"),
-        ("--best-of", "(--n or more)"),
-        ("--n", "(1 or more)"),
-        ("--logprobs", "(0 or more)"),
+        ("--max-tokens", "(1 or more)."),
+        ("--min-tokens", "(0 to --max-tokens)."),
+        ("--temperature", "(0 or more)."),
+        ("--top-p", "(0 to 1)."),
+        ("--stop", "(a text that is not empty)."),
+        ("--best-of", "(--n or more)."),
+        ("--timeout", "(over 0; default 180)."),
+        ("--max-retries", "(0 or more; default 3)."),
     ],
 )
-def test_the_help_says_what_a_flag_may_be(
-    flag: str, allowed: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The range stands at the end of what the flag does."""
-    writer("complete", "--help")
-    assert descriptions(capfd.readouterr().out)[flag].endswith(f". {allowed}")
+def test_the_help_says_what_a_flag_may_be(flag: str, allowed: str) -> None:
+    """The range and the default stand at the end of what the flag does."""
+    assert texts_of("complete")[flag].endswith(f" {allowed}")
 
 
-@pytest.mark.parametrize("command", [[], ["complete"], ["complete-custom"]], ids=str)
-def test_help_on_a_terminal_says_what_it_says_in_a_pipe(
-    command: list[str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    """No word is taken for markup and lost where the help is drawn with boxes."""
-    writer(*command, "--help")
-    plain = " ".join(capfd.readouterr().out.split())
-    with OnTerminal([WRITER, *command, "--help"]) as terminal:
+def test_help_on_a_terminal_fits_it_and_has_bold_headings() -> None:
+    """It is as wide as the terminal, and but for the bold headings what a pipe gets."""
+    with OnTerminal([WRITER, "complete", "--help"]) as terminal:
         assert terminal.wait() == 0
-    drawn = undrawn(terminal.text).split()
-    said = plain.partition("Options:")[2].replace("...", " ").replace("Commands:", "").split()
-    # How flags and values are set differs; what is said of them does not.
-    assert [w for w in said if w not in drawn and re.match(r"[(\w]", w)] == []
+    assert "\x1b[1mUsage:\x1b[0m writer complete" in terminal.text
+    assert re.sub("\x1b\\[\\dm", "", terminal.text) == as_text(PAGES["complete"], 80)
 
 
-def test_help_in_a_pipe_is_plain_text() -> None:
-    """No box, no colour: it is there to be searched."""
-    ran = shell("writer --help | cat; writer complete --help | cat", env={"FORCE_COLOR": ""})
+@pytest.mark.parametrize("variable", ["NO_COLOR=1", "TERM=dumb"])
+def test_help_without_colour_is_plain(variable: str) -> None:
+    """No code is written to a terminal that does not want it."""
+    ran = writer("--help", stdout_is_terminal=True, env=dict([variable.split("=")]))
+    assert ran.code == 0
+    assert "\x1b" not in ran.output
+
+
+def test_a_topic_is_printed() -> None:
+    """On standard output, like any help."""
+    ran = writer("help", "exit-codes")
     assert (ran.code, ran.errors) == (0, "")
-    assert undrawn(ran.output) == ran.output
+    assert "  8    the network: connect, TLS, timeout\n" in ran.output
 
 
-def test_the_help_lists_the_exit_codes(capfd: pytest.CaptureFixture[str]) -> None:
-    """A script's author need not look elsewhere."""
-    writer("--help")
-    said = " ".join(capfd.readouterr().out.split())
-    for text in ("0 done", "2 usage", "8 the network", "130 interrupted", "143 terminated"):
-        assert text in said
+@pytest.mark.parametrize(
+    ("topic", "hint"),
+    [
+        ("enviroment", "did you mean environment? the topics are environment, exit-codes, "),
+        ("everything", "the topics are environment, exit-codes, profiles, prompts, sandbox, "),
+    ],
+)
+def test_an_unknown_topic_is_a_usage_error(topic: str, hint: str) -> None:
+    """It names the one that was meant, or all of them."""
+    ran = writer("help", topic)
+    assert (ran.code, ran.output) == (2, "")
+    assert ran.errors.startswith(f"error: there is no help on '{topic}'\nhint: {hint}")
+
+
+def test_help_to_a_full_disk_is_an_error() -> None:
+    """It goes the way of every result."""
+    ran = shell("writer --help > /dev/full")
+    assert (ran.code, ran.output) == (11, "")
+    assert ran.errors == "error: standard output: No space left on device\n"
 
 
 def test_the_version_is_one_line() -> None:
@@ -141,61 +147,85 @@ def test_writer_alone_is_a_usage_error() -> None:
     assert writer() == Ran(2, "", f"error: no command\nhint: {hint}\n")
 
 
-def test_writer_alone_shows_a_person_the_help() -> None:
-    """On a terminal the help comes first, then what was wrong."""
-    with OnTerminal([WRITER]) as terminal:
-        assert terminal.wait() == 2
-    assert undrawn(terminal.text).count("Usage: writer [OPTIONS] COMMAND") == 1
-    assert "error: no command" in undrawn(terminal.text).splitlines()
+ALL = "`writer complete --help` lists all flags"
+
+MISTYPED = [
+    (
+        ["compleet", "x"],
+        "writer has no command 'compleet'",
+        "did you mean complete? `writer --help` lists all commands",
+    ),
+    (["x"], "writer has no command 'x'", "`writer --help` lists all commands"),
+    (
+        ["--sandbx", "complete", "x"],
+        "writer has no flag --sandbx",
+        "did you mean --sandbox? `writer --help` lists all flags",
+    ),
+    (
+        ["--temperature", "1", "complete", "x"],
+        "writer has no flag --temperature",
+        "the flags of a command stand after its name: `writer COMMAND --help` lists them",
+    ),
+    (
+        ["complete", "--temprature", "1", "x"],
+        "writer complete has no flag --temprature",
+        f"did you mean --temperature? {ALL}",
+    ),
+    (["complete", "-x", "1"], "writer complete has no flag -x", ALL),
+    (
+        ["complete", "--max-tokens"],
+        "--max-tokens needs a value",
+        "--max-tokens N: Generate at most this many tokens (1 or more).",
+    ),
+    (
+        ["complete", "--raw=1", "x"],
+        "--raw takes no value",
+        "--raw: Print control characters unchanged, even on a terminal.",
+    ),
+    (
+        ["models", "all", "of them"],
+        "writer models takes no argument 'all'",
+        "`writer models --help` shows what it takes",
+    ),
+    (
+        ["batch"],
+        "writer batch: INPUT is missing",
+        "INPUT: The file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
+    ),
+    (
+        ["config", "gett"],
+        "writer config has no command 'gett'",
+        "did you mean get? `writer config --help` lists all commands",
+    ),
+    (
+        ["config"],
+        "writer config needs a command: set, get, unset, list, path, check",
+        "`writer config --help` says what each does",
+    ),
+    (
+        ["complete", "--api", "studoi", "x"],
+        "--api 'studoi' is not one of enterprise, studio, openai",
+        "did you mean --api studio?",
+    ),
+    (
+        ["complete", "--api", "x", "x"],
+        "--api 'x' is not one of enterprise, studio, openai",
+        "--api enterprise|studio|openai: The API to use (default enterprise).",
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message", "hint"),
-    [
-        (
-            ["compleet", "x"],
-            "No such command 'compleet'. Did you mean 'complete', 'complete-custom'?",
-            "writer --help lists what there is",
-        ),
-        (
-            ["complete", "--temprature", "1", "x"],
-            "No such option: --temprature",
-            "writer complete --help lists what there is",
-        ),
-        (
-            ["complete", "--max-tokens"],
-            "Option '--max-tokens' requires an argument.",
-            "writer --help lists what there is",
-        ),
-        (["config", "gett"], "No such command 'gett'.", "writer config --help lists what there is"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message", "hint"), MISTYPED)
 def test_a_mistyped_command_line_is_a_usage_error_with_a_suggestion(
     arguments: list[str], message: str, hint: str
 ) -> None:
-    """It exits with 2, says so in JSON too, and names the help that has the right word."""
-    ran = writer(*arguments)
-    assert (ran.code, ran.output) == (2, "")
-    first, second = ran.errors.splitlines()
-    assert first.startswith(f"error: {message.partition('.')[0]}")
-    assert second == f"hint: {hint}"
-
+    """It exits with 2, says so in JSON too, and says what would be right."""
+    assert writer(*arguments) == Ran(2, "", f"error: {message}\nhint: {hint}\n")
     ran = writer("--json", *arguments)
     assert (ran.code, ran.output) == (2, "")
     error = json.loads(ran.errors)["error"]
-    assert error["kind"] == "usage"
-    assert error["exit_code"] == 2
-    assert error["hint"] == hint
-    assert first == f"error: {error['message']}"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "nearest"),
-    [(["complete", "--temprature", "1"], "--temperature"), (["complet"], "'complete'")],
-)
-def test_what_was_meant_is_suggested(arguments: list[str], nearest: str) -> None:
-    """A flag or a command that is nearly right names the right one."""
-    assert nearest in writer(*arguments).errors
+    assert (error["kind"], error["exit_code"]) == ("usage", 2)
+    assert (error["message"], error["hint"]) == (message, hint)
 
 
 @pytest.mark.parametrize("program", ["writer", "writer-cli"])
@@ -214,13 +244,3 @@ def test_the_shell_completes_commands_and_flags(program: str) -> None:
         tab {program} config un
     """
     assert shell(script) == Ran(0, "complete complete-custom\n--model-id\nunset\n", "")
-
-
-def test_the_list_of_commands_says_what_each_says_of_itself(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """The summaries stand apart, so that listing the commands need not load them."""
-    for name, summary in cli.COMMANDS.items():
-        assert writer(name, "--help").code == 0
-        said = " ".join(capfd.readouterr().out.split())
-        assert f" {summary} " in said

@@ -189,7 +189,7 @@ def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) 
     """Zero is a wrong value and not a missing one."""
     flags = ["--timeout", "0"]
     before, after = (flags, []) if place == "before" else ([], flags)
-    code, terminal = run(*before, "config", "get", "timeout", *after)
+    code, terminal = run(*before, "models", *after)
     assert code == 2
     assert "--timeout: 0.0 is not a number of seconds" in terminal.errors
 

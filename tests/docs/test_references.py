@@ -4,10 +4,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import fields
-from functools import cache
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -16,12 +13,15 @@ import writer_cli as writer
 from tests.docs.service import BLOCKS, REFERENCES, named, of, request
 from tests.harness import documents
 from tests.harness.documents import ROOT
+from tests.harness.pages import PAGES, flags_of
 from writer_cli import errors, models
 from writer_cli.apis.dialect import ApiName
-from writer_cli.cli import COMMANDS, MERGE, main
+from writer_cli.cli import main
 from writer_cli.client import Completions
+from writer_cli.commands.typer_classes import MERGE
 from writer_cli.config import schema
 from writer_cli.exits import ExitCode
+from writer_cli.help import topics
 from writer_cli.http.error_answers import error_from_answer
 from writer_cli.output.terminal import Terminal
 from writer_cli.sandbox import faults
@@ -34,36 +34,15 @@ def test_the_table_of_exit_codes_is_the_code() -> None:
     ]
 
 
-@cache
-def help_of(*command: str) -> str:
-    """Return the help that a pipe gets."""
-    terminal, printed = Terminal.fake(), StringIO()
-    with redirect_stdout(printed):  # the help does not go through the terminal's streams
-        assert main([*command, "--help"], terminal) == ExitCode.OK
-    return terminal.output.decode() + printed.getvalue()
-
-
 def every_command() -> set[tuple[str, ...]]:
     """Return the commands, and the commands of those that are groups."""
-    found: set[tuple[str, ...]] = set()
-    for name in COMMANDS:
-        listed = help_of(name).partition("\nCommands:\n")[2]
-        below = re.findall(r"^  ([\w-]+)", listed, re.MULTILINE)
-        found |= {(name, subcommand) for subcommand in below} or {(name,)}
-    return found | {tuple(MERGE.split())}
-
-
-def flags_of(*command: str) -> set[str]:
-    """Return the flags in the help of a command."""
-    options = help_of(*command).partition("\nOptions:\n")[2].partition("\nCommands:\n")[0]
-    lines = re.findall(r"^  (-[\w-]+(?:(?:, | / )-[\w-]+)*)", options, re.MULTILINE)
-    assert lines, f"the help of {command} lists no flags"
-    return {flag for line in lines for flag in re.split(", | / ", line)}
+    groups = {name.rpartition(" ")[0] for name in PAGES} - {MERGE.partition(" ")[0]}
+    return {tuple(name.split()) for name in PAGES if name not in groups}
 
 
 def every_flag() -> set[str]:
     """Return the flags of all commands, and of the program itself."""
-    return flags_of().union(*(flags_of(*command) for command in every_command()))
+    return set().union(*map(flags_of, PAGES))
 
 
 def test_every_command_is_documented_and_exists() -> None:
@@ -77,8 +56,8 @@ def test_every_command_is_documented_and_exists() -> None:
     assert named == every_command()
 
 
-OTHER_PROGRAMS_FLAGS = {"--array", "--time"}
-"""Of sbatch."""
+OTHER_PROGRAMS_FLAGS = {"--array", "--time", "--install-completion", "--show-completion"}
+"""Of sbatch, and of typer."""
 
 
 def test_every_flag_is_documented_and_exists() -> None:
@@ -108,9 +87,10 @@ def test_every_variable_is_documented_and_exists() -> None:
 
 
 def test_the_table_of_settings_is_the_code() -> None:
-    """README has every setting with its flag, its variables and its default."""
+    """README has every setting with its flag, its variables, its default and its meaning."""
     rows = documents.table("README.md", "setting", "flag", "variable", "default", "meaning")
     flags = flags_of("complete")
+    assert [row[4] for row in rows] == [kind.meaning for kind in schema.SETTINGS.values()]
     found = []
     for row in rows:
         cells = [re.findall(r"`([^`]+)`", cell) for cell in row[:4]]
@@ -356,7 +336,10 @@ FAULTS = documents.table("README.md", "model id", "what happens", "exit code")
 
 
 def test_the_table_of_faults_is_the_code() -> None:
-    """README has every model id that fails on purpose, in order."""
+    """README has every model id that fails on purpose, in order, and what the help says of it."""
+    assert [[named(row[0]), row[1].replace("`", "")] for row in FAULTS] == [
+        [name, text] for name, text in topics.FAULTS.items()
+    ]
     assert [named(row[0]) for row in FAULTS] == [*faults.FAULTS, faults.FLAKY]
 
 

@@ -1,11 +1,9 @@
 """What a command gets to work with: terminal, settings and client, each made when first used."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from writer_cli.apis.dialect import ApiName
+from writer_cli.commands.global_options import GlobalOptions
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output.terminal import Terminal
 
@@ -16,120 +14,13 @@ if TYPE_CHECKING:
     from writer_cli.output.spinner import Spinner
 
 
-class Options:
-    """What the command line said: each flag is an attribute, declared with what typer makes of it.
-
-    As dataclasses, whose methods are compiled anew at every start, they would take five
-    milliseconds of it.
-    """
-
-    def __init__(self, **given: Any) -> None:
-        vars(self).update(given)
-
-
-class GlobalOptions(Options):
-    """The flags that every command has, and that may stand before the command's name too."""
-
-    api: Annotated[
-        ApiName | None,
-        typer.Option(
-            "--api",
-            help="Which of Writer's APIs to speak; enterprise if nothing says otherwise.",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile",
-            help="Use the profiles.NAME table of the configuration file.",
-            metavar="NAME",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--base-url",
-            help="Another address than the API's own.",
-            metavar="URL",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            help="Wait this long for an answer, or for each part of a stream, up to 5 s of it for "
-            "the connection; 180 if nothing says otherwise.",
-            metavar="SECONDS",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    max_retries: Annotated[
-        int | None,
-        typer.Option(
-            "--max-retries",
-            help="Try this often again after a failure that may pass; 3 if nothing says otherwise.",
-            metavar="N",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    deadline: Annotated[
-        float | None,
-        typer.Option(
-            "--deadline",
-            help="Give up after this long, retries and waits included.",
-            metavar="SECONDS",
-            rich_help_panel="Connection",
-            show_default=False,
-        ),
-    ] = None
-    sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--sandbox",
-            help="Answer with the embedded model: no key, no network, no cost.",
-            rich_help_panel="Connection",
-        ),
-    ] = False
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print the result as one JSON object; errors too, on standard error.",
-            rich_help_panel="Output",
-        ),
-    ] = False
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "-q", "--quiet", help="No warnings, no notes, no spinner.", rich_help_panel="Output"
-        ),
-    ] = False
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "-v",
-            "--verbose",
-            help="Say on standard error what was sent and how long it took.",
-            rich_help_panel="Output",
-        ),
-    ] = False
-
-
 class App:
     """One run of the program.
 
     Attributes:
         terminal: What it reads and writes.
         given_before: The global options that stood before the command's name.
-        options: The options of the command, the global ones among them.
+        options: The global options, as the command got them.
     """
 
     def __init__(self, terminal: Terminal) -> None:

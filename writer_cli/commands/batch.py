@@ -21,7 +21,8 @@ from writer_cli.batch.worker import request_for
 from writer_cli.commands import prompts
 from writer_cli.commands.app import App
 from writer_cli.commands.batch_options import BatchOptions
-from writer_cli.commands.options import as_command, out_of_range
+from writer_cli.commands.options import out_of_range
+from writer_cli.commands.parsing import as_command
 from writer_cli.config.schema import flag_of
 from writer_cli.errors import PartialError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
@@ -31,15 +32,7 @@ from writer_cli.output.delivery import write_file
 
 
 def run(options: BatchOptions, app: App) -> None:
-    """Complete many prompts: a file of them goes in, one result for each comes out.
-
-    writer batch prompts.jsonl -m palmyra-x5 -o answers.jsonl
-
-    writer batch products.csv --template 'A tagline for {product}:' --dry-run
-
-    The same command again goes on where it was stopped, in whatever way; what was answered is
-    never asked again. The flags of generation hold for every record that has no field of its own.
-    """
+    """Complete what has no result yet, or only check the input."""
     _check_numbers(options)
     source = _input(options, app)
     plan, identity = _plan(options, app)

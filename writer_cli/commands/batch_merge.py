@@ -6,42 +6,40 @@ from typing import Annotated
 import typer
 
 from writer_cli.batch import merging
-from writer_cli.commands.app import App, GlobalOptions
-from writer_cli.commands.options import as_command
+from writer_cli.commands.app import App
+from writer_cli.commands.global_options import CommonOptions
+from writer_cli.commands.parsing import as_command
 from writer_cli.output import documents
 
 
-class MergeOptions(GlobalOptions):
+class MergeOptions(CommonOptions):
     """Which files become which."""
 
     output: Annotated[
-        Path, typer.Argument(help="The file to write.", metavar="OUTPUT", show_default=False)
+        Path,
+        typer.Argument(help="The file to write.", metavar="OUTPUT", rich_help_panel="Input"),
     ]
     shards: Annotated[
         list[Path],
         typer.Argument(
-            help="The outputs of all shards, in any order.", metavar="SHARD...", show_default=False
+            help="The results of all shards, in any order.",
+            metavar="SHARD",
+            rich_help_panel="Input",
         ),
     ]
     records: Annotated[
         int | None,
         typer.Option(
             "--records",
-            help="How many there must be in all; without it, what every shard lacks at its end "
-            "is not noticed.",
-            metavar="N",
-            show_default=False,
+            help="How many records there must be. Without it, records that are missing at the end "
+            "of the input are not noticed.",
+            rich_help_panel="Input",
         ),
     ] = None
 
 
 def run(options: MergeOptions, app: App) -> None:
-    """Put the finished outputs of shards into one file, in the order of the input.
-
-    writer batch merge all.jsonl part-*.jsonl
-
-    A record that is missing, or that two of them have, is an error, and nothing is written.
-    """
+    """Merge, and say what came of it."""
     answered, failed = merging.merge(options.output, options.shards, options.records)
     if options.json:
         documents.write_json(

@@ -17,56 +17,51 @@ class _InputOptions:
     input: Annotated[
         str,
         typer.Argument(
-            help="A file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
+            help="The file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
             metavar="INPUT",
-            show_default=False,
+            rich_help_panel="Input",
         ),
     ]
     template: Annotated[
         str | None,
         typer.Option(
             "--template",
-            help="Make each prompt of a record's values: 'A tagline for {product}'.",
+            help="Make each prompt from the values of a record: 'A tagline for {product}:'.",
+            metavar="TEXT",
             rich_help_panel="Input",
-            show_default=False,
         ),
     ] = None
     template_file: Annotated[
         Path | None,
         typer.Option(
             "--template-file",
-            help="The same, from a file; - is standard input.",
+            help="Read the template from this file; - is standard input.",
+            metavar="FILE",
             rich_help_panel="Input",
-            show_default=False,
         ),
     ] = None
     format: Annotated[
         Format | None,
         typer.Option(
             "--format",
-            help="How the input is written, if its name does not say it.",
+            help="The format of the input, if its name does not end in it.",
             rich_help_panel="Input",
-            show_default=False,
         ),
     ] = None
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit",
-            help="Read only the first N records.",
-            metavar="N",
-            rich_help_panel="Input",
-            show_default=False,
+            "--limit", help="Read only the first N records (0 or more).", rich_help_panel="Input"
         ),
     ] = None
     shard: Annotated[
         str | None,
         typer.Option(
             "--shard",
-            help="Do every N-th record, from the I-th, counted from 0; auto asks the job system.",
+            help="Do only every N-th record, beginning with record I, counted from 0; auto takes "
+            "both numbers from the job system.",
             metavar="I/N|auto",
             rich_help_panel="Input",
-            show_default=False,
         ),
     ] = None
 
@@ -79,44 +74,47 @@ class _ResultOptions:
         typer.Option(
             "-o",
             "--output",
-            help="Where the results go, one line of JSON for each record. [required]",
+            help="The file for the results, one line for each prompt (required).",
+            metavar="FILE",
             rich_help_panel="Output",
-            show_default=False,
         ),
     ] = None
     output_format: Annotated[
         OutputFormat,
         typer.Option(
             "--output-format",
-            help="csv or txt is written at the end; meanwhile results are kept in OUTPUT.jsonl.",
+            help="The format of the results (default jsonl). csv and txt are written at the end, "
+            "and until then the results are in FILE.jsonl.",
             rich_help_panel="Output",
         ),
     ] = "jsonl"
     include_prompt: Annotated[
         bool,
         typer.Option(
-            "--include-prompt", help="Put the prompt beside its answer.", rich_help_panel="Output"
+            "--include-prompt", help="Put each prompt beside its result.", rich_help_panel="Output"
         ),
     ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Read everything, report what is wrong, and send nothing.",
+            help="Check the whole input, report what is wrong, and send nothing.",
             rich_help_panel="Output",
         ),
     ] = False
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", help="Run again what failed before.", rich_help_panel="Output"
+            "--retry-failed",
+            help="Try the records again that failed before.",
+            rich_help_panel="Output",
         ),
     ] = False
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Start anew, and throw away what the output holds.",
+            help="Delete the results that are in FILE, and begin again.",
             rich_help_panel="Output",
         ),
     ] = False
@@ -129,8 +127,7 @@ class _SpeedOptions:
         int,
         typer.Option(
             "--concurrency",
-            help="Requests at the same time. [1 to 256]",
-            metavar="N",
+            help=f"Requests at the same time (1 to 256; default {DEFAULT_CONCURRENCY}).",
             rich_help_panel="Speed",
         ),
     ] = DEFAULT_CONCURRENCY
@@ -138,30 +135,24 @@ class _SpeedOptions:
         float | None,
         typer.Option(
             "--rpm",
-            help="Requests a minute, at the most; without it the limit is found out.",
-            metavar="N",
+            help="At most this many requests a minute (default: found out while running).",
             rich_help_panel="Speed",
-            show_default=False,
         ),
     ] = None
     tpm: Annotated[
         float | None,
         typer.Option(
             "--tpm",
-            help="Tokens a minute, at the most, estimated from the texts.",
-            metavar="N",
+            help="At most this many tokens a minute, estimated from the texts.",
             rich_help_panel="Speed",
-            show_default=False,
         ),
     ] = None
     max_requests: Annotated[
         int | None,
         typer.Option(
             "--max-requests",
-            help="A budget: stop after this many requests, retries included.",
-            metavar="N",
+            help="Stop after this many requests, retries included (0 or more).",
             rich_help_panel="Speed",
-            show_default=False,
         ),
     ] = None
 
@@ -173,9 +164,9 @@ class _AskedOptions(ModelOptions):
         str | None,
         typer.Option(
             "--customization-id",
-            help="Ask a customization of the model.",
-            rich_help_panel="Generation",
-            show_default=False,
+            help="Use this customization of the model.",
+            metavar="ID",
+            rich_help_panel="Model",
         ),
     ] = None
 
@@ -183,9 +174,9 @@ class _AskedOptions(ModelOptions):
 # The first class here is the last in the help: what is read, then what is written, and so on.
 class BatchOptions(
     OrganizationOptions,
+    _SpeedOptions,
     GenerationOptions,
     _AskedOptions,
-    _SpeedOptions,
     _ResultOptions,
     _InputOptions,
 ):

@@ -15,8 +15,8 @@ from writer_cli.commands.options import (
     OrganizationOptions,
     OutputOptions,
     Prompt,
-    as_command,
 )
+from writer_cli.commands.parsing import as_command
 from writer_cli.config.schema import flag_of
 from writer_cli.errors import SDKError, UsageError, WriterError
 from writer_cli.exits import ExitCode
@@ -43,12 +43,7 @@ class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, Mod
 
 
 def run(options: CompleteOptions, app: App) -> None:
-    """Complete a prompt with a language model.
-
-    writer complete -m palmyra-x5 "Once upon a time"
-
-    git diff | writer complete -m palmyra-x5 "Write a commit message:" -
-    """
+    """Complete a prompt with a language model."""
     complete(options, app, customization_id=None)
 
 

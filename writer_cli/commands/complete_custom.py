@@ -6,7 +6,7 @@ import typer
 
 from writer_cli.commands.app import App
 from writer_cli.commands.complete import CompleteOptions, complete
-from writer_cli.commands.options import as_command
+from writer_cli.commands.parsing import as_command
 from writer_cli.errors import UsageError
 
 
@@ -18,17 +18,14 @@ class CompleteCustomOptions(CompleteOptions):
         typer.Option(
             "--customization-id",
             help="The customization of the model (required).",
-            rich_help_panel="Generation",
-            show_default=False,
+            metavar="ID",
+            rich_help_panel="Model",
         ),
     ] = None
 
 
 def run(options: CompleteCustomOptions, app: App) -> None:
-    """Complete a prompt with a customization of a language model.
-
-    writer complete-custom -m palmyra-x5 --customization-id ID "Once upon a time"
-    """
+    """Complete a prompt with a customized model."""
     if options.customization_id is None:
         raise UsageError(
             "no customization: name one with --customization-id",

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from writer_cli.apis import access
-from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.commands.app import App
 from writer_cli.commands.config_check import run_check
-from writer_cli.commands.options import as_command
+from writer_cli.commands.global_options import CommonOptions, ProfileOptions, TargetOptions
+from writer_cli.commands.parsing import as_command
 from writer_cli.config import file as config_file
 from writer_cli.config import settings
 from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, check_name, setting_from_text
@@ -18,35 +19,38 @@ from writer_cli.output import documents
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value that is read from standard input."""
 
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(SETTINGS)}.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="The setting, such as model_id; `writer config --help` lists them all.",
+        metavar="NAME",
+        rich_help_panel="Settings",
+    ),
+]
 
 
-class NameOptions(GlobalOptions):
+class NameOptions(ProfileOptions):
     """Which setting."""
 
     name: Name
 
 
-class SetOptions(GlobalOptions):
+class SetOptions(ProfileOptions):
     """Which setting, and its value."""
 
     name: Name
     value: Annotated[
         str | None,
         typer.Argument(
-            help="The value; - reads it from standard input. A key is always asked for or read.",
-            show_default=False,
+            help="The value; - reads it from standard input. A key is never given here.",
+            metavar="VALUE",
+            rich_help_panel="Settings",
         ),
     ] = None
 
 
 def run_set(options: SetOptions, app: App) -> None:
-    """Set a value in the configuration file, or in the profile that --profile names.
-
-    writer config set organization_id 123
-
-    writer config set api_key      (asks for it, and shows nothing)
-    """
+    """Save a value in the configuration file, or in the profile that --profile names."""
     check_name(options.name)
     spec = SETTINGS[options.name]
     if spec.is_secret and options.value not in {None, "-"}:
@@ -126,10 +130,7 @@ def run_unset(options: NameOptions, app: App) -> None:
 
 
 def run_get(options: NameOptions, app: App) -> None:
-    """Print the value that a request would use; a key only by its length.
-
-    What is not set is an error, exit code 3.
-    """
+    """Print the value that a request would use; a key only by its length."""
     check_name(options.name)
     setting = app.settings.used(options.name)
     if setting.value is None:
@@ -142,7 +143,7 @@ def run_get(options: NameOptions, app: App) -> None:
         app.terminal.write(setting.shown() + "\n")
 
 
-def run_list(options: GlobalOptions, app: App) -> None:
+def run_list(options: ProfileOptions, app: App) -> None:
     """Print every setting, its value, where that comes from, and which variable can set it."""
     found = [app.settings.used(name) for name in SETTINGS]
     path, profile, profiles = app.settings.path, app.settings.profile, app.settings.profiles
@@ -171,7 +172,7 @@ def run_list(options: GlobalOptions, app: App) -> None:
             app.say(f"its profiles, for --profile or WRITER_PROFILE: {', '.join(profiles)}")
 
 
-def run_path(options: GlobalOptions, app: App) -> None:
+def run_path(options: CommonOptions, app: App) -> None:
     """Print where the configuration file is, or would be."""
     path = str(settings.default_path(app.terminal.env))
     if options.json:
@@ -187,7 +188,7 @@ def _how_to_set(name: str) -> str:
     return f"{command}, or {spec.variables[0]}" if spec.variables else command
 
 
-def _profile(options: GlobalOptions, app: App) -> str | None:
+def _profile(options: ProfileOptions, app: App) -> str | None:
     if options.profile:
         config_file.check_profile_name(options.profile, "--profile")
         return options.profile
@@ -216,14 +217,14 @@ def _json_value(setting: Setting) -> Any:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to a Typer app."""
-    app.callback(help="Show and change settings, and see where each comes from.")(_group)
+    app.callback()(_group)
     for name, options, run in (
         ("set", SetOptions, run_set),
         ("get", NameOptions, run_get),
         ("unset", NameOptions, run_unset),
-        ("list", GlobalOptions, run_list),
-        ("path", GlobalOptions, run_path),
-        ("check", GlobalOptions, run_check),
+        ("list", ProfileOptions, run_list),
+        ("path", CommonOptions, run_path),
+        ("check", TargetOptions, run_check),
     ):
         app.command(name)(as_command(options, run))  # type: ignore[arg-type] # each run has its own
 

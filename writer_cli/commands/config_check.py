@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.apis.dialect import Api
-from writer_cli.commands.app import App, GlobalOptions
+from writer_cli.commands.app import App
+from writer_cli.commands.global_options import TargetOptions
 from writer_cli.config import settings
 from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
@@ -35,7 +36,7 @@ class Check:
     command: str | None = None
 
 
-def run_check(options: GlobalOptions, app: App) -> None:
+def run_check(options: TargetOptions, app: App) -> None:
     """Print what a request would use, and whether it looks right. Sends nothing.
 
     Exit code 3 where a request would fail.

@@ -3,7 +3,8 @@
 import typer
 
 from writer_cli.commands.app import App
-from writer_cli.commands.options import OrganizationOptions, as_command
+from writer_cli.commands.options import OrganizationOptions
+from writer_cli.commands.parsing import as_command
 from writer_cli.config import model_cache
 from writer_cli.output import documents
 

@@ -1,18 +1,16 @@
 """The flags that several commands share, each declared once, as attributes of classes.
 
-A command's options are a class built of these, and `as_command` makes it the signature that typer
-reads.
+A command's options are a class built of these, and `parsing.as_command` makes it the signature that
+typer reads.
 """
 
-import inspect
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from writer_cli.commands.app import App, GlobalOptions, Options
+from writer_cli.commands.global_options import GlobalOptions, Options
 from writer_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,24 +21,24 @@ if TYPE_CHECKING:
 Prompt = Annotated[
     list[str] | None,
     typer.Argument(
-        help="The prompt. Several are joined by a blank line; - stands for standard input, "
-        "which is also read when there is no prompt at all.",
-        show_default=False,
+        help="The prompt. Several are joined by a blank line; - is standard input, which is also "
+        "read if there is no prompt at all.",
+        rich_help_panel="Prompt",
     ),
 ]
 
 RANGES = {
     "max_tokens": "1 or more",
-    "min_tokens": "0 or more, and --max-tokens at the most",
     "temperature": "0 or more",
-    "top_p": "0 to 1",
     "stop": "a text that is not empty",
+    "n": "1 or more",
+    "best_of": "--n or more",
+    "top_p": "0 to 1",
+    "min_tokens": "0 to --max-tokens",
     "presence_penalty": "any number",
     "frequency_penalty": "any number",
-    "best_of": "--n or more",
-    "n": "1 or more",
     "logprobs": "0 or more",
-    "random_seed": "a whole number of 32 bits; studio only",
+    "random_seed": "-2147483648 to 2147483647",
 }
 """What each field of a request may be, in the words of the help and of the errors."""
 
@@ -50,9 +48,9 @@ def _field(flag: str, text: str, *, short: str | None = None) -> Any:
     return typer.Option(
         *([short] if short else []),
         flag,
-        help=f"{text} ({RANGES[name]})",
+        help=f"{text} ({RANGES[name]}).",
+        metavar="TEXT" if flag == "--stop" else None,
         rich_help_panel="Generation",
-        show_default=False,
     )
 
 
@@ -60,37 +58,41 @@ class GenerationOptions(Options):
     """A flag for every field of a completion request but the prompt."""
 
     max_tokens: Annotated[
-        int | None, _field("--max-tokens", "Generate at most this many tokens.")
-    ] = None
-    min_tokens: Annotated[
-        int | None, _field("--min-tokens", "Generate at least this many tokens.")
+        int | None, _field("--max-tokens", "Generate at most this many tokens")
     ] = None
     temperature: Annotated[
-        float | None, _field("--temperature", "How random: 0 takes the likeliest token each time.")
-    ] = None
-    top_p: Annotated[
-        float | None, _field("--top-p", "Sample only the likeliest tokens, up to this probability.")
+        float | None,
+        _field("--temperature", "How random the text is; with 0 the likeliest token always wins"),
     ] = None
     stop: Annotated[
-        list[str] | None, _field("--stop", "End the text before this string; can be repeated.")
+        list[str] | None, _field("--stop", "End the text before this string; can be repeated")
+    ] = None
+    n: Annotated[int | None, _field("--n", "Return this many texts", short="-n")] = None
+    best_of: Annotated[
+        int | None, _field("--best-of", "Generate this many texts and return the best")
+    ] = None
+    top_p: Annotated[
+        float | None,
+        _field("--top-p", "Choose among the likeliest tokens, up to this total probability"),
+    ] = None
+    min_tokens: Annotated[
+        int | None, _field("--min-tokens", "Generate at least this many tokens")
     ] = None
     presence_penalty: Annotated[
-        float | None, _field("--presence-penalty", "Make a token that was there less likely.")
+        float | None,
+        _field("--presence-penalty", "Make tokens less likely that are in the text already"),
     ] = None
     frequency_penalty: Annotated[
-        float | None, _field("--frequency-penalty", "Make it less likely each time it was there.")
+        float | None,
+        _field("--frequency-penalty", "Make a token less likely each time it is in the text"),
     ] = None
-    best_of: Annotated[
-        int | None, _field("--best-of", "Generate this many completions, return the best.")
-    ] = None
-    n: Annotated[int | None, _field("--n", "Return this many completions.", short="-n")] = None
     logprobs: Annotated[
         int | None,
-        _field("--logprobs", "For each token, the log probabilities of this many likeliest ones."),
+        _field("--logprobs", "For each token, return the log probabilities of this many tokens"),
     ] = None
-
     random_seed: Annotated[
-        int | None, _field("--random-seed", "The same seed gives the same text.")
+        int | None,
+        _field("--random-seed", "The same seed gives the same text; studio and openai only"),
     ] = None
 
     def fields(self) -> dict[str, Any]:
@@ -119,9 +121,10 @@ class ModelOptions(Options):
         typer.Option(
             "-m",
             "--model-id",
-            help="The model, such as palmyra-x5; with --sandbox it may be left out.",
-            rich_help_panel="Generation",
-            show_default=False,
+            help="The model, such as palmyra-x5. Not needed if it is in the settings, or with "
+            "--sandbox.",
+            metavar="ID",
+            rich_help_panel="Model",
         ),
     ] = None
 
@@ -133,9 +136,9 @@ class OrganizationOptions(GlobalOptions):
         int | None,
         typer.Option(
             "--organization-id",
-            help="The organization; the enterprise API has it in its address.",
+            help="The number of the organization (enterprise API only).",
+            metavar="NUMBER",
             rich_help_panel="Connection",
-            show_default=False,
         ),
     ] = None
 
@@ -149,7 +152,8 @@ class OutputOptions(Options):
             "-f",
             "--file",
             help="Add a file to the prompt; can be repeated.",
-            show_default=False,
+            metavar="FILE",
+            rich_help_panel="Prompt",
         ),
     ] = None
     output: Annotated[
@@ -157,39 +161,41 @@ class OutputOptions(Options):
         typer.Option(
             "-o",
             "--output",
-            help="Write the result to this file, whole or not at all.",
+            help="Write the result to this file. It is replaced only by a whole result.",
+            metavar="FILE",
             rich_help_panel="Output",
-            show_default=False,
         ),
     ] = None
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Print the text while it is generated, or only when it is complete "
+            "(default --stream on a terminal, --no-stream elsewhere).",
+            rich_help_panel="Output",
+        ),
+    ] = None
+    separator: Annotated[
+        str,
+        typer.Option(
+            "--separator",
+            help=r"The line between several texts (default ---); \0 ends each text with a NUL "
+            "byte instead.",
+            metavar="TEXT",
+            rich_help_panel="Output",
+        ),
+    ] = "---"
     no_newline: Annotated[
         bool,
         typer.Option(
             "--no-newline", help="Add no line break at the end.", rich_help_panel="Output"
         ),
     ] = False
-    separator: Annotated[
-        str,
-        typer.Option(
-            "--separator",
-            help=r"The line between several choices; \0 ends each with a NUL byte instead.",
-            rich_help_panel="Output",
-        ),
-    ] = "---"
-    stream: Annotated[
-        bool | None,
-        typer.Option(
-            "--stream/--no-stream",
-            help="Show the text while it is generated; on a terminal that is how it comes.",
-            rich_help_panel="Output",
-            show_default=False,
-        ),
-    ] = None
     raw: Annotated[
         bool,
         typer.Option(
             "--raw",
-            help="Show control characters as they are, on a terminal too.",
+            help="Print control characters unchanged, even on a terminal.",
             rich_help_panel="Output",
         ),
     ] = False
@@ -207,57 +213,6 @@ class OutputOptions(Options):
             rich_help_panel="Output",
         ),
     ] = False
-
-
-_Options = TypeVar("_Options", bound=GlobalOptions)
-
-
-def as_command(
-    options: type[_Options], run: Callable[[_Options, App], None]
-) -> Callable[..., None]:
-    """Return a function for typer: its parameters are the fields of `options`, its help `run`'s.
-
-    A global option that stands before the command's name holds unless the command has its own.
-    """
-
-    def command(ctx: typer.Context, **given: Any) -> None:
-        app: App = ctx.obj
-        for name in app.given_before:
-            if given[name] is None or given[name] is False:  # 0 is a value, if a wrong one
-                given[name] = app.given_before[name]
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in given.items()
-        }
-        parsed = options(**values)
-        app.options = parsed
-        run(parsed, app)
-
-    command.__doc__ = run.__doc__
-    command.__signature__ = signature_of(options)  # type: ignore[attr-defined]
-    return command
-
-
-def signature_of(options: type[GlobalOptions]) -> inspect.Signature:
-    """Return the signature that has the flags of `options` as keyword parameters."""
-    flags = {
-        name: annotation
-        for base in reversed(options.__mro__)
-        for name, annotation in inspect.get_annotations(base).items()
-    }
-    shared = inspect.get_annotations(GlobalOptions)
-    parameters = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=getattr(options, name, inspect.Parameter.empty),
-            annotation=flags[name],
-        )
-        # What is the command's own stands first in its help.
-        for name in sorted(flags, key=lambda name: name in shared)
-    ]
-    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    return inspect.Signature([context, *parameters])
 
 
 def _with_flags(text: str) -> str:

@@ -8,68 +8,75 @@ from typing import Annotated
 import typer
 
 from writer_cli import sandbox
-from writer_cli.commands.app import App, GlobalOptions
-from writer_cli.commands.options import as_command, out_of_range
+from writer_cli.commands.app import App
+from writer_cli.commands.global_options import CommonOptions
+from writer_cli.commands.options import out_of_range
+from writer_cli.commands.parsing import as_command
 from writer_cli.config.schema import LONGEST_TIMEOUT
-from writer_cli.errors import UsageError
 from writer_cli.output import documents
 
 SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""
 
 
-class SandboxOptions(GlobalOptions):
+class SandboxOptions(CommonOptions):
     """Where to listen, and how to fail."""
 
     port: Annotated[
-        int, typer.Option("--port", help="The port; 0 lets the system choose.", metavar="PORT")
+        int,
+        typer.Option(
+            "--port", help="The port (0 to 65535; default 0, any free one).", metavar="PORT"
+        ),
     ] = 0
     host: Annotated[
         str | None,
         typer.Option(
             "--host",
-            help="The address to listen on. Beyond this machine only if you say so here.",
+            help="The address to listen on (default 127.0.0.1). Other machines can use the "
+            "sandbox only if you give another.",
             metavar="ADDRESS",
-            show_default="127.0.0.1",
         ),
     ] = None
     latency: Annotated[
-        float, typer.Option("--latency", help="Wait before each answer.", metavar="SECONDS")
+        float,
+        typer.Option(
+            "--latency",
+            help=f"Seconds to wait before each answer (0 to {LONGEST_TIMEOUT}; default 0).",
+            metavar="SECONDS",
+        ),
     ] = 0.0
     fault_rate: Annotated[
         float,
         typer.Option(
-            "--fault-rate", help="Let this part of the requests fail, 0 to 1.", metavar="PART"
+            "--fault-rate",
+            help="Let this part of the requests fail (0 to 1; default 0).",
+            metavar="PART",
         ),
     ] = 0.0
+    seed: Annotated[
+        int,
+        typer.Option("--seed", help="Decides which requests fail (any whole number; default 0)."),
+    ] = 0
     rpm: Annotated[
         float | None,
         typer.Option(
             "--rpm",
-            help="Answer 429 beyond this many requests a minute.",
-            metavar="N",
-            show_default=False,
+            help="Answer 429 beyond this many requests a minute "
+            f"({SLOWEST:g} to {FASTEST:g}; default no limit).",
         ),
     ] = None
-    seed: Annotated[
-        int, typer.Option("--seed", help="Decides which requests fail.", metavar="N")
-    ] = 0
     log: Annotated[
         Path | None,
         typer.Option(
             "--log",
-            help="Add each request and its answer to this file, as JSON lines without the key.",
+            help="Append each request and its answer to this file as JSON lines, without the key.",
             metavar="FILE",
-            show_default=False,
         ),
     ] = None
 
 
 def run(options: SandboxOptions, app: App) -> None:
-    """Serve all three APIs on this machine until interrupted: no key, no cost.
-
-    A model id such as fault-429, fault-500, fault-slow or fault-cut fails on purpose.
-    """
+    """Serve until a signal comes."""
     _check(options)
     from writer_cli.sandbox.respond import Sandbox
     from writer_cli.sandbox.server import SandboxServer
@@ -122,10 +129,6 @@ def _check(options: SandboxOptions) -> None:
     ):
         if not is_right:
             raise out_of_range(flag, f"{value:g}", allowed)
-    if options.base_url is not None or options.api is not None:
-        raise UsageError(
-            "--base-url and --api are for clients of the sandbox", hint="it serves all three APIs"
-        )
 
 
 def register(app: typer.Typer) -> None:

@@ -22,10 +22,11 @@ LONGEST_QUOTE = 60
 
 
 class SettingSpec(NamedTuple):
-    """What a setting is: where it may stand, and what it may be."""
+    """What a setting is: what it means, where it may stand, and what it may be."""
 
     parse: Callable[[Any], Any]
     example: str
+    meaning: str
     variables: tuple[str, ...] = ()
     default: Any = None
     is_secret: bool = False
@@ -80,21 +81,52 @@ def _one_of(*values: str) -> Callable[[Any], str]:
 
 
 SETTINGS: dict[str, SettingSpec] = {
-    "api_key": SettingSpec(_text, "…", ("WRITER_API_KEY",), is_secret=True),
-    "api_key_command": SettingSpec(_text, "pass show writer"),
+    "api_key": SettingSpec(_text, "…", "the key", ("WRITER_API_KEY",), is_secret=True),
+    "api_key_command": SettingSpec(
+        _text, "pass show writer", "a command whose output is the key, run without a shell"
+    ),
     "organization_id": SettingSpec(
-        _whole_number, "123", ("WRITER_ORGANIZATION_ID", "WRITER_ORG_ID")
+        _whole_number,
+        "123",
+        "the number of the organization",
+        ("WRITER_ORGANIZATION_ID", "WRITER_ORG_ID"),
     ),
-    "model_id": SettingSpec(_text, "palmyra-x5", ("WRITER_MODEL_ID",)),
+    "model_id": SettingSpec(_text, "palmyra-x5", "the model to use", ("WRITER_MODEL_ID",)),
     "api": SettingSpec(
-        _one_of(*get_args(ApiName)), "enterprise", ("WRITER_API",), default="enterprise"
+        _one_of(*get_args(ApiName)),
+        "enterprise",
+        "the API to use: enterprise, studio or openai",
+        ("WRITER_API",),
+        default="enterprise",
     ),
-    "base_url": SettingSpec(_address, "https://enterprise-api.writer.com", ("WRITER_BASE_URL",)),
-    "allow_http": SettingSpec(_yes_or_no, "true", default=False),
-    "auth_scheme": SettingSpec(_one_of(*get_args(AuthScheme)), "bearer", default="bearer"),
-    "timeout": SettingSpec(_seconds, "30", ("WRITER_TIMEOUT",), default=DEFAULT_TIMEOUT),
+    "base_url": SettingSpec(
+        _address,
+        "https://enterprise-api.writer.com",
+        "base URL to use instead of the API's own",
+        ("WRITER_BASE_URL",),
+    ),
+    "allow_http": SettingSpec(
+        _yes_or_no, "true", "allow plain http to a host of a private network", default=False
+    ),
+    "auth_scheme": SettingSpec(
+        _one_of(*get_args(AuthScheme)),
+        "bearer",
+        "raw sends the bare key, without the word Bearer",
+        default="bearer",
+    ),
+    "timeout": SettingSpec(
+        _seconds,
+        "30",
+        "seconds to wait for the answer, or for the next part of a stream",
+        ("WRITER_TIMEOUT",),
+        default=DEFAULT_TIMEOUT,
+    ),
     "max_retries": SettingSpec(
-        _whole_number, "3", ("WRITER_MAX_RETRIES",), default=DEFAULT_MAX_RETRIES
+        _whole_number,
+        "3",
+        "how often to try again after a failure that may pass",
+        ("WRITER_MAX_RETRIES",),
+        default=DEFAULT_MAX_RETRIES,
     ),
 }
 """Every setting, by the name it has in the file."""

@@ -52,6 +52,11 @@ class Terminal:
         """Columns of the terminal."""
         return shutil.get_terminal_size().columns
 
+    @property
+    def help_width(self) -> int:
+        """Columns of a help page: those of the terminal, or 80 in a pipe."""
+        return self.width if self.stdout_is_terminal else 80
+
     @classmethod
     def real(cls) -> Self:
         """Return the streams of this process; one that is closed is None."""

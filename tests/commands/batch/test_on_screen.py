@@ -14,12 +14,12 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from tests.commands.batch.running import KEY, LEAST, batch, results, write
+from tests.harness.pages import PAGES
 from tests.harness.servers import Received, Server, completion
 from writer_cli import Writer
 from writer_cli.batch import Plan, Record, Result, run_batch
@@ -276,13 +276,14 @@ def test_sigterm_lets_what_is_under_way_be_answered() -> None:
     assert len(results()) == len(server.requests)
 
 
-def test_the_help_goes_from_the_input_to_the_model() -> None:
-    """Input, template and output come first, the generation of a text and the connection last."""
-    printed, terminal = io.StringIO(), Terminal.fake()
-    with redirect_stdout(printed):
-        assert main(["batch", "--help"], terminal) == 0
-    flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", printed.getvalue(), re.MULTILINE)
-    order = ["--template", "--limit", "--shard", "--output", "--dry-run", "--concurrency"]
-    order += ["--max-requests", "--model-id", "--customization-id", "--max-tokens", "--logprobs"]
-    order += ["--organization-id", "--api", "--sandbox", "--json", "--help"]
-    assert [flag for flag in flags if flag in order] == order
+def test_the_help_goes_from_the_input_to_the_connection() -> None:
+    """What is read and written comes first, the generation of a text and the connection last."""
+    assert [section.heading for section in PAGES["batch"].sections if section.rows] == [
+        "Input",
+        "Output",
+        "Model",
+        "Generation",
+        "Speed",
+        "Settings",
+        "Connection",
+    ]

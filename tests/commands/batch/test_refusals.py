@@ -99,8 +99,14 @@ USAGE = {
         "--best-of: 2 is less than --n, 3",
     ),
     "API": (["in.txt", "-o", "o", "--random-seed", "5"], "--random-seed"),
-    "output format": (["in.txt", "-o", "o", "--output-format", "xml"], "'xml' is not one of"),
-    "input format": (["in.txt", "-o", "o", "--format", "xml"], "'xml' is not one of"),
+    "output format": (
+        ["in.txt", "-o", "o", "--output-format", "xml"],
+        "--output-format 'xml' is not one of jsonl, csv, txt",
+    ),
+    "input format": (
+        ["in.txt", "-o", "o", "--format", "xml"],
+        "--format 'xml' is not one of jsonl, csv, tsv, txt",
+    ),
 }
 
 

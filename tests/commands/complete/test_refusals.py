@@ -21,7 +21,7 @@ from tests.harness.servers import CLOSE, Received, Script, Server, completion, h
         (["--max-tokens", str(2**63)], f"--max-tokens {2**63} is out of range: 1 or more"),
         (
             ["--min-tokens", "-1"],
-            "--min-tokens -1 is out of range: 0 or more, and --max-tokens at the most",
+            "--min-tokens -1 is out of range: 0 to --max-tokens",
         ),
         (
             ["--min-tokens", "3", "--max-tokens", "2"],
@@ -40,10 +40,15 @@ from tests.harness.servers import CLOSE, Received, Script, Server, completion, h
         (["--best-of", "1", "-n", "2"], "--best-of: 1 is less than --n, 2"),
         (["-n", "0"], "--n 0 is out of range: 1 or more"),
         (["--logprobs", "-1"], "--logprobs -1 is out of range: 0 or more"),
-        (["--max-tokens", "many"], "Invalid value for '--max-tokens': 'many' is not a valid int."),
-        (["--max-tokens", "1.5"], "Invalid value for '--max-tokens': '1.5' is not a valid int."),
-        (["--top-p", "½"], "Invalid value for '--top-p': '½' is not a valid float."),
-        (["--top-p", ""], "Invalid value for '--top-p': '' is not a valid float."),
+        (["--max-tokens", "many"], "--max-tokens 'many' is not a whole number"),
+        *(
+            (["--max-tokens", text], f"--max-tokens {text!r} is not a whole number")
+            for text in ("1.5", "1_000", " 5", "٣", "0x10", "1e3", "")
+        ),
+        (["--top-p", "½"], "--top-p '½' is not a number"),
+        (["--top-p", ""], "--top-p '' is not a number"),
+        (["--top-p", "0_1"], "--top-p '0_1' is not a number"),
+        (["--api", "studo"], "--api 'studo' is not one of enterprise, studio, openai"),
         (["-m", ""], "--model-id: '' is not a text: it is blank"),
         (["-m", ".."], "'..' is not an id"),
         (["-m", "\udcff"], r"--model-id: '\udcff' is not UTF-8"),

@@ -1,0 +1,34 @@
+import re
+from pathlib import Path
+
+from writer_cli.config.schema import SETTINGS
+from writer_cli.exits import ExitCode
+from writer_cli.help.page import as_text
+from writer_cli.help.topics import FAULTS, TOPICS
+from writer_cli.sandbox import faults
+
+
+def rows(topic: str) -> dict[str, str]:
+    """Return the rows of a topic."""
+    return {row.term: row.text for part in TOPICS[topic]().sections for row in part.rows}
+
+
+def test_exit_codes_has_every_code() -> None:
+    """Each with its reason."""
+    assert list(rows("exit-codes")) == [str(code.value) for code in ExitCode]
+
+
+def test_environment_has_every_variable_that_the_code_reads() -> None:
+    """A variable that is not in the topic is not known to anybody."""
+    root = Path(faults.__file__).parents[1]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
+    read = set(re.findall(r"\bWRITER_[A-Z_]*[A-Z]\b", code))
+    shown = set(re.findall(r"\bWRITER_[A-Z_]*[A-Z]\b", as_text(TOPICS["environment"](), 80)))
+    assert shown == read
+    assert rows("environment")["WRITER_TIMEOUT"].endswith("stream (default 180)")
+    assert all(SETTINGS[name].meaning for name in SETTINGS)
+
+
+def test_sandbox_has_every_fault() -> None:
+    """In the order in which the sandbox has them."""
+    assert list(FAULTS) == [*faults.FAULTS, faults.FLAKY]

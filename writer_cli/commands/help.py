@@ -1,0 +1,49 @@
+"""`writer help`: the help of a command, or a topic."""
+
+from typing import Annotated
+
+import typer
+
+from writer_cli.commands.app import App
+from writer_cli.commands.global_options import CommonOptions
+from writer_cli.commands.parsing import as_command, nearest
+from writer_cli.config.schema import quoted
+from writer_cli.errors import UsageError
+from writer_cli.help.page import as_text
+from writer_cli.help.topics import TOPICS
+
+
+class HelpOptions(CommonOptions):
+    """Which topic; `LazyGroup` has taken the commands already."""
+
+    topic: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A command, or a topic.", metavar="COMMAND|TOPIC", rich_help_panel="Prompt"
+        ),
+    ] = None
+
+
+def run(options: HelpOptions, app: App) -> None:
+    """Print a topic."""
+    # The first word is the topic. A topic that takes more words gets them here.
+    name = " ".join(options.topic or ())
+    if name not in TOPICS:
+        raise _unknown(name)
+    terminal = app.terminal
+    page = TOPICS[name]()
+    terminal.write(as_text(page, terminal.help_width, bold=terminal.stdout_shows_color))
+
+
+def _unknown(name: str) -> UsageError:
+    near = nearest(name, TOPICS)
+    every = f"the topics are {', '.join(TOPICS)}, and `writer --help` lists the commands"
+    return UsageError(
+        f"there is no help on {quoted(name)}",
+        hint=f"did you mean {near}? {every}" if near else every,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a Typer app."""
+    app.command("help")(as_command(HelpOptions, run))

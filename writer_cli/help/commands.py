@@ -1,0 +1,158 @@
+"""What the help says of each command. What it says of a flag stands where the flag is declared."""
+
+from typing import NamedTuple
+
+from writer_cli.config.schema import SETTINGS
+from writer_cli.help.page import Row, Section
+
+
+class CommandText(NamedTuple):
+    """What the help says of a command.
+
+    Attributes:
+        summary: One sentence; the list of commands has it too.
+        details: Paragraphs that follow it.
+        examples: Command lines that work as they stand, for whoever has the files they name.
+        sections: What else there is to say before the flags.
+    """
+
+    summary: str
+    details: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+
+COMMANDS: dict[str, CommandText] = {
+    "complete": CommandText(
+        "Complete a prompt with a language model.",
+        ("The text is printed while it is generated, or as a whole if the output is a pipe.",),
+        (
+            'writer complete --sandbox "Once upon a time"',
+            'writer complete -m palmyra-x5 --max-tokens 50 "Once upon a time"',
+            'git diff | writer complete "Write a commit message for this change:" -',
+        ),
+    ),
+    "complete-custom": CommandText(
+        "Complete a prompt with a customized model.",
+        ("`writer customizations` lists the customizations of a model.",),
+        (
+            'writer complete-custom --customization-id tales --sandbox "Once upon a time"',
+            'writer complete-custom -m palmyra-x5 --customization-id ID "Once upon a time"',
+        ),
+    ),
+    "batch": CommandText(
+        "Complete a whole file of prompts.",
+        (
+            (
+                "The output has one result for each prompt. If the command is stopped, run the "
+                "same command again: it goes on with the prompts that have no result yet."
+            ),
+            "The flags of generation hold for every record that has no such field of its own.",
+            "`writer batch merge` joins the results of several machines.",
+        ),
+        (
+            "writer batch prompts.txt -m palmyra-x5 -o answers.jsonl",
+            "writer batch products.csv --template 'A tagline for {product}:' --dry-run",
+            "writer batch prompts.txt -m palmyra-x5 -o answers.jsonl --retry-failed",
+        ),
+    ),
+    "batch merge": CommandText(
+        "Join the results of several machines in one file.",
+        (
+            (
+                "The results are put into the order of the input. If a record is missing, or is "
+                "there twice, that is an error and nothing is written."
+            ),
+            "To complete a file that is called merge, write `writer batch ./merge`.",
+        ),
+        (
+            "writer batch merge all.jsonl part-*.jsonl",
+            "writer batch merge all.jsonl part-*.jsonl --records 1000",
+        ),
+    ),
+    "models": CommandText(
+        "List the models that you can use.",
+        (),
+        ("writer models", "writer models --json"),
+    ),
+    "customizations": CommandText(
+        "List the customizations of a model.",
+        ("Only the enterprise API has customizations.",),
+        ("writer customizations -m palmyra-x5", "writer customizations --sandbox"),
+    ),
+    "config": CommandText(
+        "Set up the key and other settings, and show them.",
+        sections=(
+            Section(
+                "Settings",
+                rows=tuple(Row(name, f"{spec.meaning}") for name, spec in SETTINGS.items()),
+            ),
+        ),
+    ),
+    "config set": CommandText(
+        "Save a setting in the configuration file.",
+        ("A key is never an argument, because others could read it there: it is asked for.",),
+        (
+            "writer config set api_key",
+            "writer config set organization_id 486589",
+            "writer config set --profile ci timeout 60",
+        ),
+    ),
+    "config get": CommandText(
+        "Print the value of a setting that a request uses.",
+        ("A key is shown by its length only. A setting without a value is an error, exit code 3.",),
+        ("writer config get model_id", "writer config get timeout --profile ci"),
+    ),
+    "config unset": CommandText(
+        "Remove a setting from the configuration file.",
+        (),
+        ("writer config unset model_id", "writer config unset --profile ci timeout"),
+    ),
+    "config list": CommandText(
+        "Print all settings and where each comes from.",
+        (),
+        ("writer config list", "writer config list --profile ci --json"),
+    ),
+    "config path": CommandText(
+        "Print where the configuration file is.",
+        ("The file need not exist: `writer config set` creates it.",),
+        ("writer config path",),
+    ),
+    "config check": CommandText(
+        "Check the settings of a request, without sending one.",
+        ("The exit code is 3 if a request would fail.",),
+        ("writer config check", "writer config check --profile ci"),
+    ),
+    "sandbox": CommandText(
+        "Serve the embedded model on this machine.",
+        (
+            (
+                "It answers as all three APIs do, without a key and without cost, until you press "
+                "Ctrl-C. `writer help sandbox` describes it."
+            ),
+        ),
+        (
+            "writer sandbox --port 8000",
+            "writer sandbox --fault-rate 0.2 --log requests.jsonl",
+        ),
+    ),
+    "help": CommandText(
+        "Show the help of a command, or a topic.",
+        (),
+        ("writer help complete", "writer help exit-codes"),
+    ),
+}
+"""Every command, in the order of the help."""
+
+
+def below(group: str) -> dict[str, CommandText]:
+    """Return the commands of a group, by their last word; "" is the group of all.
+
+    `batch merge` is not below `batch`, which is a command itself.
+    """
+    start = f"{group} " if group else ""
+    return {
+        name.removeprefix(start): text
+        for name, text in COMMANDS.items()
+        if name.startswith(start) and " " not in name.removeprefix(start)
+    }
