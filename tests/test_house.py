@@ -19,6 +19,7 @@ from writer_cli.help.commands import COMMANDS as COMMAND_NAMES
 ROOT = Path(writer_cli.__file__).parent
 
 HOUSE = [
+    "posix_only",
     "exits",
     "redaction",
     "errors",

@@ -46,15 +46,11 @@ def _code() -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; where the code stands for a signal, by that signal.
-
-    A shell that runs a loop stops it when Ctrl-C killed the command, and goes on when the command
-    merely exited with 130. Process 1 of a container cannot be killed so: there the code remains.
-    """
+    """End the process; where the code stands for a signal, by that signal if that is possible."""
     if code > FIRST_SIGNAL_CODE:
-        number = code - FIRST_SIGNAL_CODE
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        from writer_cli import posix_only
+
+        posix_only.end_by_signal(code - FIRST_SIGNAL_CODE)
     from writer_cli.output.terminal import flush_standard_streams
 
     flush_standard_streams()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from writer_cli import posix_only
 from writer_cli.errors import OutputError, UsageError
 
 
@@ -38,12 +39,14 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
-        os.fchmod(descriptor, _wanted_mode(mode, old_mode))
-        with _failing_as_output_error(path), open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-            os.replace(name, path)  # noqa: PTH105 - within the block that names the error
+        posix_only.set_mode(descriptor, name, _wanted_mode(mode, old_mode))
+        with _failing_as_output_error(path):
+            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            # Not before it is closed: Windows keeps the name of a file that is open.
+            os.replace(name, path)  # noqa: PTH105 - the name comes from tempfile
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108 - the name comes from tempfile

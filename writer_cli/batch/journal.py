@@ -5,7 +5,6 @@ came. A run that was stopped, in whatever way, goes on from it. At the end an at
 puts the lines in order. The last line for an index counts.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from writer_cli import atomic
+from writer_cli import atomic, posix_only
 from writer_cli.batch.records import Record
 from writer_cli.errors import OutputError, UsageError
 
@@ -40,13 +39,15 @@ class Journal:
         path: The file; made if it is not there, healed if its last line was torn.
         overwrite: Throw away what it holds.
 
+    `is_locked` is false where the system has no locks: then nothing stops a second process.
+
     Raises:
         UsageError: It is in use, cannot be written, or is a file of something else.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = Path(os.path.realpath(path))
-        self._descriptor = _opened(self.path)
+        self._descriptor, self.is_locked = _opened(self.path)
         self._states = bytearray()
         self._digests = array("Q")
         self.answered = 0
@@ -136,7 +137,8 @@ class Journal:
                             file.seek(offset)
                             ordered.write(file.readline())
                     # Whoever opens the file from here on must find it in use.
-                    fcntl.flock(ordered.fileno(), fcntl.LOCK_EX)
+                    if self.is_locked:
+                        posix_only.lock(ordered.fileno())
                     descriptor = os.dup(ordered.fileno())
             except (UsageError, OutputError) as error:
                 raise OutputError(
@@ -216,42 +218,44 @@ def _index_of(line: bytes) -> int:
     return int(line[len(b'{"index": ') : line.index(b",")])
 
 
-def _opened(path: Path) -> int:
-    """Open a file that nobody else has open as a journal, and that still has its name then."""
+def _opened(path: Path) -> tuple[int, bool]:
+    """Open and lock a file that has its name still; return its descriptor and if it is locked."""
     while True:
         try:
-            # Not to wait for the other end of a pipe.
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(path, flags, 0o666)
+            descriptor = os.open(path, posix_only.RESULT_FILE_FLAGS, 0o666)
         except OSError as error:
             raise UsageError(
                 f"--output {path}: {error.strerror}",
                 hint="name a file in a directory that can be written",
             ) from error
         try:
-            _lock(descriptor, path)
+            is_locked = _is_locked(descriptor, path)
             if os.fstat(descriptor).st_nlink:
-                return descriptor
+                return descriptor, is_locked
         except UsageError:
             os.close(descriptor)
             raise
         os.close(descriptor)  # replaced or removed in between: open what is there now
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _is_locked(descriptor: int, path: Path) -> bool:
+    """Lock a file, and return whether this system can do that. Raises `UsageError`."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise UsageError(
             f"--output {path}: not a file, and only a file can be gone on with",
             hint="-o answers.jsonl",
         )
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        posix_only.lock(descriptor)
+    except posix_only.NoLocksError:
+        return False
     except OSError as error:
         in_use = isinstance(error, BlockingIOError)
         raise UsageError(
             f"--output {path}: {'another run is writing to it' if in_use else error.strerror}",
             hint="wait for it, or name another file",
         ) from error
+    return True
 
 
 def record_of(line: bytes) -> dict[str, object]:

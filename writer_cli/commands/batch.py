@@ -42,6 +42,8 @@ def run(options: BatchOptions, app: App) -> None:
     output, path = _checked_output(options)
     app.check_key()
     with Journal(path, overwrite=options.overwrite) as journal:
+        if not journal.is_locked:
+            app.warn(f"this system cannot lock {path}: start no second run that writes to it")
         if options.retry_failed:
             journal.forget_failures()
         began = time.monotonic()

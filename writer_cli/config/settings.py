@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from writer_cli import posix_only
 from writer_cli.apis import access
 from writer_cli.config import file as config_file
 from writer_cli.config import key_command
@@ -150,9 +151,9 @@ class Settings:
         fix = f"chmod 600 {shlex.quote(str(self.path))}"
         if not stat.S_ISREG(mode):
             return []
-        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if posix_only.others_can_write(mode):
             return [f"others can write to {self.path}, and name a command in it: {fix}"]
-        if mode & (stat.S_IRGRP | stat.S_IROTH) and self._holds_key:
+        if posix_only.others_can_read(mode) and self._holds_key:
             return [f"others can read the key in {self.path}: {fix}"]
         return []
 
