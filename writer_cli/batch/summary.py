@@ -11,6 +11,9 @@ STEP = 1.05
 """Two latencies are told apart if they differ by five in a hundred."""
 
 
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
 @dataclass
 class Summary:
     """Counts, latencies and the errors by kind, of the records of this run."""
@@ -72,7 +75,7 @@ class Summary:
             "answered": self.answered,
             "failed": self.failed,
             "attempts": self.attempts,
-            "usage": dict(self.tokens) or None,
+            "usage": {name: self.tokens.get(name) for name in TOKENS} if self.tokens else None,
             "latency": latencies if self.answered else dict.fromkeys(latencies),
             "errors": [
                 {"kind": kind, "count": count, "first": self.first_messages[kind]}

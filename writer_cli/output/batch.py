@@ -103,7 +103,7 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
             f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
         )
     if tokens := result["this_run"]["usage"]:
-        counts = [f"{tokens.get(f'{kind}_tokens', 0):,}" for kind in ("prompt", "completion")]
+        counts = [f"{tokens[f'{kind}_tokens'] or 0:,}" for kind in ("prompt", "completion")]
         lines.append("tokens: {} in, {} out".format(*counts))
     is_drawn = terminal.stderr_is_terminal
     if is_drawn and summary.answered:

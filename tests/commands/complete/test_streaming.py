@@ -16,6 +16,7 @@ import writer_cli as writer
 from tests.harness.events import event, stream, texts
 from tests.harness.program import WRITER, Ran, environment
 from tests.harness.program import writer as run
+from tests.harness.schemas import check
 from tests.harness.servers import (
     HANG,
     RESET,
@@ -268,7 +269,7 @@ def test_an_interrupted_stream_loses_nothing(
 
     with Server(script) as server:
         ran = ask(server, "--stream", *flags)
-    errors = [json.loads(line)["error"] for line in ran.errors.splitlines()]
+    errors = [check("error", line)["error"] for line in ran.errors.splitlines()]
     assert (ran.code, ran.output) == (130, output)
     assert [error["kind"] for error in errors] == kinds
     assert all((error["exit_code"], error["text"]) == (130, "one ") for error in errors)
