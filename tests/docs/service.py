@@ -7,14 +7,18 @@ import writer_cli as writer
 from tests.harness import documents
 from tests.harness.documents import Block
 
-REFERENCES = ("README.md", "completions.md", "batch.md")
+REFERENCES = (
+    *("README.md", "completions.md", "batch.md"),
+    *sorted(f"docs/{path.name}" for path in (documents.ROOT / "docs").glob("*.md")),
+)
+"""The documents for those who use the program."""
 
 
 BLOCKS = [block for document in REFERENCES for block in documents.blocks(document)]
 
 
 ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
-"""The servers of one's own that README names, and the ports that they have there."""
+"""The servers of one's own that the documents name, and the ports that they have there."""
 
 
 def check_instead(command: str) -> None:

@@ -52,6 +52,13 @@ QUOTA = Response(
 )
 
 
+HISTORY = (
+    "git init -q . && git -c user.name=a -c user.email=a@example.com "
+    "commit -q --allow-empty -m 'Sort the list'\n"
+)
+"""Makes a repository with a commit."""
+
+
 REFUSED = Response(400, {"content-type": "application/json"}, (b'{"tpe": "BadRequest"}',))
 
 
@@ -242,7 +249,12 @@ def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> No
 
 def test_every_language_of_a_block_is_tested() -> None:
     """No block is overlooked because of its language."""
-    assert {block.language for block in BLOCKS} == SHELLS - {"bash"} | {"python", "toml", "yaml"}
+    assert {block.language for block in BLOCKS} == SHELLS - {"bash"} | {
+        "make",
+        "python",
+        "toml",
+        "yaml",
+    }
 
 
 @pytest.mark.parametrize(
@@ -267,15 +279,11 @@ def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
 
 def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path) -> None:
     """The job's commands write the file that it uploads, with the key from a secret."""
-    [block] = [block for block in of("yaml") if block.document == "README.md"]
+    [block] = [block for block in of("yaml") if "name: summary\n" in block.text]
     assert "WRITER_API_KEY: ${{ secrets.WRITER_API_KEY }}" in block.text
     steps = re.findall(r"- run: (.+)", block.text)
     check_instead(steps[0])
-    history = (
-        "git init -q . && git -c user.name=a -c user.email=a@example.com "
-        "commit -q --allow-empty -m 'Sort the list'\n"
-    )
-    done = bash(f"set -e\n{history}" + "\n".join(steps[1:]), block, service, tmp_path)
+    done = bash(f"set -e\n{HISTORY}" + "\n".join(steps[1:]), block, service, tmp_path)
     assert done.returncode == 0, done.stderr
     [uploaded] = re.findall(r"path: (.+)", block.text)
     assert (tmp_path / uploaded).read_text()
@@ -313,3 +321,28 @@ def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path
         done = bash(given + script, block, service, tmp_path)
         assert done.returncode == 0, done.stderr
     assert len(service.requests) == 3
+
+
+def test_the_rule_for_make_makes_what_is_out_of_date(service: Service, tmp_path: Path) -> None:
+    """The rule sends one request for a target, and none while the target is newer."""
+    [block] = of("make")
+    (tmp_path / "Makefile").write_text(block.text)
+    (tmp_path / "changes.txt").write_text("Sort the list")
+    for _ in range(2):
+        done = bash("make --silent changes.summary", block, service, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "changes.summary").read_text().strip()
+    [request] = service.requests
+    assert json.loads(request.body)["prompt"].endswith("Sort the list")
+
+
+def test_the_job_of_gitlab_writes_its_artifact(service: Service, tmp_path: Path) -> None:
+    """The commands of the job end well, and what it keeps is there."""
+    [block] = [block for block in of("yaml") if "GIT_SUBMODULE_STRATEGY" in block.text]
+    install, script = re.findall(r"^    - (.+ .+)$", block.text, re.MULTILINE)
+    check_instead(install)
+    done = bash(f"set -e\n{HISTORY}{script}", block, service, tmp_path)
+    assert done.returncode == 0, done.stderr
+    [kept] = re.findall(r"paths:\n +- (.+)", block.text)
+    assert (tmp_path / kept).read_text().strip()
+    assert len(service.requests) == 1

@@ -21,9 +21,11 @@ def test_links_resolve(document: str) -> None:
         if link.startswith("https://"):
             continue
         file, _, anchor = link.partition("#")
-        assert (ROOT / (file or document)).is_file(), link
+        target = ROOT / document if not file else (ROOT / document).parent / file
+        assert target.is_file(), link
         if anchor:
-            assert documents.anchors(file or document).count(anchor) == 1, link
+            name = str(target.resolve().relative_to(ROOT))
+            assert documents.anchors(name).count(anchor) == 1, link
 
 
 def test_the_picture_has_every_room() -> None:

@@ -28,8 +28,8 @@ from writer_cli.sandbox import faults
 
 
 def test_the_table_of_exit_codes_is_the_code() -> None:
-    """README has every exit code with its reason, in order, and no other."""
-    assert documents.table("README.md", "exit code", "meaning") == [
+    """docs/scripting.md has every exit code with its reason, in order, and no other."""
+    assert documents.table("docs/scripting.md", "exit code", "meaning") == [
         [str(code.value), code.reason] for code in ExitCode
     ]
 
@@ -46,7 +46,7 @@ def every_flag() -> set[str]:
 
 
 def test_every_command_is_documented_and_exists() -> None:
-    """Each command is in README or completions.md, and each that they name exists."""
+    """Each command is in a document, and each that they name exists."""
     prose = "\n".join(documents.prose(document) for document in REFERENCES)
     code = "\n".join([*(block.text for block in BLOCKS), *re.findall(r"`[^`\n]+`", prose)])
     named = set()
@@ -61,7 +61,7 @@ OTHER_PROGRAMS_FLAGS = {"--array", "--time", "--install-completion", "--show-com
 
 
 def test_every_flag_is_documented_and_exists() -> None:
-    """Each flag is in README or completions.md, and each that they name exists."""
+    """Each flag is in a document, and each that they name exists."""
     text = "\n".join(documents.read(document) for document in REFERENCES)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) - OTHER_PROGRAMS_FLAGS
     known = every_flag()
@@ -81,14 +81,18 @@ VARIABLES = re.compile(r"\b(?:WRITER_[A-Z_]*[A-Z]|SSL_CERT_[A-Z]+|NO_COLOR|[A-Z]
 
 
 def test_every_variable_is_documented_and_exists() -> None:
-    """README names the environment variables that the code names, and no other."""
+    """docs/configuration.md names the environment variables that the code names, and no other."""
     code = "\n".join(path.read_text() for path in sorted((ROOT / "writer_cli").rglob("*.py")))
-    assert set(VARIABLES.findall(documents.read("README.md"))) == set(VARIABLES.findall(code))
+    assert set(VARIABLES.findall(documents.read("docs/configuration.md"))) == set(
+        VARIABLES.findall(code)
+    )
 
 
 def test_the_table_of_settings_is_the_code() -> None:
-    """README has every setting with its flag, its variables, its default and its meaning."""
-    rows = documents.table("README.md", "setting", "flag", "variable", "default", "meaning")
+    """docs/configuration.md has every setting with its flag, variables, default and meaning."""
+    rows = documents.table(
+        "docs/configuration.md", "setting", "flag", "variable", "default", "meaning"
+    )
     flags = flags_of("complete")
     assert [row[4] for row in rows] == [kind.meaning for kind in schema.SETTINGS.values()]
     found = []
@@ -316,11 +320,11 @@ def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "row",
-    documents.table("README.md", "command", "keys", "keys of each item"),
+    documents.table("docs/configuration.md", "command", "keys", "keys of each item"),
     ids=lambda row: named(row[0]),
 )
 def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
-    """README has the keys of what `writer config` prints as JSON, and what a verdict may be."""
+    """docs/configuration.md has the keys of what `writer config` prints, and the verdicts."""
     terminal = Terminal.fake()
     command = named(row[0]).replace("NAME", "timeout").replace("VALUE", "5").split()[1:]
     main([*command, "--json"], terminal)
@@ -332,11 +336,11 @@ def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
     assert {item["verdict"] for item in items if "verdict" in keys} <= {"ok", "note", "wrong"}
 
 
-FAULTS = documents.table("README.md", "model id", "what happens", "exit code")
+FAULTS = documents.table("docs/testing.md", "model id", "what happens", "exit code")
 
 
 def test_the_table_of_faults_is_the_code() -> None:
-    """README has every model id that fails on purpose, in order, and what the help says of it."""
+    """docs/testing.md has every model id that fails on purpose, in order, and what the help says of it."""
     assert [[named(row[0]), row[1].replace("`", "")] for row in FAULTS] == [
         [name, text] for name, text in topics.FAULTS.items()
     ]
@@ -372,16 +376,18 @@ def test_a_flaky_model_answers_in_the_end() -> None:
 
 
 def test_the_faults_of_a_rate_are_documented() -> None:
-    """README names the faults that `--fault-rate` draws from."""
-    [row] = [r for r in documents.table("README.md", "flag", "meaning") if "fault-rate" in r[0]]
+    """docs/testing.md names the faults that `--fault-rate` draws from."""
+    [row] = [
+        r for r in documents.table("docs/testing.md", "flag", "meaning") if "fault-rate" in r[0]
+    ]
     assert re.findall(r"`(fault-[\w-]+)`", row[1]) == [*faults.TRANSIENT]
 
 
 def test_the_flags_of_the_sandbox_are_in_their_table() -> None:
-    """README has each flag of `writer sandbox` that no other command has."""
+    """docs/testing.md has each flag of `writer sandbox` that no other command has."""
     own = flags_of("sandbox") - flags_of("complete")
     assert {
-        named(row[0]).split()[0] for row in documents.table("README.md", "flag", "meaning")
+        named(row[0]).split()[0] for row in documents.table("docs/testing.md", "flag", "meaning")
     } == own
 
 

@@ -1,4 +1,4 @@
-"""The documents at the top of the project, taken apart: blocks of code, tables, links."""
+"""The documents of the project, taken apart: blocks of code, tables, links."""
 
 import re
 from collections.abc import Iterator
