@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-sdks bench bench-readme clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks bench bench-readme clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -13,7 +13,7 @@ demo: $(READY)  ## a completion with no key and no network
 test: $(READY)  ## the whole suite, on every core, in any order
 	$(BIN)/python -m pytest -n auto -q
 
-check: lint types coverage test-sdks  ## what a change must pass, beside `make test`
+check: lint types coverage test-sdks test-package  ## what a change must pass, beside `make test`
 
 lint: $(READY)  ## style, and what often goes wrong
 	$(BIN)/ruff check .
@@ -32,6 +32,12 @@ test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admi
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
+
+test-pythons:  ## the suite with each Python that pyproject.toml names, where it is at hand
+	$(PYTHON) tests/pythons.py
+
+test-package: $(READY)  ## what is built and installed as users do it: wheel, sources, Dockerfile, action.yml
+	$(BIN)/python tests/package.py
 
 test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept open
 	$(MAKE) VENV=.venv-httpx2 .venv-httpx2/.ready

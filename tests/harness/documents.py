@@ -55,6 +55,11 @@ def blocks(document: str) -> Iterator[Block]:
         yield held
 
 
+def action_steps() -> list[str]:
+    """Return the shell commands of action.yml, one for each step that has any."""
+    return re.findall(r"^ +run: (.+)$", read("action.yml"), re.MULTILINE)
+
+
 def prose(document: str) -> str:
     """Return a document without its blocks of code."""
     return FENCE.sub("", read(document))
