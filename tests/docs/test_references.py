@@ -345,7 +345,7 @@ FAULTS = documents.table("docs/testing.md", "model id", "what happens", "exit co
 
 
 def test_the_table_of_faults_is_the_code() -> None:
-    """docs/testing.md has every model id that fails on purpose, in order, and what the help says of it."""
+    """docs/testing.md has every model id that fails on purpose, in order, as the help has them."""
     assert [[named(row[0]), row[1].replace("`", "")] for row in FAULTS] == [
         [name, text] for name, text in topics.FAULTS.items()
     ]
