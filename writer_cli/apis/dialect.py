@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -157,32 +158,60 @@ def unwrapped(event: Any) -> Any:
 def logprobs_from_content(logprobs: Any) -> dict[str, Any] | None:
     """Read a list of tokens, as chat APIs send it, as parallel lists; None for anything else.
 
-    Source: `{"content": [{"token", "bytes", "logprob", "top_logprobs": [{"token", "logprob"}]}]}`.
+    Source: `{"content": [{"token", "bytes", "logprob", "top_logprobs": [{"token", "bytes",
+    "logprob"}]}]}`.
     """
     try:
         content = logprobs["content"]
-        tokens = [token["token"] for token in content]
+        tokens = _texts(content)
         return {
             "tokens": tokens,
             "token_logprobs": [token["logprob"] for token in content],
-            "top_logprobs": [
-                {top["token"]: top["logprob"] for top in token["top_logprobs"]} for token in content
-            ],
-            "text_offset": _offsets(content),
+            "top_logprobs": [_alternatives(token["top_logprobs"]) for token in content],
+            "text_offset": [*accumulate(map(len, tokens), initial=0)][:-1],
         }
     except (TypeError, KeyError, ValueError):  # the text is what was paid for
         return None
 
 
-def _offsets(content: Any) -> list[int]:
-    """Return where each token begins in the text, in characters: a token may be part of one."""
+def _texts(content: Any) -> list[str]:
+    """Return the text of each token; together they are the whole text.
+
+    A token may be part of a character. Then the last of its tokens has the character, and the
+    tokens before that one are empty.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    offset, offsets = 0, []
-    for token in content:
-        offsets.append(offset)
-        raw = token.get("bytes")
-        offset += len(token["token"] if raw is None else decoder.decode(bytes(raw)))
-    return offsets
+    texts = []
+    for number, token in enumerate(content, 1):
+        text, raw = token["token"], token.get("bytes")
+        is_last = number == len(content)
+        texts.append(text if raw is None else decoder.decode(bytes(raw), final=is_last))
+    return texts
+
+
+def _alternatives(tokens: Any) -> dict[str, Any]:
+    """Return the log probability of each token by its text.
+
+    Of two tokens with the same text, the likelier one counts, which comes first.
+    """
+    alternatives: dict[str, Any] = {}
+    for token in tokens:
+        alternatives.setdefault(_name(token), token["logprob"])
+    return alternatives
+
+
+def _name(token: Any) -> Any:
+    r"""Return the text of a token alone, or `bytes:\xe2\x82` for one that is part of a character.
+
+    OpenAI's completions API writes such tokens in this way.
+    """
+    text, raw = token["token"], token.get("bytes")
+    if raw is None:
+        return text
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
 def append_hint(error: WriterError, hint: str) -> None:

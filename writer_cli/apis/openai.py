@@ -18,7 +18,7 @@ from writer_cli.apis.dialect import (
     no_customizations,
 )
 from writer_cli.apis.retired import Retirement
-from writer_cli.errors import NetworkError, SDKError, WriterError
+from writer_cli.errors import BadAnswerError, NetworkError, SDKError, WriterError
 from writer_cli.models import (
     CompletionChunk,
     CompletionRequest,
@@ -79,10 +79,11 @@ class OpenAIApi:
     def read_event(self, event: Any) -> CompletionChunk:
         """Read `{"choices": [{"index", "text", "finish_reason"}], "usage"}`.
 
-        The usage may come in an event without choices. Only the first choice is read: no request
-        for several is streamed.
+        The usage may come in an event without choices. Only the choice with the index 0 is read:
+        no request for several is streamed.
         """
-        first = event["choices"][0] if event["choices"] else {"text": ""}
+        choices = (choice for choice in event["choices"] if not choice.get("index"))
+        first = next(choices, {"text": ""})
         text, reason = first["text"], first.get("finish_reason")
         if not isinstance(text, str) or not isinstance(reason, str | None):
             raise TypeError("text or finish_reason: not a string")
@@ -106,9 +107,14 @@ class OpenAIApi:
         raise no_customizations(self.name)
 
     def add_hint(self, error: WriterError, organization_id: int | None) -> None:  # noqa: ARG002
-        """Name what helps with a server of one's own."""
+        """Say what helps with a server of one's own."""
         if isinstance(error, SDKError) and error.kind == "not_found":
-            error.hint = "`writer models` lists the models of this server; name one with -m"
+            error.hint = (
+                "`writer models` lists the models of this server: name one of them with -m; "
+                "if that fails too, `writer config check` shows the base URL"
+            )
+        elif error.kind == BadAnswerError.kind:
+            error.hint = "is --base-url the address of the engine? `writer config check` shows it"
         elif type(error) is NetworkError and error.retryable:
             error.hint = "is the server running at this address? `writer config check` shows it"
 

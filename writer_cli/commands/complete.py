@@ -158,7 +158,7 @@ def _whole(
         texts = [choice.text for choice in choices]
         newline = not options.no_newline
         yield joined_texts(texts, separator=options.separator, newline=newline)
-    _note_limit([choice.finish_reason for choice in choices], app)
+    _note_limit([choice.finish_reason for choice in choices], request, app)
 
 
 def _streamed(
@@ -192,7 +192,7 @@ def _streamed(
         elif not options.no_newline and not stream.text.endswith("\n"):
             yield "\n"
         _report(response, app)
-        _note_limit([stream.finish_reason], app)
+        _note_limit([stream.finish_reason], call.request, app)
 
 
 def _interruption(stream: "CompletionStream", stop: KeyboardInterrupt | SystemExit) -> WriterError:
@@ -215,10 +215,16 @@ def _report(response: "CreateCompletionResponse", app: App) -> None:
         app.report(f"tokens: {counts.prompt_tokens} in, {counts.completion_tokens} out")
 
 
-def _note_limit(finish_reasons: Sequence[str | None], app: App) -> None:
+def _note_limit(
+    finish_reasons: Sequence[str | None], request: "CompletionRequest", app: App
+) -> None:
     """Tell a person that a text is not at its own end."""
-    if "length" in finish_reasons and app.terminal.stderr_is_terminal:
-        app.say("note: stopped at --max-tokens, or at the server's own limit without it")
+    if "length" not in finish_reasons or not app.terminal.stderr_is_terminal:
+        return
+    if request.max_tokens is not None:
+        app.say(f"note: stopped at --max-tokens {request.max_tokens}")
+    else:
+        app.say("note: stopped at the server's own limit of tokens: --max-tokens sets another")
 
 
 def register(app: typer.Typer) -> None:

@@ -113,7 +113,8 @@ class CompletionStream:
             # JSON can cut a character in two, as "\ud83d" and "\ude00", and an event between them.
             halves = codecs.getincrementaldecoder("utf-16-le")("replace")
             for data in self._messages():
-                chunk = self._chunk_of(data)
+                with self._hints():
+                    chunk = self._chunk_of(data)
                 text = halves.decode(chunk.text.encode("utf-16-le", "surrogatepass"))
                 yield chunk._replace(text=text)
             if rest := halves.decode(b"", final=True):

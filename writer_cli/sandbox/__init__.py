@@ -8,9 +8,13 @@ ADDRESS = "http://sandbox.localhost"
 """The address that it seems to have when it answers in this process."""
 
 
+PREFIXES = {"openai": "/openai"}
+"""Where the paths of an API begin, for an API that has paths in common with another one."""
+
+
 def url(address: str, api: str) -> str:
-    """Return the base URL of an API at the address of a sandbox; engines have a prefix there."""
-    return f"{address}/openai" if api == "openai" else address
+    """Return the base URL of an API at the address of a sandbox."""
+    return address + PREFIXES.get(api, "")
 
 
 KEY = "the-sandbox-needs-none"

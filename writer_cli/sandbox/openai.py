@@ -10,10 +10,11 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import Any
 
+from writer_cli.sandbox import PREFIXES
 from writer_cli.sandbox.language_model import Choice, Token, tokenize
 from writer_cli.sandbox.messages import Response, as_json, json_response
 
-PREFIX = "/openai"
+PREFIX = PREFIXES["openai"]
 """Where its paths begin: two of them are also those of AI Studio."""
 
 _TYPES = {
@@ -76,7 +77,7 @@ def reshaped(response: Response) -> Response:
     if response.status < 400 or response.headers["content-type"] != "application/json":  # noqa: PLR2004
         return response
     [message] = json.loads(response.body)["errors"]
-    described, is_quota = message["description"], "quota" in message["key"].lower()
+    described, is_quota = message["description"], message["key"] == "fail.model.quotaExceeded"
     field = re.match(r"([a-z_]+): ", described)
     error = {
         "message": described,
@@ -85,7 +86,7 @@ def reshaped(response: Response) -> Response:
             "invalid_request_error" if response.status < 500 else "server_error",  # noqa: PLR2004
         ),
         "param": field[1] if field else None,
-        "code": "insufficient_quota" if is_quota and response.status == 429 else response.status,  # noqa: PLR2004
+        "code": "insufficient_quota" if is_quota else response.status,
     }
     return replace(response, chunks=(as_json({"error": error}),))
 
