@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks bench bench-readme clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -47,7 +47,10 @@ test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept
 	.venv-httpx2/bin/python -m pytest -n auto -q -W ignore::pytest.PytestAssertRewriteWarning
 
 test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they can be had
-	$(BIN)/python tests/sdks/run.py
+	$(BIN)/python -m tests.sdks.run
+
+test-engines: $(READY)  ## vLLM and llama.cpp's server, where they can be had; ENGINES="llama.cpp"
+	$(BIN)/python -m tests.engines.run $(ENGINES)
 
 bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH=1000000
 	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
