@@ -143,6 +143,7 @@ def main(names: list[str]) -> int:
 
 def check(engine: Engine) -> int:
     """Run the checks against an engine; 0 too where it cannot be had."""
+    print(f"{engine.name}: in .venv-{engine.group}; the first time takes minutes", flush=True)
     try:
         python = environment(engine.group, variables=engine.build, finish=engine.finish)
     except RegistryUnreachableError:
@@ -190,7 +191,7 @@ def served(engine: Engine, command: list[str], log: Path) -> Iterator[str]:
 
 
 def await_answer(server: subprocess.Popen[bytes], url: str) -> None:
-    """Return once the engine lists its models. Raises `EngineError` if it ends or takes too long."""
+    """Return once the engine lists its models. Raises `EngineError` where that never happens."""
 
     def answers() -> bool:
         if server.poll() is not None:
