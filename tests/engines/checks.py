@@ -130,9 +130,10 @@ def test_the_other_fields_are_taken() -> None:
 
 
 @only_vllm
-def test_best_of_is_taken() -> None:
-    """By vLLM."""
-    assert len(result("--best-of", "2", "--max-tokens", "4")["choices"]) == 1
+def test_best_of_is_ignored() -> None:
+    """By vLLM, which generates one text."""
+    document = result("--best-of", "2", "--min-tokens", "4", "--max-tokens", "4")
+    assert document["usage"]["completion_tokens"] == 4
 
 
 @only_llamacpp
