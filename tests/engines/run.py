@@ -158,7 +158,8 @@ def check(engine: Engine) -> int:
     model = python.parent.parent / engine.model
     if not model.exists():
         script = HERE / f"{engine.group.removeprefix('engine-')}_model.py"
-        subprocess.run([python, script, model], check=True)
+        quiet = os.environ | {"TQDM_DISABLE": "1"}  # no bars in a log
+        subprocess.run([python, script, model], env=quiet, check=True)
     log = python.parent.parent / "server.log"
     try:
         with served(engine, engine.command(python, model), log) as url:
