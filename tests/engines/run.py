@@ -226,8 +226,9 @@ def run_checks(engine: Engine, url: str) -> int:
         "WRITER_MODEL_ID": MODEL,
     }
     pytest = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:randomly"]
-    where = ["-c", os.devnull, "--rootdir", str(HERE), str(HERE / "checks.py")]
-    return subprocess.run([*pytest, *where], env=variables, check=False).returncode
+    where = ["-c", os.devnull, "--rootdir", str(HERE), "--confcutdir", str(HERE)]
+    command = [*pytest, *where, str(HERE / "checks.py")]
+    return subprocess.run(command, env=variables, check=False).returncode
 
 
 if __name__ == "__main__":
