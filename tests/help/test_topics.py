@@ -1,6 +1,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from tests.harness.program import Ran, writer
+from tests.harness.schemas import FOLDER, NAMES
 from writer_cli.config.schema import SETTINGS
 from writer_cli.exits import ExitCode
 from writer_cli.help.page import as_text
@@ -32,3 +36,20 @@ def test_environment_has_every_variable_that_the_code_reads() -> None:
 def test_sandbox_has_every_fault() -> None:
     """In the order in which the sandbox has them."""
     assert list(FAULTS) == [*faults.FAULTS, faults.FLAKY]
+
+
+def test_schema_has_every_schema() -> None:
+    """Each with its title; the name prints it as it is in the package."""
+    assert list(rows("schema")) == NAMES
+    for name in NAMES:
+        assert writer("help", "schema", name) == Ran(0, (FOLDER / f"{name}.json").read_text(), "")
+
+
+@pytest.mark.parametrize("name", ["results", "../__init__", "", "/etc/passwd"])
+def test_a_schema_that_is_not_there(name: str) -> None:
+    """The error lists those that are; a name is no path."""
+    ran = writer("help", "schema", name)
+    assert (ran.code, ran.output) == (2, "")
+    assert ran.errors == (
+        f"error: there is no schema {name!r}\nhint: the schemas are {', '.join(NAMES)}\n"
+    )

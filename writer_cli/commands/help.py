@@ -9,6 +9,7 @@ from writer_cli.commands.global_options import CommonOptions
 from writer_cli.commands.parsing import as_command, nearest
 from writer_cli.config.schema import quoted
 from writer_cli.errors import UsageError
+from writer_cli.help import schemas
 from writer_cli.help.page import as_text
 from writer_cli.help.topics import TOPICS
 
@@ -25,14 +26,28 @@ class HelpOptions(CommonOptions):
 
 
 def run(options: HelpOptions, app: App) -> None:
-    """Print a topic."""
-    # The first word is the topic. A topic that takes more words gets them here.
-    name = " ".join(options.topic or ())
+    """Print a topic, or a schema."""
+    terminal = app.terminal
+    match options.topic or []:
+        case ["schema", name]:
+            terminal.write(_schema(name))
+            return
+        case words:
+            name = " ".join(words)
     if name not in TOPICS:
         raise _unknown(name)
-    terminal = app.terminal
     page = TOPICS[name]()
     terminal.write(as_text(page, terminal.help_width, bold=terminal.stdout_shows_color))
+
+
+def _schema(name: str) -> str:
+    try:
+        return schemas.text(name)
+    except KeyError:
+        raise UsageError(
+            f"there is no schema {quoted(name)}",
+            hint=f"the schemas are {', '.join(schemas.titles())}",
+        ) from None
 
 
 def _unknown(name: str) -> UsageError:

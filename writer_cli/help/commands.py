@@ -139,7 +139,7 @@ COMMANDS: dict[str, CommandText] = {
     "help": CommandText(
         "Show the help of a command, or a topic.",
         (),
-        ("writer help complete", "writer help exit-codes"),
+        ("writer help complete", "writer help exit-codes", "writer help schema result"),
     ),
 }
 """Every command, in the order of the help."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.exits import ExitCode
+from writer_cli.help import schemas
 from writer_cli.help.page import Page, Row, Section
 
 OTHER_VARIABLES = {
@@ -142,11 +143,26 @@ def _sandbox() -> Page:
     )
 
 
+def _schema() -> Page:
+    return Page(
+        "schema",
+        "The forms of what scripts read and write, as JSON Schemas (2020-12). A key may be added "
+        "under the same version, none is renamed or taken away.",
+        sections=(
+            Section(
+                "Schemas", rows=tuple(Row(name, text) for name, text in schemas.titles().items())
+            ),
+            Section("Print one", commands=("writer help schema result",)),
+        ),
+    )
+
+
 TOPICS: dict[str, Callable[[], Page]] = {
     "environment": _environment,
     "exit-codes": _exit_codes,
     "profiles": _profiles,
     "prompts": _prompts,
     "sandbox": _sandbox,
+    "schema": _schema,
 }
 """Every topic, by the name that `writer help` takes."""
