@@ -1,0 +1,64 @@
+"""docs/troubleshooting.md quotes messages as the program has them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests.harness import documents
+from tests.test_house import FILES
+from writer_cli.http.error_answers import error_from_answer
+
+PAGE = "docs/troubleshooting.md"
+
+OTHERS = {"CERTIFICATE_VERIFY_FAILED", "No space left on device"}
+"""Words of the TLS library and of the operating system, within messages of the program."""
+
+STATUSES = documents.table(PAGE, "message", "exit code")
+
+MESSAGES = [row[0].strip("`") for row in documents.table(PAGE, "message", "what it means")]
+
+
+@cache
+def texts() -> str:
+    """Return every text in the code but docstrings, a line each, with `…` where a value stands."""
+    nodes = [
+        node for file in FILES for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+    docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    return "\n".join(
+        text.replace("\n", " ")
+        for node in nodes
+        if node not in docstrings
+        for text in text_of(node)
+    )
+
+
+def text_of(node: ast.AST) -> Iterator[str]:
+    """Yield the text that a node of the code is, if it is one."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+        )
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_the_program_has_each_message(message: str) -> None:
+    """It is a whole text in the code, with something in the place of each `…`."""
+    if message in OTHERS:
+        return
+    pattern = ".*".join(map(re.escape, message.split("…")))
+    assert re.search(f"^{pattern}$", texts(), re.MULTILINE), message
+
+
+def test_the_statuses_have_the_exit_codes_of_the_page() -> None:
+    """As an answer with that status has."""
+    found = [(row[0], error_from_answer(int(row[0][6:9]), "text/plain", "")) for row in STATUSES]
+    assert len(found) >= 6
+    assert [row[1] for row in STATUSES] == [str(error.exit_code.value) for _, error in found]
+    for name, error in found:
+        assert error.message.startswith(name.strip("`"))
