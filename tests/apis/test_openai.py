@@ -148,6 +148,11 @@ def test_an_engine_has_no_customizations(arguments: list[str]) -> None:
         ran = run(*arguments, *flags, env=env)
     assert (ran.code, server.connections) == (2, 0)
     assert "customizations exist only in the enterprise API" in ran.errors
+    with (
+        writer.Writer(api="openai", base_url="http://127.0.0.1:1") as s,
+        pytest.raises(writer.UsageError, match="only in"),
+    ):
+        s.api.read_customizations({"customizations": []})
 
 
 # What comes back.
