@@ -10,6 +10,7 @@ import numpy as np
 CORPUS = Path(__file__).parents[2] / "writer_cli" / "sandbox" / "corpus.txt"
 
 END = "<end>"
+MOST_WORDS = 400
 CONTEXT, WIDTH, INNER, LAYERS, HEADS = 2048, 64, 128, 2, 2
 
 
@@ -21,11 +22,15 @@ def byte_letters() -> list[str]:
 
 
 def vocabulary() -> tuple[list[str], list[str]]:
-    """Return the tokens and the merges: every byte, and the words of a text letter by letter."""
+    """Return the tokens and the merges: every byte, and words of a text letter by letter.
+
+    Few words, so that a text has many bytes that are parts of a character.
+    """
     letters = byte_letters()
     tokens, merges = [END, *letters], []
     known = set(tokens)
-    for word in sorted(set(re.findall(r" [a-z]{2,5}", CORPUS.read_text(encoding="utf-8")))):
+    words = re.findall(r" [a-z]{2,5}\b", CORPUS.read_text(encoding="utf-8"))
+    for word in dict.fromkeys(words[:MOST_WORDS]):
         spelled = [letters[byte] for byte in word.encode()]
         for length in range(2, len(spelled) + 1):
             token = "".join(spelled[:length])
