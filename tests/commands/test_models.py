@@ -171,7 +171,7 @@ def test_customizations_as_json_have_every_field() -> None:
 
 def test_customizations_on_a_terminal_are_a_table() -> None:
     """With headings."""
-    ran = run("customizations", "--sandbox", stdout_is_terminal=True, env={"NO_COLOR": "1"})
+    ran = run("customizations", "--sandbox", stdout_is_terminal=True, env={"TERM": "dumb"})
     lines = [line.rstrip() for line in ran.output.splitlines()]
     assert ran.code == 0
     assert [line.split() for line in lines] == [

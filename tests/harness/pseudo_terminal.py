@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import struct
 import subprocess
 import termios
@@ -11,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from tests.harness.emulator import Screen
 from tests.harness.program import environment
 
 ROWS, COLUMNS = 24, 80
-
-_OUTPUT = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n\b])|([^\x1b\r\n\b]+)|(.)", re.DOTALL)
 
 
 class OnTerminal:
@@ -32,12 +30,12 @@ class OnTerminal:
         *,
         env: Mapping[str, str] | None = None,
         pipes: Sequence[str] = (),
+        columns: int = COLUMNS,
     ) -> None:
         self.raw = b""
         self._written = threading.Condition()
         self._master, self._slave = os.openpty()
-        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+        self.resize(columns)
         # The first terminal that a session leader opens becomes the one that controls it.
         redirections = {"stdin": '<"$TTY"', "stdout": '>"$TTY"', "stderr": '2>"$TTY"'}
         wanted = [text for stream, text in redirections.items() if stream not in pipes]
@@ -79,6 +77,11 @@ class OnTerminal:
         """Press keys, such as Ctrl-C, which is the byte 3."""
         os.write(self._master, keys)
 
+    def resize(self, columns: int) -> None:
+        """Give the terminal another width; the program in front is sent SIGWINCH."""
+        size = struct.pack("HHHH", ROWS, columns, 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
     def wait_for(self, text: str) -> None:
         """Wait until the process has written this."""
         with self._written:
@@ -108,30 +111,9 @@ class OnTerminal:
 
 
 def screen(raw: bytes) -> tuple[str, bool]:
-    """Return what is left to see after these bytes, and whether the cursor shows.
+    """Return what is left to see after these bytes, on a wide terminal, and whether the cursor is.
 
-    Knows what rich uses, and fails on anything else. Lines are as long as they like.
+    Raises `AssertionError` where the program writes what neither we nor rich use.
     """
-    lines, row, column, cursor = [""], 0, 0, True
-    for match in _OUTPUT.finditer(raw.decode()):
-        parameters, command, move, text, strange = match.groups()
-        assert strange is None, f"a terminal is told {match.string[match.start() :][:20]!r}"
-        if text:
-            before = lines[row].ljust(column)[:column]
-            lines[row] = before + text + lines[row][column + len(text) :]
-            column += len(text)
-        elif move == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif move == "\r":
-            column = 0
-        elif command == "A":
-            row = max(0, row - int(parameters or 1))
-        elif command == "K":
-            lines[row] = "" if parameters == "2" else lines[row][:column]
-        elif command in ("h", "l"):
-            assert parameters == "?25", parameters
-            cursor = command == "h"
-        else:
-            assert command == "m", (parameters, command)
-    return "\n".join(line.rstrip() for line in lines).rstrip("\n"), cursor
+    seen = Screen().feed(raw.decode())
+    return seen.text, seen.cursor

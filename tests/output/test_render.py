@@ -1,5 +1,4 @@
 import json
-import math
 import re
 import threading
 from typing import Any
@@ -143,113 +142,6 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]
     assert "got [redacted], that is ...[redacted] with hash [redacted]" in ran.errors
     for secret in (KEY, f"...{KEY[-4:]}", digest):
         assert secret not in ran.errors
-
-
-def logprobs_answer(**logprobs: Any) -> bytes:
-    """Write the answer of one choice of three tokens."""
-    return http(200, {"choices": [{"text": "a b\x1b", "logprobs": logprobs}]})
-
-
-FULL = logprobs_answer(
-    tokens=["a", " b", "\x1b"],
-    tokenLogprobs=[math.log(0.9), math.log(0.5), math.log(0.1)],
-    topLogprobs=[
-        {"a": math.log(0.9), "the": math.log(0.1)},
-        {" c": "-1.2", " b": "-0.7"},
-        None,
-    ],
-    textOffset=[0, 1, 3],
-)
-
-TABLE = """\
- 90.0%  "a"               "a" 90.0%  "the" 10.0%
- 50.0%  " b"              " b" 49.7%  " c" 30.1%
- 10.0%  "\\u001b"
-"""
-
-
-def shown(answer: bytes, *flags: str, **env: str) -> Ran:
-    """Return what a person sees of log probabilities."""
-    with Server(answer) as server:
-        return writer(
-            "complete-custom",
-            "--customization-id",
-            "c",
-            "--logprobs",
-            "2",
-            *flags,
-            STORY,
-            env=server.env | env,
-            stdout_is_terminal=True,
-        )
-
-
-def test_tokens_are_coloured_by_their_probability() -> None:
-    """Likely ones green, others yellow, unlikely ones red; each with its alternatives below."""
-    assert shown(FULL) == Ran(0, f"\x1b[32ma\x1b[0m\x1b[33m b\x1b[0m\x1b[31m␛\x1b[0m\n{TABLE}", "")
-
-
-@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_tokens_without_colour_have_their_table(env: dict[str, str]) -> None:
-    """What a terminal cannot show in colour it shows in numbers."""
-    assert shown(FULL, **env) == Ran(0, f"a b␛\n{TABLE}", "")
-
-
-def test_an_empty_no_color_means_nothing() -> None:
-    """As the convention has it."""
-    assert "\x1b[32m" in shown(FULL, NO_COLOR="").output
-
-
-def test_raw_text_has_no_table() -> None:
-    """`--raw` gives the text as it came."""
-    assert shown(FULL, "--raw") == Ran(0, "a b\x1b\n", "")
-
-
-@pytest.mark.parametrize(
-    ("answer", "output"),
-    [
-        (
-            logprobs_answer(tokens=["a", " b\n"]),
-            'a b\n     ?  "a"\n     ?  " b\\n"\n',
-        ),
-        (
-            logprobs_answer(tokens=["a"], tokenLogprobs=[None], topLogprobs=[{"a": None}]),
-            'a\n     ?  "a"               "a" ?\n',
-        ),
-        (
-            # More of one than of the other, and a probability of more than 1.
-            logprobs_answer(tokens=["a"], tokenLogprobs=[5.0, -1.0], topLogprobs=[None, {}, {}]),
-            '\x1b[32ma\x1b[0m\n100.0%  "a"\n',
-        ),
-        (logprobs_answer(tokens=[]), "a b␛\n"),
-        (logprobs_answer(tokens=None), "a b␛\n"),
-        (
-            logprobs_answer(tokens=["a"], tokenLogprobs=[-800.0]),
-            '\x1b[31ma\x1b[0m\n  0.0%  "a"\n',
-        ),
-    ],
-)
-def test_log_probabilities_that_lack_something_show_the_rest(answer: bytes, output: str) -> None:
-    """A server need not send all the lists, nor lists of one length."""
-    assert shown(answer) == Ran(0, output, "")
-
-
-def test_several_choices_have_a_table_each() -> None:
-    """Below their headings."""
-    choice = {"text": "a", "logprobs": {"tokens": ["a"], "tokenLogprobs": [0.0]}}
-    ran = shown(http(200, {"choices": [choice, choice]}), NO_COLOR="1")
-    table = 'a\n100.0%  "a"\n'
-    assert ran == Ran(0, f"── 1 of 2 ──\n{table}\n── 2 of 2 ──\n{table}", "")
-
-
-@pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
-def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
-    """JSON as Python and others write it has infinities."""
-    ran = shown(
-        logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),
-        NO_COLOR="1",
-    )
-    assert ran == Ran(0, 'a\n     ?  "a"               "a" ?\n', "")
 
 
 def test_settings_in_a_pipe_are_lines_of_four_fields() -> None:

@@ -1,8 +1,9 @@
 """`writer complete`: a prompt goes in, a text comes out."""
 
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -17,6 +18,7 @@ from writer_cli.commands.options import (
     Prompt,
 )
 from writer_cli.commands.parsing import as_command
+from writer_cli.commands.reading_options import ReadingOptions
 from writer_cli.config.schema import flag_of
 from writer_cli.errors import SDKError, UsageError, WriterError
 from writer_cli.exits import ExitCode
@@ -28,15 +30,17 @@ from writer_cli.output.completions import (
 )
 from writer_cli.output.delivery import Delivery
 from writer_cli.output.documents import json_document
+from writer_cli.output.reading import AsItCame, Drawing
 from writer_cli.output.requests import curl, prepared_as_dict
-from writer_cli.output.terminal import visible
 
 if TYPE_CHECKING:
     from writer_cli.http.stream import CompletionStream
     from writer_cli.models import CompletionRequest, CreateCompletionResponse
 
 
-class CompleteOptions(OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions):
+class CompleteOptions(
+    ReadingOptions, OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions
+):
     """What `writer complete` can be told."""
 
     prompt: Prompt = None
@@ -60,7 +64,11 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     """Do what `complete` and `complete-custom` have in common: all but one word of the address."""
     if options.dry_run and options.print_curl:
         raise UsageError("--dry-run and --print-curl exclude each other", hint="leave one out")
-    delivery = Delivery(app.terminal, options.output, options.json, options.raw, app.warn)
+    for flag, is_given in (("--raw", options.raw), ("--logprobs", options.logprobs is not None)):
+        if options.markdown and is_given:
+            raise UsageError(f"--markdown and {flag} exclude each other", hint="leave one out")
+    path = None if options.output == Path(prompts.STDIN) else options.output
+    delivery = Delivery(app.terminal, path, options.json, options.raw, app.warn)
     call = _call(options, app, delivery, customization_id)
     if options.dry_run or options.print_curl:
         app.terminal.write(_as_sent(call, options, app))
@@ -153,7 +161,7 @@ def _whole(
         )
         yield json_document(app.terminal, result)
     elif delivery.is_to_screen:
-        yield for_terminal(choices, app.terminal, newline=not options.no_newline, raw=options.raw)
+        yield for_terminal(choices, app.terminal, options.reading(), newline=not options.no_newline)
     else:
         texts = [choice.text for choice in choices]
         newline = not options.no_newline
@@ -165,37 +173,49 @@ def _streamed(
     call: _CompletionCall, options: CompleteOptions, app: App, delivery: Delivery
 ) -> Generator[str]:
     """Yield the text as it arrives; with `--json` the document at its end."""
-    is_shown = delivery.is_to_screen
+    is_shown = delivery.is_to_screen and not options.json
     with app.writer.completions.stream(
         completion_request=call.request, model_id=call.model_id
     ) as stream:
+        drawing: Drawing = AsItCame(is_safe=True)
+        if is_shown:
+            drawing = options.reading().drawing(app.terminal)
         try:
-            for chunk in stream:
-                if chunk.text:
+            for piece in _drawn(stream, drawing):
+                if not options.json:
                     app.stop_spinner()
-                    if not options.json:
-                        needs_care = is_shown and not options.raw
-                        yield visible(chunk.text) if needs_care else chunk.text
-        except WriterError:
-            if is_shown and stream.text and not options.json:
-                yield "\n"
-            raise
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # Elsewhere the text has been written as it came.
-            if options.json and stream.text:
+                    yield piece
+                    if is_shown and options.markdown:  # the next block takes its time
+                        app.start_spinner(f"{call.model_id} is writing")
+        except (WriterError, KeyboardInterrupt, SystemExit) as stop:
+            app.stop_spinner()
+            is_error = isinstance(stop, WriterError)
+            if is_shown:
+                yield drawing.add("\n" if is_error and stream.text else "") + drawing.end()
+            elif options.json and stream.text and not is_error:
+                # Without --json the text has been written as it came.
                 raise _interruption(stream, stop) from None
             raise
+        app.stop_spinner()
         response = stream.response()
         if options.json:
             result = completion_as_dict(response, model_id=call.model_id, customization_id=None)
             yield json_document(app.terminal, result)
-        elif not options.no_newline and not stream.text.endswith("\n"):
-            yield "\n"
+        else:
+            needs_newline = not options.no_newline and not stream.text.endswith("\n")
+            yield drawing.add("\n" if needs_newline else "") + drawing.end()
         _report(response, app)
         _note_limit([stream.finish_reason], call.request, app)
 
 
-def _interruption(stream: "CompletionStream", stop: KeyboardInterrupt | SystemExit) -> WriterError:
+def _drawn(stream: "CompletionStream", drawing: Drawing) -> Iterator[str]:
+    """Yield what is to be written of each piece of a text, where that is anything."""
+    for chunk in stream:
+        if piece := drawing.add(chunk.text):
+            yield piece
+
+
+def _interruption(stream: "CompletionStream", stop: BaseException) -> WriterError:
     """Return the error that has what came of a text before a signal did."""
     error = WriterError("interrupted before the text was whole")
     error.kind = "interrupted"

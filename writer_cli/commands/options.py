@@ -161,7 +161,8 @@ class OutputOptions(Options):
         typer.Option(
             "-o",
             "--output",
-            help="Write the result to this file. It is replaced only by a whole result.",
+            help="Write the result to this file. It is replaced only by a whole result; "
+            "- is standard output.",
             metavar="FILE",
             rich_help_panel="Output",
         ),
@@ -189,14 +190,6 @@ class OutputOptions(Options):
         bool,
         typer.Option(
             "--no-newline", help="Add no line break at the end.", rich_help_panel="Output"
-        ),
-    ] = False
-    raw: Annotated[
-        bool,
-        typer.Option(
-            "--raw",
-            help="Print control characters unchanged, even on a terminal.",
-            rich_help_panel="Output",
         ),
     ] = False
     dry_run: Annotated[

@@ -1,20 +1,16 @@
 """A completion as text, as JSON, or as something to look at."""
 
-import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.errors import BadAnswerError
 from writer_cli.output.documents import JSON_VERSION
+from writer_cli.output.reading import Reading
 from writer_cli.output.terminal import Terminal, visible
+from writer_cli.output.wrapping import cells
 
 if TYPE_CHECKING:
-    from writer_cli.models import (
-        CompletionGenerationChoice,
-        CompletionGenerationChoiceLogprobs,
-        CreateCompletionResponse,
-    )
+    from writer_cli.models import CompletionGenerationChoice, CreateCompletionResponse
 
 NUL_SEPARATOR = r"\0"
 
@@ -71,61 +67,39 @@ def ended(text: str) -> str:
 def for_terminal(
     choices: "Sequence[CompletionGenerationChoice]",
     terminal: Terminal,
+    reading: Reading,
     *,
     newline: bool,
-    raw: bool,
 ) -> str:
     """Return completions for a terminal: what would act on it is shown instead.
 
-    Several choices have headings, and tokens with log probabilities are coloured by them.
+    Above each of several choices is a line with its number and why it ended, and tokens with log
+    probabilities are shown in shades.
     """
     texts = []
     for number, choice in enumerate(choices, 1):
-        heading = f"── {number} of {len(choices)} ──\n" if len(choices) > 1 else ""
-        text = choice.text if raw else visible(choice.text)
-        if choice.logprobs is not None and choice.logprobs.tokens and not raw:
-            text = _with_probabilities(choice.logprobs, in_color=terminal.stdout_shows_color)
-        texts.append(heading + (ended(text) if newline else text))
+        heading = ""
+        if len(choices) > 1:
+            heading = _rule(f"{number} of {len(choices)}", choice.finish_reason, terminal)
+        if choice.logprobs is not None and choice.logprobs.tokens and not reading.raw:
+            from writer_cli.output import probabilities
+
+            text = probabilities.view(choice.logprobs, terminal, wrap=reading.wrap)
+        else:
+            drawing = reading.drawing(terminal)
+            text = drawing.add(ended(choice.text) if newline else choice.text) + drawing.end()
+        texts.append(heading + text)
     return "\n".join(texts)
 
 
-_SHADES = ((0.7, "32"), (0.3, "33"), (0.0, "31"))
-"""From this probability on, this ANSI colour: green, yellow, red."""
+LONGEST_REASON = 20
+"""Characters of the reason why a text ended; those that are known have less."""
 
 
-def _with_probabilities(logprobs: "CompletionGenerationChoiceLogprobs", *, in_color: bool) -> str:
-    """Return the tokens, coloured, and a line for each with its alternatives."""
-    tokens = logprobs.tokens or []
-    chances = [_probability(p) for p in logprobs.token_logprobs or []]
-    chances += [None] * (len(tokens) - len(chances))
-    tops = list(logprobs.top_logprobs or [])
-    tops += [None] * (len(tokens) - len(tops))
-    text = "".join(
-        _colored(visible(token), chance) if in_color else visible(token)
-        for token, chance in zip(tokens, chances, strict=False)
-    )
-    lines = [ended(text)]
-    for token, chance, top in zip(tokens, chances, tops, strict=False):
-        ranked = sorted((top or {}).items(), key=lambda item: -(item[1] or -math.inf))
-        others = "  ".join(f"{_quoted(t)} {_percent(_probability(p))}" for t, p in ranked)
-        lines.append(f"{_percent(chance):>6}  {_quoted(token):<16}  {others}".rstrip() + "\n")
-    return "".join(lines)
-
-
-def _probability(logprob: float | None) -> float | None:
-    return None if logprob is None else math.exp(min(logprob, 0.0))
-
-
-def _percent(chance: float | None) -> str:
-    return "?" if chance is None else f"{chance:.1%}"
-
-
-def _quoted(token: str) -> str:
-    return visible(json.dumps(token, ensure_ascii=False))
-
-
-def _colored(text: str, chance: float | None) -> str:
-    if chance is None:
-        return text
-    color = next(code for least, code in _SHADES if chance >= least)
-    return f"\x1b[{color}m{text}\x1b[0m"
+def _rule(number: str, reason: str | None, terminal: Terminal) -> str:
+    """Return a line across the terminal that names the text below it."""
+    label = f"── {number} "
+    if reason:
+        label += f"· {visible(' '.join(reason.split())[:LONGEST_REASON].rstrip())} "
+    line = label + "─" * (terminal.width - cells(label))
+    return f"\x1b[2m{line}\x1b[0m\n" if terminal.stdout_shows_color else f"{line}\n"

@@ -25,23 +25,14 @@ def table(terminal: Terminal, headers: Sequence[str], rows: Sequence[Sequence[st
     """Return rows as a table for a person, or tab-separated, without headers, for a pipe."""
     if not terminal.stdout_is_terminal:
         return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
-    from io import StringIO
-
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    from writer_cli.output.drawn import drawn
+
+    drawing = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
-        drawn.add_column(header, overflow="fold")
+        drawing.add_column(header, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(visible(cell)) for cell in row))
-    drawing = StringIO()
-    console = Console(
-        file=drawing,
-        width=terminal.width,
-        color_system="standard" if terminal.stdout_shows_color else None,
-        force_terminal=True,
-    )
-    console.print(drawn)
-    return drawing.getvalue()
+        drawing.add_row(*(Text(visible(cell)) for cell in row))
+    return drawn(drawing, terminal)

@@ -5,7 +5,6 @@ import io
 import os
 import re
 import select
-import shutil
 import stat
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,9 @@ _UNSEEMLY = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"  # C0 but newline and tab, DEL, C1
     "\u202a-\u202e\u2066-\u2069]"  # bidi embeddings, overrides and isolates
 )
+
+USUAL_WIDTH = 80
+"""Columns of a terminal that does not say how many it has."""
 
 
 class Terminal:
@@ -45,12 +47,20 @@ class Terminal:
         self.stderr_is_terminal = stderr is not None and stderr.isatty()
         self.stderr_can_draw = self.stderr_is_terminal and env.get("TERM") != "dumb"
         shows_color = not env.get("NO_COLOR") and env.get("TERM") != "dumb"
+        self.stdout_can_draw = self.stdout_is_terminal and env.get("TERM") != "dumb"
         self.stdout_shows_color = self.stdout_is_terminal and shows_color
 
     @property
     def width(self) -> int:
-        """Columns of the terminal."""
-        return shutil.get_terminal_size().columns
+        """Columns of the terminal at this moment: `COLUMNS` if it is set, else what it says."""
+        given = self.env.get("COLUMNS", "")
+        if given.isdecimal() and int(given) > 0:
+            return int(given)
+        for stream in (self._stdout, self._stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):  # it is no terminal
+                    return os.get_terminal_size(stream.fileno()).columns
+        return USUAL_WIDTH
 
     @property
     def help_width(self) -> int:

@@ -174,17 +174,17 @@ def test_a_piped_completion_is_only_the_text(
     [
         ([], ["a text"], "a text\n"),
         (["--no-newline"], ["a text"], "a text"),
-        ([], ["one", "two\n"], "── 1 of 2 ──\none\n\n── 2 of 2 ──\ntwo\n"),
         ([], [HOSTILE], "␛[2J␇␀<U+009B>31m<U+202E>drow<U+2066> ␡\tok␍\n"),
         (["--raw"], [HOSTILE], HOSTILE),
         ([], ["[bold]no markup[/bold] :smile:"], "[bold]no markup[/bold] :smile:\n"),
-        ([], ["w " * 500], "w " * 500 + "\n"),
+        (["--no-wrap"], ["w " * 500], "w " * 500 + "\n"),
+        ([], ["w " * 50], "w " * 39 + "w\n" + "w " * 10 + "\n"),
     ],
 )
 def test_a_completion_on_a_terminal_cannot_act_on_it(
     flags: list[str], texts: list[str], output: str
 ) -> None:
-    """Control characters show as stand-ins, several choices have headings, nothing is wrapped."""
+    """Control characters show as stand-ins; `--raw` and `--no-wrap` leave the text as it is."""
     with Server(completion(*texts)) as server:
         ran = writer(
             "complete-custom",

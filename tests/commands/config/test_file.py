@@ -300,7 +300,7 @@ def test_list_on_a_terminal_has_headings_and_names_the_profiles(
     """A table for a person; the profiles stand below it, on standard error."""
     monkeypatch.setenv("COLUMNS", "200")
     home.write('model_id = "a\\u001b[2J"\n[profiles.ci]\ntimeout = 5\n[profiles.work]\n')
-    terminal = home.run("list", "--profile", "ci", on_terminal=True, env={"NO_COLOR": "1"})
+    terminal = home.run("list", "--profile", "ci", on_terminal=True, env={"TERM": "dumb"})
     shown = terminal.output.decode()
     lines = [line.split() for line in shown.splitlines()]
     assert [*lines[0]][:3] == ["name", "value", "from"]

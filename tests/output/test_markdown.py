@@ -1,0 +1,252 @@
+import random
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.harness.emulator import Screen
+from tests.harness.events import event, stream, texts
+from tests.harness.program import WRITER, Ran, writer
+from tests.harness.pseudo_terminal import OnTerminal
+from tests.harness.servers import HANG, Server, completion, http
+from writer_cli.output.markdown import MarkdownBlocks
+from writer_cli.output.terminal import Terminal, visible
+
+DOCUMENT = """\
+# Tea
+
+Tea is *not* coffee, and `tea` is **not** written with a [capital](https://example.com/t) letter.
+
+## Kinds
+
+- green
+- black, which is
+  - strong
+  - dark and so on until the end of the line is reached and it goes on
+
+1. boil
+2. wait
+
+| kind | minutes |
+|------|--------:|
+| green | 2 |
+| black, strong | 4 |
+
+```python
+def wait(minutes: int) -> str:
+    return "tea"  # at last
+```
+
+> A quotation
+> of two lines.
+
+---
+
+The end, <b>really</b>.
+"""
+
+AT_40 = """\
+                  Tea
+
+Tea is not coffee, and tea is not
+written with a capital
+(https://example.com/t) letter.
+
+Kinds
+
+ • green
+ • black, which is
+    • strong
+    • dark and so on until the end of
+      the line is reached and it goes on
+
+ 1 boil
+ 2 wait
+
+
+ kind           minutes
+ ──────────────────────
+ green                2
+ black, strong        4
+
+
+python ─────────────────────────────────
+def wait(minutes: int) -> str:
+    return "tea"  # at last
+────────────────────────────────────────
+
+▌ A quotation of two lines.
+
+----------------------------------------
+
+The end, <b>really</b>."""
+
+
+def terminal_of(columns: int, **env: str) -> Terminal:
+    """Return a terminal in memory."""
+    return Terminal.fake(stdout_is_terminal=True, env={"COLUMNS": str(columns), **env})
+
+
+def drawn(
+    source: str, columns: int, *, seed: int | None = None, env: Mapping[str, str] | None = None
+) -> str:
+    """Return what is written of a text that comes in one piece, or in many that chance decides."""
+    blocks = MarkdownBlocks(terminal_of(columns, **(env or {})))
+    chance, written, at = random.Random(seed), "", 0  # noqa: S311 - nothing is hidden
+    while at < len(source):
+        size = len(source) if seed is None else chance.randint(1, 30)
+        written += blocks.add(source[at : at + size])
+        at += size
+    return written + blocks.end()
+
+
+def test_headings_lists_tables_and_code_are_drawn() -> None:
+    """Within the width of the terminal."""
+    assert Screen().feed(drawn(DOCUMENT, 40).replace("\n", "\r\n")).text == AT_40
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_the_blocks_together_are_the_whole_text_drawn_at_once(columns: int) -> None:
+    """However it came; and no line is too long."""
+    blocks = MarkdownBlocks(terminal_of(columns))
+    assert blocks.add(DOCUMENT.replace("\n", "\0")) == ""  # nothing is whole without a line end
+    whole = drawn(DOCUMENT, columns)
+    for seed in range(5):
+        assert drawn(DOCUMENT, columns, seed=seed) == whole
+    plain = re.sub("\x1b\\[[0-9;]*m", "", whole)
+    assert max(map(len, plain.splitlines())) <= columns
+
+
+PARTS = st.sampled_from(
+    [
+        *["\n", "\n\n", "# ", "- ", "1. ", "> ", "```", "```py\n", "| a | b |\n|-|-|\n", "| x |"],
+        *["*", "**", "_", "`", "[l](http://u)", "![i](u)", "<b>", "&#8238;", "&#27;", "---\n"],
+        *["===\n", "    ", "  \n", "word ", "\\", "<http://a.b>", "~~", "\x1b]8;;x\x07", "漢字"],
+        *["\t", "[x]: u\n", "[x]", "\r\n", "\u2028", "<!-- c -->", "[b]rich[/b]", ":smile:"],
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PARTS, max_size=20), st.integers(0, 9))
+def test_any_text_is_drawn_and_none_of_it_acts(parts: list[str], seed: int) -> None:
+    """Block by block as at once, with no escape but those of styles, and no hidden order."""
+    source = "".join(parts)
+    written = drawn(source, 30, seed=seed)
+    assert written == drawn(source, 30)
+    assert set(re.findall("\x1b.", written)) <= {"\x1b["}
+    plain = re.sub("\x1b\\[[0-9;]*m", "", written)
+    assert visible(plain) == plain
+
+
+def test_an_address_is_shown_and_nothing_is_hidden() -> None:
+    """A link names where it goes, HTML and references are text, markup of rich is too."""
+    source = "[safe](https://evil.example) <i>x</i> [b]y[/b] [ref][1]\n\n[1]: https://other.example"
+    text = Screen().feed(drawn(source, 200).replace("\n", "\r\n")).text
+    assert text == (
+        "safe (https://evil.example) <i>x</i> [b]y[/b] [ref][1]\n\n[1]: https://other.example"
+    )
+
+
+def test_a_list_is_drawn_when_the_next_block_begins() -> None:
+    """Not before: another item might still come."""
+    blocks = MarkdownBlocks(terminal_of(80))
+    assert blocks.add("- one\n- two\n\n") == ""
+    assert "one" in blocks.add("Text\n")
+    assert blocks.add("\n# Heading\n").split() == ["Text"]
+    assert "Heading" in blocks.end()
+
+
+def test_the_end_of_a_long_block_is_noticed_a_little_later() -> None:
+    """It is looked at less often the longer it becomes, or a list of 1000 lines would take long."""
+    blocks = MarkdownBlocks(terminal_of(80))
+    for number in range(60):
+        assert blocks.add(f"- item {number}\n") == ""
+    drawn_by = [blocks.add(text) for text in ("\n", "Text\n", "\n", "More\n", "\n")]
+    assert [text.count("item") for text in drawn_by if text] == [60]
+    assert blocks.end().split()[-1] == "More"
+
+
+@pytest.mark.parametrize(
+    ("env", "heading"),
+    [
+        ({}, "\x1b[4;35mKinds\x1b[0m"),
+        ({"NO_COLOR": "1"}, "\x1b[4mKinds\x1b[0m"),
+        ({"TERM": "dumb"}, "Kinds"),
+    ],
+)
+def test_markdown_reads_without_colour(env: dict[str, str], heading: str) -> None:
+    """Bold and underlined text are no colours; a dumb terminal has neither."""
+    assert heading in drawn("## Kinds\n", 80, env=env).splitlines()
+
+
+def test_a_pipe_gets_markdown_as_it_came() -> None:
+    """And so does a file, and JSON."""
+    with Server(completion(DOCUMENT)) as server:
+        ran = writer("complete", "--markdown", "p", env=server.env)
+        assert ran == Ran(0, DOCUMENT, "")
+
+
+def test_markdown_on_a_terminal_comes_block_by_block() -> None:
+    """A real one: a block is there while the rest is awaited, and nothing of a spinner remains."""
+    whole = [*texts("# Ti", "tle\n\nTe", "xt\n\n", "- last")]
+    with (
+        Server([*whole[:-2], HANG]) as server,
+        OnTerminal([WRITER, "complete", "--markdown", "p"], env=server.env) as terminal,
+    ):
+        terminal.wait_for("Title")
+        terminal.wait_for("is writing")
+        terminal.type(b"\x03")
+        assert terminal.wait() == -2
+        text = Screen(80).feed(terminal.raw.decode())
+    assert text.text.replace("^C", "").split() == ["Title", "Text"]
+    assert text.cursor
+
+
+def test_several_choices_are_drawn_below_their_numbers() -> None:
+    """And why each ended, where the API says it."""
+    answer = {
+        "choices": [
+            {"text": "# one", "finish_reason": "stop"},
+            {"text": "two", "finish_reason": "length\x1b and more of that"},
+            {"text": "three"},
+        ]
+    }
+    with Server(http(200, answer)) as server:
+        ran = writer(
+            *("complete", "--api", "openai", "--base-url", server.url, "-n", "3", "p"),
+            *("--markdown", "-m", "m"),
+            env={"COLUMNS": "40"},
+            stdout_is_terminal=True,
+        )
+    assert Screen(40).feed(ran.output.replace("\n", "\r\n")).text.split("\n") == [
+        "── 1 of 3 · stop ───────────────────────",
+        "                  one",
+        "",
+        "── 2 of 3 · length␛ and more of ────────",
+        "two",
+        "",
+        "── 3 of 3 ──────────────────────────────",
+        "three",
+    ]
+    assert ran.output.startswith("\x1b[2m── 1 of 3")
+
+
+@pytest.mark.parametrize("flags", [["--raw"], ["--logprobs", "2"]])
+def test_markdown_excludes_what_shows_a_text_in_another_way(flags: list[str]) -> None:
+    """It is an error before anything is sent, in a pipe too."""
+    ran = writer("complete", "--sandbox", "--markdown", *flags, "p")
+    said = f"error: --markdown and {flags[0]} exclude each other\nhint: leave one out\n"
+    assert ran == Ran(2, "", said)
+
+
+def test_a_cut_stream_of_markdown_shows_what_came() -> None:
+    """Drawn, with the message below it."""
+    with Server(stream(event("# Title\n\n"), event("te"), b"data: {")) as server:
+        env = server.env | {"COLUMNS": "40"}
+        ran = writer("complete", "--markdown", "p", env=env, stdout_is_terminal=True)
+    assert ran.code == 9
+    assert Screen(40).feed(ran.output.replace("\n", "\r\n")).text.split() == ["Title", "te"]
+    assert ran.errors.startswith("error: ")

@@ -1,0 +1,182 @@
+import math
+import re
+from typing import Any
+
+import pytest
+
+from tests.harness.emulator import Screen
+from tests.harness.program import Ran, writer
+from tests.harness.servers import Server, http
+
+STORY = "Once upon a time"
+
+
+def logprobs_answer(**logprobs: Any) -> bytes:
+    """Write the answer of one choice of three tokens."""
+    return http(200, {"choices": [{"text": "a b\x1b", "logprobs": logprobs}]})
+
+
+FULL = logprobs_answer(
+    tokens=["a", " b", "\x1b"],
+    tokenLogprobs=[math.log(0.9), math.log(0.5), math.log(0.1)],
+    topLogprobs=[
+        {"a": math.log(0.9), "the": math.log(0.1)},
+        {" c": "-1.2", " b": "-0.7"},
+        None,
+    ],
+    textOffset=[0, 1, 3],
+)
+
+TABLE = """\
+chance  token     likeliest
+ 90.0%  "a"       "a" 90.0%  "the" 10.0%
+ 50.0%  " b"      " b" 49.7%  " c" 30.1%
+ 10.0%  "\\u001b"
+"""
+
+LEGEND = "probability:  ≥ 70 %  30-70 %  < 30 %"
+
+
+def shown(answer: bytes, *flags: str, **env: str) -> Ran:
+    """Return what a person sees of log probabilities."""
+    with Server(answer) as server:
+        return writer(
+            "complete-custom",
+            "--customization-id",
+            "c",
+            "--logprobs",
+            "2",
+            *flags,
+            STORY,
+            env=server.env | env,
+            stdout_is_terminal=True,
+        )
+
+
+def without_styles(ran: Ran) -> str:
+    """Return what was written without the escape sequences of styles."""
+    assert (ran.code, ran.errors) == (0, "")
+    return re.sub("\x1b\\[[0-9;]*m", "", ran.output)
+
+
+def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
+    """Green, yellow and bold red; a legend says what they mean; a table has each token."""
+    ran = shown(FULL)
+    text, _, legend, *_ = ran.output.splitlines()
+    assert text == "\x1b[32ma\x1b[0m \x1b[33mb\x1b[0m\x1b[1;31m␛\x1b[0m"
+    assert legend == (
+        "probability:  \x1b[32m≥ 70 %\x1b[0m  \x1b[33m30-70 %\x1b[0m  \x1b[1;31m< 30 %\x1b[0m"
+    )
+    assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
+
+
+def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
+    """`NO_COLOR` forbids colours and nothing else."""
+    ran = shown(FULL, NO_COLOR="1")
+    text, _, legend, *_ = ran.output.splitlines()
+    assert text == "a \x1b[4mb\x1b[0m\x1b[7m␛\x1b[0m"
+    assert legend == "probability:  ≥ 70 %  \x1b[4m30-70 %\x1b[0m  \x1b[7m< 30 %\x1b[0m"
+    assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
+
+
+def test_a_terminal_without_styles_has_the_text_and_the_table() -> None:
+    """A legend of shades that are not there would say nothing."""
+    assert shown(FULL, TERM="dumb") == Ran(0, f"a b␛\n\n{TABLE}", "")
+
+
+def test_an_empty_no_color_means_nothing() -> None:
+    """As the convention has it."""
+    assert "\x1b[32m" in shown(FULL, NO_COLOR="").output
+
+
+def test_raw_text_has_no_table() -> None:
+    """`--raw` gives the text as it came."""
+    assert shown(FULL, "--raw") == Ran(0, "a b\x1b\n", "")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_text_and_table_fit_the_terminal(columns: int) -> None:
+    """Nothing goes over its edge, the columns stay columns, and every number is there."""
+    flags = ["--sandbox", "--logprobs", "5", "--max-tokens", "30", STORY]
+    ran = writer("complete", *flags, env={"COLUMNS": str(columns)}, stdout_is_terminal=True)
+    lines = without_styles(ran).splitlines()
+    assert max(map(len, lines)) <= columns
+    start = next(number for number, line in enumerate(lines) if line.startswith("chance"))
+    table = lines[start + 1 :]
+    assert sum(line[:6].endswith("%") for line in table) == 30
+    column = lines[start].index("likeliest")
+    assert {line[column - 2 : column] for line in table} == {"  "}
+    assert "".join(line[column:] for line in table).count("%") == 5 * 30
+
+
+def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
+    """The table is broken all the same, since it has no line breaks of the model."""
+    token = "word " * 30
+    ran = shown(logprobs_answer(tokens=[token], tokenLogprobs=[-0.1]), "--no-wrap", TERM="dumb")
+    assert ran.output.splitlines()[0] == token.rstrip()
+    assert max(map(len, ran.output.splitlines()[1:])) <= 80
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        (
+            logprobs_answer(tokens=["a", " b\n"]),
+            'a b\n\nchance  token\n     ?  "a"\n     ?  " b\\n"\n',
+        ),
+        (
+            logprobs_answer(tokens=["a"], tokenLogprobs=[None], topLogprobs=[{"a": None}]),
+            'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n',
+        ),
+        (
+            # More of one than of the other, and a probability of more than 1.
+            logprobs_answer(tokens=["a"], tokenLogprobs=[5.0, -1.0], topLogprobs=[None, {}, {}]),
+            f'a\n\n{LEGEND}\n\nchance  token\n100.0%  "a"\n',
+        ),
+        (logprobs_answer(tokens=[]), "a b␛\n"),
+        (logprobs_answer(tokens=None), "a b␛\n"),
+        (
+            logprobs_answer(tokens=["a"], tokenLogprobs=[-800.0]),
+            f'a\n\n{LEGEND}\n\nchance  token\n  0.0%  "a"\n',
+        ),
+        (
+            logprobs_answer(tokens=["[red]x[/]:smile:"]),
+            '[red]x[/]:smile:\n\nchance  token\n     ?  "[red]x[/]:smile:"\n',
+        ),
+    ],
+)
+def test_log_probabilities_that_lack_something_show_the_rest(answer: bytes, output: str) -> None:
+    """A server need not send all the lists, nor lists of one length; markup is text."""
+    assert without_styles(shown(answer)) == output
+
+
+def test_several_choices_have_a_table_each() -> None:
+    """Below the line with their number."""
+    choice = {"text": "a", "logprobs": {"tokens": ["a"], "tokenLogprobs": [0.0]}}
+    ran = shown(http(200, {"choices": [choice, choice]}), TERM="dumb", COLUMNS="20")
+    table = 'a\n\nchance  token\n100.0%  "a"\n'
+    assert ran.output == f"── 1 of 2 ──────────\n{table}\n── 2 of 2 ──────────\n{table}"
+
+
+@pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
+def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
+    """JSON as Python and others write it has infinities."""
+    ran = shown(
+        logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),
+    )
+    assert without_styles(ran) == 'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n'
+
+
+def test_wide_characters_keep_the_columns_straight() -> None:
+    """A token is measured in cells."""
+    ran = shown(
+        logprobs_answer(
+            tokens=["漢字", "a"], tokenLogprobs=[0, 0], topLogprobs=[{"漢": 0}, {"b": 0}]
+        ),
+        TERM="dumb",
+        COLUMNS="40",
+    )
+    screen = Screen(40).feed(ran.output.replace("\n", "\r\n"))
+    rows = [line for line in screen.lines if line and line[0][0] in " 1"]
+    starts = [[cell[0] for cell in line].index('"', 16) for line in rows]
+    assert starts == [16, 16]

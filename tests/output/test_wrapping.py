@@ -1,0 +1,171 @@
+import signal
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.harness.emulator import Screen
+from tests.harness.events import texts
+from tests.harness.program import WRITER, writer
+from tests.harness.pseudo_terminal import OnTerminal
+from tests.harness.servers import HANG, Received, Server, Step
+from writer_cli.output.wrapping import Wrapper
+
+
+def screen_of(pieces: list[str], columns: int) -> str:
+    """Return what a terminal shows of a text that came in these pieces."""
+    wrapper = Wrapper(lambda: columns)
+    written = "".join(wrapper.add(piece) for piece in pieces) + wrapper.end()
+    return Screen(columns).feed(written.replace("\n", "\r\n")).text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one two three", "one two\nthree"),
+        ("exactly10! and", "exactly10!\nand"),
+        ("a\n\n  b c\n", "a\n\n  b c"),
+        ("  - indent stays", "  - indent\nstays"),
+        ("a        b        c", "a        b\nc"),
+        ("a a-very-long-word b", "a\na-very-lon\ng-word b"),
+        ("a\ttab\tword", "a       \ntab     \nword"),
+        ("no\u00a0break here ok", "no\u00a0break\nhere ok"),
+        ("漢字かな交じり文です", "漢字かな交\nじり文です"),
+        ("これは、すごい。", "これは、す\nごい。"),
+        ("漢字四つ目。終", "漢字四つ\n目。終"),
+        ("文「括弧」の文です", "文「括弧」\nの文です"),
+        ("文文文文「文」", "文文文文\n「文」"),
+        ("wide: 漢字 ok", "wide: 漢字\nok"),
+        ("e\u0301" * 5 + " " + "e\u0301" * 4 + " a", "e\u0301" * 5 + " " + "e\u0301" * 4 + "\na"),
+        ("12345678 👩\u200d👩\u200d👧 a", "12345678\n👩\u200d👩\u200d👧 a"),
+        ("123456 789\u2764\ufe0f", "123456\n789\u2764\ufe0f"),
+        ("a\x1b[2Jbc c\x07d", "a␛[2Jbc\nc␇d"),
+        ("[bold]x :smile: [/y]", "[bold]x\n:smile:\n[/y]"),
+        ("          too many blanks", "          \ntoo many\nblanks"),
+    ],
+)
+def test_lines_are_broken_at_words(text: str, shown: str) -> None:
+    """Line breaks and indents stay, wide characters count twice, a long word is broken alone."""
+    shown = "\n".join(line.rstrip() for line in shown.split("\n"))
+    assert screen_of([text], 10) == shown
+
+
+ALPHABET = st.sampled_from(
+    [
+        *["a", "bc", "word ", " ", "  ", "\n", "\t", "漢", "。", "「", "」", "é", "e\u0301", "-"],
+        *["👩\u200d👧", "\u2764\ufe0f", "\u00a0", "\u3000", "verylongword" * 2, "\x1b", "\u202e"],
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ALPHABET, max_size=40), st.integers(4, 30), st.data())
+def test_the_screen_is_the_same_however_the_text_comes(
+    parts: list[str], columns: int, data: st.DataObject
+) -> None:
+    """In one piece or in many, cut anywhere; and no line but that of a long word is too long."""
+    text = "".join(parts)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=20)))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert screen_of(pieces, columns) == screen_of([text], columns)
+
+
+def test_every_piece_of_a_word_is_shown_at_once() -> None:
+    """It is not kept back until the word is whole; if it becomes too long, it goes down."""
+    wrapper = Wrapper(lambda: 10)
+    assert [wrapper.add(piece) for piece in ("one", " tw", "o", "-three", " x")] == [
+        "one",
+        " tw",
+        "o",
+        "\x1b[4G\x1b[K\ntwo-three",
+        "\nx",
+    ]
+
+
+def test_what_is_copied_is_the_text() -> None:
+    """No line has blanks that the text has not, and a long address is one word for a mouse."""
+    address = "https://example.com/" + "a" * 30
+    wrapper = Wrapper(lambda: 20)
+    written = wrapper.add(f"see {address} for more of it") + wrapper.end()
+    assert written == f"see\n{address} for more\nof it"
+
+
+def test_a_terminal_may_be_resized_in_the_middle() -> None:
+    """From then on the lines are as long as it is wide; nothing on it is taken back."""
+    columns = 20
+    wrapper = Wrapper(lambda: columns)
+    written = wrapper.add("The sea was so still that ")
+    assert written == "The sea was so still\nthat"
+    columns = 10
+    assert wrapper.add("the ship") == " the\nship"
+    columns = 6
+    assert wrapper.add("wright") == "wright"  # it has begun on a line that is gone
+    assert wrapper.add(" came home") == "\ncame\nhome"
+    columns = 30
+    assert wrapper.add(" again and again") == " again and again"
+
+
+def test_a_stream_on_a_terminal_is_wrapped_as_it_comes() -> None:
+    """Through a real terminal of 20 columns, which then gets 40."""
+    pieces = ["The sea", " was so", " still th", "at the whole", " town heard the", " bell"]
+    more = [" of the other", " island that", " morning."]
+
+    def script(_: Received) -> Iterator[Step]:
+        yield from texts(*pieces)[:-1]
+        terminal.wait_for(" bell")
+        terminal.resize(40)
+        yield from texts(*more)[1:]
+
+    with (
+        Server(script) as server,
+        OnTerminal([WRITER, "complete", "p"], env=server.env, columns=20) as terminal,
+    ):
+        assert terminal.wait() == 0
+        assert Screen(40).feed(terminal.raw.decode()).text == (
+            "The sea was so still\n"
+            "that the whole town\n"
+            "heard the bell of the other island that\n"
+            "morning."
+        )
+
+
+@pytest.mark.parametrize("flags", [["--no-wrap"], ["--raw"], ["--no-wrap", "-n", "2"]])
+def test_a_text_is_left_alone_where_that_is_asked_for(flags: list[str]) -> None:
+    """By `--no-wrap`, and by `--raw`, whose text may move the cursor as it likes."""
+    arguments = ["complete", "--sandbox", "--max-tokens", "60", "The sea", *flags]
+    shown = writer(*arguments, stdout_is_terminal=True).output
+    piped = writer(*arguments).output
+    longest = max(shown.splitlines(), key=len)
+    assert len(longest) > 100
+    assert longest in piped.splitlines()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_wraps_by_itself() -> None:
+    """As a dumb one."""
+    ran = writer("complete", "--sandbox", "The sea", env={"TERM": "dumb"}, stdout_is_terminal=True)
+    assert ran.output == writer("complete", "--sandbox", "The sea").output
+
+
+def test_a_pipe_and_a_file_are_not_wrapped() -> None:
+    """Nor is JSON, on a terminal either."""
+    piped = writer("complete", "--sandbox", "The sea", env={"COLUMNS": "20"}).output
+    assert len(piped.splitlines()[0]) > 80
+    arguments = ["complete", "--sandbox", "The sea", "--json"]
+    ran = writer(*arguments, env={"COLUMNS": "20"}, stdout_is_terminal=True)
+    assert max(map(len, ran.output.splitlines())) > 80
+
+
+def test_ctrl_c_in_a_wrapped_stream_keeps_what_came() -> None:
+    """Each word that was shown stays, on the line where it was."""
+    script = [*texts("The sea was so", " still")[:-1], HANG]
+    with (
+        Server(script) as server,
+        OnTerminal([WRITER, "complete", "p"], env=server.env, columns=12) as terminal,
+    ):
+        terminal.wait_for("still")
+        terminal.type(b"\x03")
+        assert terminal.wait() == -signal.SIGINT
+        assert Screen(12).feed(terminal.raw.decode()).text.replace("^C", "") == (
+            "The sea was\nso still"
+        )

@@ -1,0 +1,57 @@
+"""How a person reads a text on a terminal: wrapped at words, as Markdown, or as it came."""
+
+from typing import NamedTuple, Protocol
+
+from writer_cli.output.terminal import Terminal, visible
+from writer_cli.output.wrapping import Wrapper
+
+
+class Drawing(Protocol):
+    """What becomes of one text, which comes in pieces."""
+
+    def add(self, text: str) -> str:
+        """Return what to write when this piece comes."""
+        ...
+
+    def end(self) -> str:
+        """Return what to write at the end of the text."""
+        ...
+
+
+class AsItCame:
+    """Leaves a text as it is; for a terminal, what would act on it is shown instead."""
+
+    def __init__(self, *, is_safe: bool) -> None:
+        self._is_safe = is_safe
+
+    def add(self, text: str) -> str:
+        """Return this piece."""
+        return text if self._is_safe else visible(text)
+
+    def end(self) -> str:
+        """Return nothing."""
+        return ""
+
+
+class Reading(NamedTuple):
+    """How a text is shown on a terminal.
+
+    Attributes:
+        wrap: Break lines at words. `raw` and a terminal without a movable cursor rule it out.
+        markdown: Draw headings, lists, tables and code.
+        raw: Let control characters act.
+    """
+
+    wrap: bool = True
+    markdown: bool = False
+    raw: bool = False
+
+    def drawing(self, terminal: Terminal) -> Drawing:
+        """Return what draws one text on a terminal."""
+        if self.markdown:
+            from writer_cli.output.markdown import MarkdownBlocks
+
+            return MarkdownBlocks(terminal)
+        if self.wrap and not self.raw and terminal.stdout_can_draw:
+            return Wrapper(lambda: terminal.width)
+        return AsItCame(is_safe=self.raw)
