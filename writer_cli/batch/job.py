@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 from writer_cli.batch.journal import Journal
+from writer_cli.batch.ordered import OrderedOutput
 from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Format, Reader, Record, Template
 from writer_cli.batch.results import Result
@@ -19,7 +20,7 @@ from writer_cli.batch.runner import BatchRun, run_batch
 from writer_cli.batch.shards import Shard
 from writer_cli.batch.summary import Summary
 from writer_cli.client import Writer
-from writer_cli.errors import OutputError
+from writer_cli.errors import OutputError, ReaderGoneError
 from writer_cli.exits import FIRST_SIGNAL_CODE
 
 LOOK_INTERVAL = 0.1
@@ -74,7 +75,7 @@ class Job:
     Args:
         plan: What to ask, and how fast.
         source: Where the records come from.
-        journal: Where results go.
+        journal: Where results go; only a `Journal` has those of an earlier run.
         identity: What all requests have in common, as text: a result belongs to it and a record.
         include_prompt: Whether a result has the prompt too.
         make_writer: Returns a client; each thread has its own.
@@ -84,7 +85,7 @@ class Job:
         self,
         plan: Plan,
         source: Input,
-        journal: Journal,
+        journal: Journal | OrderedOutput,
         *,
         identity: str,
         include_prompt: bool,
@@ -102,7 +103,7 @@ class Job:
         self._writing = threading.Lock()
         """Guards what the threads of the batch change: the summary and the journal."""
         self._has_ended = False
-        self._trouble: OutputError | None = None
+        self._trouble: OutputError | ReaderGoneError | None = None
 
     def run(self, show: Callable[[Progress], None]) -> None:
         """Do what is left, and put the results in order if nothing is left then.
@@ -114,6 +115,7 @@ class Job:
         Raises:
             UsageError: The results in the journal belong to other requests; nothing was sent.
             OutputError: A result could not be written; the hint says where it is.
+            ReaderGoneError: Nobody reads the results any more.
             WriterError: What concerned all records and stopped them.
         """
         if self._is_anything_left():
@@ -148,7 +150,8 @@ class Job:
                         is_to_stop = self._trouble or signals.number is not None
                         if is_to_stop and gives_up_at == math.inf:
                             batch.stop()
-                            gives_up_at = time.monotonic() + GRACE
+                            is_read = not isinstance(self._trouble, ReaderGoneError)
+                            gives_up_at = time.monotonic() + is_read * GRACE
                         part_read = reader.bytes_read / size if size else None
                         show(Progress(self.summary, batch, part_read))
                 finally:
@@ -157,7 +160,8 @@ class Job:
         # What concerned all records has no result, and was sent all the same.
         self.summary.attempts = batch.requests
         if self._trouble is not None:
-            self._trouble.hint = self._journal.rescue(self._unwritten)
+            if isinstance(self._trouble, OutputError):
+                self._trouble.hint = self._journal.rescue(self._unwritten)
             raise self._trouble
         batch.raise_failure()
 
@@ -171,7 +175,7 @@ class Job:
             self.summary.add(result)
             try:
                 self._journal.append(result.index, line, digest, failed=result.error is not None)
-            except OutputError as error:
+            except (OutputError, ReaderGoneError) as error:
                 self._unwritten.append(line)
                 self._trouble = error
                 raise

@@ -13,22 +13,22 @@ import typer
 
 from writer_cli.batch.job import Input, Job
 from writer_cli.batch.journal import Journal
+from writer_cli.batch.ordered import OrderedOutput
 from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Template, detected_format
 from writer_cli.batch.shards import shard_of
-from writer_cli.batch.tables import rows
 from writer_cli.batch.worker import request_for
 from writer_cli.commands import prompts
 from writer_cli.commands.app import App
+from writer_cli.commands.batch_destination import Destination, is_stdout
 from writer_cli.commands.batch_options import BatchOptions
 from writer_cli.commands.options import out_of_range
 from writer_cli.commands.parsing import as_command
 from writer_cli.config.schema import flag_of
-from writer_cli.errors import PartialError, UsageError, WriterError
+from writer_cli.errors import PartialError, ReaderGoneError, UsageError, WriterError
 from writer_cli.exits import FIRST_SIGNAL_CODE
 from writer_cli.output import batch as batch_output
 from writer_cli.output import documents
-from writer_cli.output.delivery import write_file
 
 
 def run(options: BatchOptions, app: App) -> None:
@@ -39,13 +39,9 @@ def run(options: BatchOptions, app: App) -> None:
     if options.dry_run:
         _check_all(options, plan, source, app)
         return
-    output, path = _checked_output(options)
+    destination = Destination(options)
     app.check_key()
-    with Journal(path, overwrite=options.overwrite) as journal:
-        if not journal.is_locked:
-            app.warn(f"this system cannot lock {path}: start no second run that writes to it")
-        if options.retry_failed:
-            journal.forget_failures()
+    with destination.opened(app) as journal:
         began = time.monotonic()
         job = Job(
             plan,
@@ -56,12 +52,11 @@ def run(options: BatchOptions, app: App) -> None:
             make_writer=app.new_writer,
         )
         stopped_by = _work(job, options, app)
-        if stopped_by is None:
-            _write_table(options, journal, output)
+        destination.finish(journal, is_whole=stopped_by is None)
         summary = job.summary
         result = {
             "version": documents.JSON_VERSION,
-            "output": str(output if stopped_by is None else path),
+            "output": str(destination.path if stopped_by is None else destination.journal_path),
             "answered": journal.answered,
             "failed": journal.failed,
             "elapsed_s": round(time.monotonic() - began, 3),
@@ -73,68 +68,37 @@ def run(options: BatchOptions, app: App) -> None:
         if isinstance(stopped_by, WriterError):
             raise stopped_by
         if stopped_by is not None:
-            app.say("interrupted: the same command goes on with what is left")
+            app.say(destination.interruption)
             raise SystemExit(FIRST_SIGNAL_CODE + stopped_by)
-        _end(options, journal, app)
-
-
-def _checked_output(options: BatchOptions) -> tuple[Path, Path]:
-    """Return where the output is and where its journal is, which is the same for JSON Lines.
-
-    Raises `UsageError`.
-    """
-    output = options.output
-    if output is None:
-        raise UsageError("no output: name a file with -o", hint="-o answers.jsonl")
-    if output.is_dir():
-        raise UsageError(f"--output {output}: Is a directory", hint="-o answers.jsonl")
-    journal = output
-    if options.output_format != "jsonl":
-        journal = output.with_name(f"{output.name}.jsonl")
-    for path in (output, journal):
-        if options.input != prompts.STDIN and _is_same(Path(options.input), path):
-            raise UsageError(f"{path} is the input, and would be lost", hint="name another file")
-    if options.include_prompt and options.output_format == "txt":
-        raise UsageError(
-            "--include-prompt: txt has no place for it", hint="--output-format csv has one"
-        )
-    return output, journal
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
+        _end(options, destination, journal, app)
 
 
 def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None:
     """Do what is left, and return the error or the signal that stopped it."""
+    # On a screen that shows the results themselves there is no place for it.
+    is_quiet = options.quiet or (is_stdout(options.output) and app.terminal.stdout_is_terminal)
     try:
-        with batch_output.ProgressLine(app.terminal, quiet=options.quiet) as progress:
+        with batch_output.ProgressLine(app.terminal, quiet=is_quiet) as progress:
             job.run(progress.show)
-    except UsageError:
+    except (UsageError, ReaderGoneError):
         raise
     except WriterError as error:
         return error
     return job.stopped_by
 
 
-def _write_table(options: BatchOptions, journal: Journal, output: Path) -> None:
-    """Write the results in the form that was asked for, where that is not the journal's."""
-    if options.output_format != "jsonl":
-        include_prompt = options.include_prompt
-        write_file(output, rows(journal, options.output_format, include_prompt=include_prompt))
-
-
-def _end(options: BatchOptions, journal: Journal, app: App) -> None:
+def _end(
+    options: BatchOptions,
+    destination: Destination,
+    journal: Journal | OrderedOutput,
+    app: App,
+) -> None:
     """End a batch that has a result for each record. Raises `PartialError` if some failed."""
     count = journal.answered + journal.failed
     if journal.failed:
         raise PartialError(
             f"{journal.failed} of {batch_output.counted(count, 'record')} failed",
-            hint="the same command with --retry-failed runs them again; "
-            "--dry-run lists those that cannot be sent",
+            hint=f"{destination.how_to_retry}; --dry-run lists those that cannot be sent",
         )
     if count == 0:
         part = "" if options.shard is None else f" for --shard {options.shard}"

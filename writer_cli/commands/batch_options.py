@@ -74,20 +74,22 @@ class _ResultOptions:
         typer.Option(
             "-o",
             "--output",
-            help="The file for the results, one line for each prompt (required).",
+            help="The file for the results, one line for each prompt; - is standard output, in the "
+            "order of the input, and such a run cannot be resumed (required).",
             metavar="FILE",
             rich_help_panel="Output",
         ),
     ] = None
     output_format: Annotated[
-        OutputFormat,
+        OutputFormat | None,
         typer.Option(
             "--output-format",
-            help="The format of the results (default jsonl). csv and txt are written at the end, "
-            "and until then the results are in FILE.jsonl.",
+            help="The format of the results (default: what the name of FILE ends in, else jsonl). "
+            "csv and txt files are written at the end, and until then the results are in "
+            "FILE.jsonl.",
             rich_help_panel="Output",
         ),
-    ] = "jsonl"
+    ] = None
     include_prompt: Annotated[
         bool,
         typer.Option(

@@ -1,16 +1,20 @@
 """What a batch shows: how far it is, what it did, and what it would do."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from writer_cli.output import completions, documents, spinner
-from writer_cli.output.terminal import Terminal, visible
+from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 if TYPE_CHECKING:
     from writer_cli.batch.job import Progress
     from writer_cli.batch.summary import Summary
+
+STDOUT = "-"
+"""What standard output is called where a file has its name."""
 
 PLAIN_INTERVAL = 30.0
 """Seconds between two lines of a batch's progress where nobody watches a terminal."""
@@ -81,8 +85,13 @@ def counted(number: int, noun: str) -> str:
 def summary(
     terminal: Terminal, result: dict[str, Any], summary: "Summary", *, as_json: bool, quiet: bool
 ) -> None:
-    """Say what a batch did: to a script as JSON, to a person in lines on standard error."""
-    if as_json:
+    """Say what a batch did: to a script as JSON, to a person in lines on standard error.
+
+    JSON goes to standard error too if standard output has the results.
+    """
+    if as_json and result["output"] == STDOUT:
+        terminal.note(escaped_json(json.dumps(result, ensure_ascii=False)))
+    elif as_json:
         terminal.write(documents.json_document(terminal, result))
     elif not quiet:
         for line in _batch_summary(terminal, result, summary):
@@ -95,7 +104,7 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
     done = counted(summary.answered + summary.failed, "record")
     requests = counted(summary.attempts, "request")
     lines = [
-        f"{result['answered']} answered, {result['failed']} failed, in {result['output']}",
+        f"{result['answered']} answered, {result['failed']} failed, {_place(result['output'])}",
         f"this run: {done}, {requests}, {seconds:.1f} s",
     ]
     if summary.answered:
@@ -115,6 +124,10 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
         text = " ".join(f"  {error['count']} x {error['kind']}: {error['first']}".split())
         lines.append(f"  {text}" if len(text) + 2 <= width else f"  {text[: width - 3]}…")
     return lines
+
+
+def _place(output: str) -> str:
+    return "on standard output" if output == STDOUT else f"in {output}"
 
 
 def dry_run(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:

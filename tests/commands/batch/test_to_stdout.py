@@ -1,0 +1,261 @@
+"""`writer batch -o -`, and formats by the name of the output."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.commands.batch.running import KEY, LEAST, batch, results, write
+from tests.harness.program import WRITER, Ran, environment, shell, writer
+from tests.harness.servers import Held, Received, Server, completion
+from writer_cli.cli import main
+from writer_cli.output.terminal import Terminal
+
+
+def env_for(server: Server) -> dict[str, str]:
+    """Return what leads to a server."""
+    return {
+        "WRITER_API_KEY": KEY,
+        "WRITER_ORGANIZATION_ID": "7",
+        "WRITER_BASE_URL": server.url,
+        "WRITER_MODEL_ID": "m",
+    }
+
+
+def echo(request: Received) -> bytes:
+    """Answer with the prompt."""
+    return completion(f"echo of {request.json()['prompt']}")
+
+
+@pytest.mark.parametrize("flags", [[], ["--output-format", "csv"], ["--output-format", "txt"]])
+def test_standard_output_gets_what_a_file_gets(flags: list[str]) -> None:
+    """The same bytes in every format, whatever came first."""
+    source = write("in.txt", *(f"Number {n}" for n in range(20)))
+    with Server(echo) as server:
+        env = env_for(server)
+        piped = batch(source, "-o", "-", *flags, env=env)
+        batch(source, "-o", "out", *flags, env=env)
+    assert without_times(piped.output) == without_times(Path("out").read_bytes())
+    assert "20 answered, 0 failed, on standard output" in piped.errors
+    assert not Path("-").exists()
+
+
+def without_times(output: bytes) -> list[str]:
+    """Return lines without what depends on the moment."""
+    return [line.partition(', "attempts"')[0] for line in output.decode().splitlines()]
+
+
+def test_results_come_as_soon_as_their_order_allows() -> None:
+    """The first is slow: the others wait for it; the reader sees all of them before the end."""
+    slow = Held(completion("slow"))
+
+    def answer(request: Received) -> bytes:
+        return slow(request) if request.json()["prompt"] == "a" else echo(request)
+
+    source = write("in.txt", *"abcdef")
+    with (
+        Server(answer) as server,
+        subprocess.Popen(
+            [WRITER, "batch", source, "-o", "-", "-q", "--output-format", "txt"],
+            env=environment(env_for(server)),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert slow.arrived.wait(60)
+        slow.release.set()
+        lines = list(process.stdout)
+        assert process.wait(60) == 0
+    assert lines == ["slow\n", *(f"echo of {letter}\n" for letter in "bcdef")]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "first"),
+    [
+        ("out.csv", [], "index,id,choice,text,error"),
+        ("OUT.CSV", [], "index,id,choice,text,error"),
+        ("out.txt", [], "echo of a"),
+        ("out.jsonl", [], '{"index": 0, '),
+        ("out.md", [], '{"index": 0, '),
+        ("out", [], '{"index": 0, '),
+        ("out.csv", ["--output-format", "jsonl"], '{"index": 0, '),
+        ("out.jsonl", ["--output-format", "txt"], "echo of a"),
+    ],
+)
+def test_the_name_of_the_output_chooses_its_format(name: str, flags: list[str], first: str) -> None:
+    """Unless `--output-format` does; a table has its journal beside it."""
+    with Server(echo) as server:
+        batch(write("in.txt", "a"), "-o", name, *flags, env=env_for(server))
+    assert Path(name).read_text().startswith(first)
+    assert Path(f"{name}.jsonl").exists() == (not first.startswith("{"))
+
+
+def test_a_merged_output_becomes_a_table_by_its_name() -> None:
+    """Without another request."""
+    source = write("in.txt", "a", "b")
+    with Server(echo) as server:
+        env = env_for(server)
+        for shard in ("0/2", "1/2"):
+            batch(source, "--shard", shard, "-o", f"part-{shard[0]}.jsonl", env=env)
+        merge = ["batch", "merge", "all.csv.jsonl", "part-0.jsonl", "part-1.jsonl"]
+        assert writer(*merge).code == 0
+        batch(source, "-o", "all.csv", env=env)
+        assert len(server.requests) == 2
+    rows = list(csv.reader(io.StringIO(Path("all.csv").read_text())))
+    assert [row[3] for row in rows[1:]] == ["echo of a", "echo of b"]
+
+
+def test_shards_go_to_standard_output_too() -> None:
+    """Each record of the shard, in its order."""
+    source = write("in.txt", *"abcde")
+    with Server(echo) as server:
+        ran = batch(source, "--shard", "1/2", "-o", "-", env=env_for(server))
+    assert [json.loads(line)["index"] for line in ran.output.splitlines()] == [1, 3]
+
+
+@pytest.mark.parametrize("flag", ["--retry-failed", "--overwrite"])
+def test_what_needs_earlier_results_is_refused(flag: str) -> None:
+    """Standard output has none."""
+    source = write("in.txt", "a")
+    assert writer("batch", source, *LEAST, "-o", "-", flag) == Ran(
+        2,
+        "",
+        f"error: {flag}: standard output has no results of an earlier run\n"
+        "hint: name a file: -o answers.jsonl\n",
+    )
+
+
+def test_failures_are_among_the_results() -> None:
+    """The exit code and the message say so, and no other command is named that could not help."""
+    source = write("in.jsonl", '{"prompt": "The sea"}', "{}")
+    terminal = batch(source, *LEAST, "-o", "-", exits=10)
+    assert "error" in json.loads(terminal.output.splitlines()[1])
+    assert "hint: their errors are among the results; --dry-run lists" in terminal.errors
+
+
+def test_the_summary_as_json_goes_to_standard_error() -> None:
+    """Standard output has the results."""
+    terminal = batch(write("in.txt", "a"), *LEAST, "-o", "-", "--json")
+    assert json.loads(terminal.errors)["output"] == "-"
+    assert json.loads(terminal.output)["index"] == 0
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
+def test_results_on_a_terminal_cannot_act_on_it(form: str) -> None:
+    """And no bar is drawn over them."""
+    source = write("in.txt", "a")
+    with Server(completion("\x9b31m\u202e")) as server:
+        terminal = batch(
+            *(source, "-o", "-", "--output-format", form),
+            env=env_for(server),
+            stdout_is_terminal=True,
+            stderr_is_terminal=True,
+        )
+    output = terminal.output.decode()
+    assert "31m" in output
+    assert not {"\x9b", "\u202e"} & set(output)
+    assert "\x1b[?25l" not in terminal.errors
+
+
+def test_a_reader_that_goes_away_ends_the_batch() -> None:
+    """At once and without a message, with the exit code that a shell gives."""
+    write("in.txt", *(f"Number {n}" for n in range(300)))
+    command = "writer batch in.txt -o - --output-format txt | head -n 2; echo ${PIPESTATUS[0]}"
+    with Server(echo) as server:
+        ran = shell(command, env=env_for(server))
+        assert len(server.requests) < 300
+    assert ran == Ran(0, "echo of Number 0\necho of Number 1\n141\n", "")
+
+
+def test_ctrl_c_lets_what_is_under_way_be_answered() -> None:
+    """What came is written in order, and the message says that there is no going on."""
+
+    def answer(request: Received) -> bytes:
+        if request.json()["prompt"] == "b":
+            os.kill(os.getpid(), signal.SIGINT)
+        return echo(request)
+
+    source = write("in.txt", *"abcdefgh")
+    with Server(answer) as server:
+        terminal = Terminal.fake(env=env_for(server))
+        arguments = ["batch", source, "-o", "-", "--output-format", "txt", "--concurrency", "1"]
+        with pytest.raises(SystemExit) as caught:
+            main(arguments, terminal)
+        asked = [request.json()["prompt"] for request in server.requests]
+    assert caught.value.code == 130
+    assert terminal.output.decode().splitlines() == [f"echo of {letter}" for letter in asked]
+    assert terminal.errors.splitlines()[-1] == (
+        "interrupted: every result that came is written; a run to standard output cannot be resumed"
+    )
+
+
+def test_nobody_waits_for_answers_that_nobody_will_read() -> None:
+    """The reader is gone while a request is under way: the command ends without its answer."""
+    held = Held(completion("late"))
+
+    def answer(request: Received) -> bytes:
+        return held(request) if request.json()["prompt"] == "b" else echo(request)
+
+    source = write("in.txt", *"abcd")
+    reader, to_reader = os.pipe()
+    os.close(reader)
+    with Server(answer) as server, os.fdopen(to_reader, "wb") as stdout:
+        terminal = Terminal(stdin=None, stdout=stdout, stderr=None, env=env_for(server))
+        assert main(["batch", source, "-o", "-", "--quiet"], terminal) == 141
+        assert not held.release.is_set()
+        held.release.set()
+
+
+def test_a_full_disk_loses_no_result() -> None:
+    """What was not written is in a file that the hint names."""
+    source = write("in.txt", "a")
+    with Server(echo) as server:
+        ran = shell(f"writer batch {source} -o - -q > /dev/full", env=env_for(server))
+    assert ran.code == 11
+    assert ran.errors.startswith("error: standard output: No space left on device\n")
+    kept = Path(ran.errors.split()[-1])
+    assert "echo of a" in kept.read_text()
+    kept.unlink()
+
+
+def test_a_text_output_that_was_stopped_keeps_its_lines_at_their_places() -> None:
+    """The key is refused with the second record, when the third is answered: it has its line."""
+    third = threading.Event()
+
+    def answer(request: Received) -> bytes:
+        prompt = request.json()["prompt"]
+        if prompt == "b":
+            assert third.wait(60)
+            return b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+        if prompt == "c":
+            third.set()
+        return echo(request)
+
+    source = write("in.txt", "a", "b", "c")
+    with Server(answer) as server:
+        terminal = Terminal.fake(env=env_for(server))
+        arguments = ["batch", source, "-o", "-", "--output-format", "txt", "--concurrency", "3"]
+        code = main(arguments, terminal)
+    assert code == 4
+    assert terminal.output.decode().splitlines() == ["echo of a", "", "echo of c"]
+
+
+def test_a_file_that_is_called_like_a_table_can_be_resumed() -> None:
+    """The journal is beside it, as with `--output-format`."""
+    source = write("in.txt", "a", "b")
+    with Server(echo) as server:
+        env = env_for(server)
+        batch(
+            source, "-o", "out.csv", "--max-requests", "1", "--concurrency", "1", env=env, exits=10
+        )
+        assert len(results("out.csv.jsonl")) == 1
+        batch(source, "-o", "out.csv", env=env)
+        assert len(server.requests) == 2
+    assert len(Path("out.csv").read_text().splitlines()) == 3
