@@ -61,12 +61,29 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a batch stands."""
+    """Where a batch stands.
 
-    summary: Summary
+    Attributes:
+        answered: Records with an answer, those of earlier runs among them.
+        failed: Records with an error, likewise.
+        done: Records that this run has done.
+        left: Records without a result; an estimate in a first run. None if nobody can know.
+        batch: The engine of this run.
+    """
+
+    answered: int
+    failed: int
+    done: int
+    left: float | None
     batch: BatchRun
-    part_read: float | None
-    """How much of the input has been read, 0 to 1, if its size is known."""
+
+    @property
+    def part_done(self) -> float | None:
+        """What part of all records has a result, 0 to 1, if that is known."""
+        if self.left is None:
+            return None
+        done = self.answered + self.failed
+        return done / (done + self.left) if done else 0.0
 
 
 class Job:
@@ -103,6 +120,10 @@ class Job:
         self._writing = threading.Lock()
         """Guards what the threads of the batch change: the summary and the journal."""
         self._has_ended = False
+        self._to_do: int | None = None
+        """Records without a result at the beginning of this run, once they have been counted."""
+        self._taken = self._last_index = 0
+        """Records that were taken to be sent, and the index of the last one."""
         self._trouble: OutputError | ReaderGoneError | None = None
 
     def run(self, show: Callable[[Progress], None]) -> None:
@@ -131,7 +152,8 @@ class Job:
             return True
         with self._source.open() as stream:
             records = self._source.selected(self._source.reader(stream))
-            return sum(1 for _ in self._journal.pending(records, self._identity)) > 0
+            self._to_do = sum(1 for _ in self._journal.pending(records, self._identity))
+        return self._to_do > 0
 
     def _work(self, show: Callable[[Progress], None], signals: "_Signals") -> None:
         source = self._source
@@ -140,7 +162,7 @@ class Job:
             stream = opened if source.can_reopen else _apart(opened)
             reader, size = source.reader(stream), _size(stream)
             with run_batch(
-                self._journal.pending(source.selected(reader), self._identity),
+                self._pending(source.selected(reader)),
                 self._plan,
                 make_writer=self._make_writer,
                 on_result=self._keep,
@@ -152,8 +174,8 @@ class Job:
                             batch.stop()
                             is_read = not isinstance(self._trouble, ReaderGoneError)
                             gives_up_at = time.monotonic() + is_read * GRACE
-                        part_read = reader.bytes_read / size if size else None
-                        show(Progress(self.summary, batch, part_read))
+                        part_read = reader.bytes_read / size if size else 0.0
+                        show(self._progress(batch, part_read))
                 finally:
                     with self._writing:
                         self._has_ended = True
@@ -164,6 +186,24 @@ class Job:
                 self._trouble.hint = self._journal.rescue(self._unwritten)
             raise self._trouble
         batch.raise_failure()
+
+    def _pending(self, records: Iterator[Record]) -> Iterator[Record]:
+        for record in self._journal.pending(records, self._identity):
+            self._taken += 1
+            self._last_index = record.index
+            yield record
+
+    def _progress(self, batch: BatchRun, part_read: float) -> Progress:
+        """Return where the batch stands once a part of the input, 0 to 1, has been read."""
+        done, left = self.summary.answered + self.summary.failed, None
+        if self._source.limit:
+            part_read = max(part_read, (self._last_index + 1) / self._source.limit)
+        if self._to_do is not None:
+            left = float(self._to_do - done)
+        elif part_read and self._taken:
+            left = self._taken / min(part_read, 1.0) - done
+        journal = self._journal
+        return Progress(journal.answered, journal.failed, done, left, batch)
 
     def _keep(self, result: Result) -> None:
         """Write a result. Raises `OutputError` where that fails; the line stays in memory then."""

@@ -29,6 +29,7 @@ from writer_cli.errors import PartialError, ReaderGoneError, UsageError, WriterE
 from writer_cli.exits import FIRST_SIGNAL_CODE
 from writer_cli.output import batch as batch_output
 from writer_cli.output import documents
+from writer_cli.output.progress import ProgressLine
 
 
 def run(options: BatchOptions, app: App) -> None:
@@ -63,7 +64,12 @@ def run(options: BatchOptions, app: App) -> None:
             "this_run": summary.as_dict(),
         }
         batch_output.summary(
-            app.terminal, result, summary, as_json=options.json, quiet=options.quiet
+            app.terminal,
+            result,
+            summary,
+            journal=destination.journal_path,
+            as_json=options.json,
+            quiet=options.quiet,
         )
         if isinstance(stopped_by, WriterError):
             raise stopped_by
@@ -78,7 +84,7 @@ def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None
     # On a screen that shows the results themselves there is no place for it.
     is_quiet = options.quiet or (is_stdout(options.output) and app.terminal.stdout_is_terminal)
     try:
-        with batch_output.ProgressLine(app.terminal, quiet=is_quiet) as progress:
+        with ProgressLine(app.terminal, quiet=is_quiet) as progress:
             job.run(progress.show)
     except (UsageError, ReaderGoneError):
         raise

@@ -1,80 +1,28 @@
-"""What a batch shows: how far it is, what it did, and what it would do."""
+"""What a batch did, and what it would do."""
 
 import json
-import time
-from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+import shlex
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from writer_cli.output import completions, documents, spinner
+from writer_cli.output import completions, documents
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 if TYPE_CHECKING:
-    from writer_cli.batch.job import Progress
     from writer_cli.batch.summary import Summary
 
 STDOUT = "-"
 """What standard output is called where a file has its name."""
 
-PLAIN_INTERVAL = 30.0
-"""Seconds between two lines of a batch's progress where nobody watches a terminal."""
-
-SCREEN_INTERVAL = 0.2
-"""The same, in seconds, where somebody does."""
-
 MOST_PROBLEMS = 1000
 """Records that cannot be sent which a JSON document lists; it has the number of all of them."""
 
+LONGEST_BAR = 40
+"""Cells of a bar in the summary of a batch."""
+
 LONGEST_MESSAGE = 200
 """Characters of an error in the summary of a batch, where nobody's terminal is narrower."""
-
-
-class ProgressLine:
-    """How far a batch is: beside a spinner for a person, a line now and then for a log."""
-
-    def __init__(
-        self, terminal: Terminal, *, quiet: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._terminal = terminal
-        self._quiet = quiet
-        self._clock = clock
-        self._spinner: spinner.Spinner | None = None
-        self._began = self._said = clock()
-
-    def __enter__(self) -> Self:
-        if not self._quiet and self._terminal.stderr_can_draw:
-            self._spinner = spinner.Spinner(self._terminal, "starting")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
-
-    def show(self, progress: "Progress") -> None:
-        """Show where things stand, if it is time for that."""
-        now = self._clock()
-        interval = PLAIN_INTERVAL if self._spinner is None else SCREEN_INTERVAL
-        if self._quiet or now - self._said < interval:
-            return
-        self._said = now
-        text = _progress_text(progress, now - self._began)
-        if self._spinner is not None:
-            self._spinner.update(text)
-        else:
-            self._terminal.note(text)
-
-
-def _progress_text(progress: "Progress", seconds: float) -> str:
-    summary, batch = progress.summary, progress.batch
-    done = summary.answered + summary.failed
-    parts = [f"{done} done"]
-    parts += [f"{summary.failed} failed"] if summary.failed else []
-    parts += [f"{done / seconds:.1f}/s", f"{batch.in_flight} in flight"]
-    if progress.part_read:
-        left = seconds / progress.part_read - seconds
-        parts.append(f"ETA {timedelta(seconds=round(left))}")
-    parts += ["waiting on 429"] if batch.is_holding else []
-    return ", ".join(parts)
 
 
 def counted(number: int, noun: str) -> str:
@@ -83,22 +31,31 @@ def counted(number: int, noun: str) -> str:
 
 
 def summary(
-    terminal: Terminal, result: dict[str, Any], summary: "Summary", *, as_json: bool, quiet: bool
+    terminal: Terminal,
+    result: dict[str, Any],
+    summary: "Summary",
+    *,
+    journal: Path,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Say what a batch did: to a script as JSON, to a person in lines on standard error.
 
-    JSON goes to standard error too if standard output has the results.
+    JSON goes to standard error too if standard output has the results. `journal` is the file that
+    has the errors as JSON lines.
     """
     if as_json and result["output"] == STDOUT:
         terminal.note(escaped_json(json.dumps(result, ensure_ascii=False)))
     elif as_json:
         terminal.write(documents.json_document(terminal, result))
     elif not quiet:
-        for line in _batch_summary(terminal, result, summary):
+        for line in _batch_summary(terminal, result, summary, journal):
             terminal.note(line)
 
 
-def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary") -> list[str]:
+def _batch_summary(
+    terminal: Terminal, result: dict[str, Any], summary: "Summary", journal: Path
+) -> list[str]:
     """Return what a batch did; on a terminal, with the latencies as bars."""
     latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
     done = counted(summary.answered + summary.failed, "record")
@@ -114,15 +71,37 @@ def _batch_summary(terminal: Terminal, result: dict[str, Any], summary: "Summary
     if tokens := result["this_run"]["usage"]:
         counts = [f"{tokens[f'{kind}_tokens'] or 0:,}" for kind in ("prompt", "completion")]
         lines.append("tokens: {} in, {} out".format(*counts))
-    is_drawn = terminal.stderr_is_terminal
-    if is_drawn and summary.answered:
-        bars = summary.histogram()
-        longest = max(count for _, count in bars)
-        lines += [f"  <= {end:8.3f} s {'█' * round(40 * n / longest):<40} {n}" for end, n in bars]
-    width = terminal.width if is_drawn else LONGEST_MESSAGE
-    for error in result["this_run"]["errors"]:
-        text = " ".join(f"  {error['count']} x {error['kind']}: {error['first']}".split())
+    width = LONGEST_MESSAGE
+    if terminal.stderr_is_terminal:
+        width = terminal.width
+        lines = [part for line in lines for part in textwrap.wrap(line, width)]
+        lines += _bars(summary, width)
+    return [*lines, *_failures(result, journal, width)]
+
+
+def _bars(summary: "Summary", width: int) -> list[str]:
+    """Return the latencies of this run as bars."""
+    bars = summary.histogram()
+    longest = max((count for _, count in bars), default=0)
+    ends = [f"  <= {end:8.3f} s " for end, _ in bars]
+    most = max(1, min(LONGEST_BAR, width - len(max(ends, default="")) - len(f" {longest}")))
+    return [
+        f"{end}{'█' * round(most * count / longest):<{most}} {count}"
+        for end, (_, count) in zip(ends, bars, strict=True)
+    ]
+
+
+def _failures(result: dict[str, Any], journal: Path, width: int) -> list[str]:
+    """Return what failed by kind, and the command that shows it."""
+    errors = result["this_run"]["errors"]
+    lines = ["failed in this run:"] if errors else []
+    for error in errors:
+        text = " ".join(f"{error['count']} x {error['kind']}: {error['first']}".split())
         lines.append(f"  {text}" if len(text) + 2 <= width else f"  {text[: width - 3]}…")
+    if result["failed"] and result["output"] != STDOUT:
+        kind = f'{errors[0]["kind"]}"' if len(errors) == 1 else ""
+        mark = shlex.quote(f'"error": {{"kind": "{kind}')
+        lines += ["to see every error:", f"  grep -F {mark} {shlex.quote(str(journal))}"]
     return lines
 
 

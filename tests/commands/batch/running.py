@@ -6,6 +6,7 @@ from typing import Any
 
 from writer_cli.cli import main
 from writer_cli.output.terminal import FakeTerminal, Terminal
+from writer_cli.sandbox.server import SandboxServer
 
 KEY = "a-made-up-key"
 
@@ -36,3 +37,13 @@ def error(terminal: FakeTerminal) -> dict[str, Any]:
     """Read the JSON error at the end of standard error."""
     found: dict[str, Any] = json.loads(terminal.errors.splitlines()[-1])["error"]
     return found
+
+
+def env_of(server: SandboxServer) -> dict[str, str]:
+    """Return what leads to a server."""
+    return {
+        "WRITER_API_KEY": KEY,
+        "WRITER_ORGANIZATION_ID": "1",
+        "WRITER_BASE_URL": server.url,
+        "WRITER_MODEL_ID": "m",
+    }

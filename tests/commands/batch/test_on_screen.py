@@ -1,34 +1,24 @@
 """`writer batch`: tables, summaries, and what a person sees."""
 
 import csv
-import fcntl
-import io
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.commands.batch.running import KEY, LEAST, batch, results, write
+from tests.commands.batch.running import KEY, LEAST, batch, env_of, results, write
 from tests.harness.pages import PAGES
 from tests.harness.servers import Received, Server, completion
-from writer_cli import Writer
-from writer_cli.batch import Plan, Record, Result, run_batch
-from writer_cli.batch.job import Progress
+from writer_cli.batch import Record, Result
 from writer_cli.batch.summary import Summary
 from writer_cli.cli import main
-from writer_cli.output.batch import ProgressLine
 from writer_cli.output.terminal import Terminal
-from writer_cli.sandbox.respond import Sandbox
 from writer_cli.sandbox.server import SandboxServer
 
 HOSTILE = 'a,"b"\r\nc\rd\\n\u2028\0=1+1\x1b'
@@ -76,7 +66,7 @@ def test_the_summary_is_drawn_within_80_columns() -> None:
     source = write("in.jsonl", *(f'{{"prompt": "Number {n}"}}' for n in range(20)), content)
     terminal = batch(source, *LEAST, "-o", "out.jsonl", stderr_is_terminal=True, exits=10)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.errors)
-    lines = text[text.rindex("20 answered") :].splitlines()
+    lines = text[text.rindex("20 answered, 1 failed") :].splitlines()
     bars = [line for line in lines if line.startswith("  <= ")]
     assert 1 <= len(bars) <= 8
     assert sum(int(bar.split()[-1]) for bar in bars) == 20
@@ -132,107 +122,12 @@ def test_percentiles_are_right_to_five_in_a_hundred() -> None:
     assert [end for end, _ in bars] == sorted(end for end, _ in bars)
 
 
-def test_a_log_gets_a_plain_line_every_30_seconds() -> None:
-    """Where nobody watches a terminal, a CI job still shows that it lives; quiet, it does not."""
-    now = 0.0
-    records = [Record(index, "The sea") for index in range(4)]
-    with run_batch(
-        records,
-        Plan(model_id="m", defaults={"max_tokens": 1}),
-        make_writer=lambda: Writer(sandbox=True),
-    ) as run:
-        summary = Summary()
-        for result in run:
-            summary.add(result)
-        summary.add(result_of(Record(4, "p"), "server", "it broke"))
-        loud, quiet = Terminal.fake(), Terminal.fake()
-        with (
-            ProgressLine(loud, quiet=False, clock=lambda: now) as line,
-            ProgressLine(quiet, quiet=True, clock=lambda: now) as silence,
-        ):
-            for now, part_read in ((29.9, 0.1), (30.0, 0.25), (59.9, 0.5), (60.0, None)):  # noqa: B007 - the clock reads it
-                progress = Progress(summary, run, part_read)
-                line.show(progress)
-                silence.show(progress)
-    assert loud.errors == (
-        "5 done, 1 failed, 0.2/s, 0 in flight, ETA 0:01:30\n5 done, 1 failed, 0.1/s, 0 in flight\n"
-    )
-    assert quiet.errors == ""
-
-
-@pytest.fixture
-def slow_server() -> Iterator[SandboxServer]:
-    """Start a server that takes its time."""
-    server = SandboxServer(Sandbox(), latency=0.25)
-    yield server
-    server.close()
-
-
-def environment(server: SandboxServer) -> dict[str, str]:
-    """Return what leads to a server."""
-    return {
-        "WRITER_API_KEY": KEY,
-        "WRITER_ORGANIZATION_ID": "1",
-        "WRITER_BASE_URL": server.url,
-        "WRITER_MODEL_ID": "m",
-    }
-
-
-def on_a_terminal(env: dict[str, str], *arguments: str) -> str:
-    """Run a batch whose standard error is a terminal of 80 columns; return what that shows."""
-    outside, inside = pty.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    shown = bytearray()
-
-    def look() -> None:
-        while True:
-            try:
-                shown.extend(os.read(outside, 65536))
-            except OSError:
-                return
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        with os.fdopen(inside, "w", encoding="utf-8") as stderr:
-            terminal = Terminal(stdin=None, stdout=io.BytesIO(), stderr=stderr, env=env)
-            main(["batch", *arguments], terminal)
-    finally:
-        looking.join()
-        os.close(outside)
-    return shown.decode()
-
-
-def test_a_person_sees_how_far_it_is(slow_server: SandboxServer) -> None:
-    """On a terminal: done, rate, in flight and the time that is left; then only the summary."""
-    source = write("in.txt", *(f"Number {n}" for n in range(8)))
-    arguments = ["--concurrency", "2", "--max-tokens", "2", "-o", "out.jsonl"]
-    shown = on_a_terminal(environment(slow_server), source, *arguments)
-    line = re.search(r"(\d) done, \d\.\d/s, ([0-2]) in flight, ETA 0:00:0\d", shown)
-    assert line is not None, shown
-    left = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown[shown.rindex("\x1b[2K") :])
-    assert left.strip().startswith("8 answered, 0 failed, in out.jsonl")
-
-
-def test_a_person_sees_why_nothing_moves() -> None:
-    """While the API asks to wait, the line says so."""
-    source = write("in.txt", "The sea")
-    arguments = ["--sandbox", "-m", "fault-429", "--max-retries", "1", "-o", "out.jsonl"]
-    assert "waiting on 429" in on_a_terminal({}, source, *arguments)
-
-
-def test_quiet_shows_a_person_nothing(slow_server: SandboxServer) -> None:
-    """Neither the line nor the summary."""
-    source = write("in.txt", "The sea", "The hill")
-    assert on_a_terminal(environment(slow_server), source, "-o", "out.jsonl", "--quiet") == ""
-
-
 def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
     """What is under way is answered and kept, the summary says where, and the next run goes on."""
     source = write("in.txt", *(f"Number {n}" for n in range(12)))
     arguments = ["batch", source, "--concurrency", "2", "--max-tokens", "2", "-o", "out.csv"]
     arguments += ["--output-format", "csv", "--json"]
-    environ = os.environ | environment(slow_server)
+    environ = os.environ | env_of(slow_server)
     command = [sys.executable, "-m", "writer_cli", *arguments]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
         journal = Path("out.csv.jsonl")
@@ -246,7 +141,7 @@ def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
     assert 0 < printed["answered"] < 12
     assert len(results("out.csv.jsonl")) == printed["answered"]
     assert not Path("out.csv").exists()
-    terminal = Terminal.fake(env=environment(slow_server))
+    terminal = Terminal.fake(env=env_of(slow_server))
     assert main([*arguments, "--concurrency", "12"], terminal) == 0
     again = json.loads(terminal.output)
     assert again["this_run"]["attempts"] == 12 - printed["answered"]

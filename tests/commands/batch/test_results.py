@@ -146,8 +146,10 @@ def test_a_bad_record_has_an_error_in_the_output_and_stops_nothing() -> None:
         "attempts": 0,
         "hint": None,
     }
-    assert terminal.errors.splitlines()[-3:] == [
+    assert terminal.errors.splitlines()[-5:] == [
         f"  4 x usage: {MESSAGES[0]}",
+        "to see every error:",
+        """  grep -F '"error": {"kind": "usage"' out.jsonl""",
         "error: 4 of 6 records failed",
         f"hint: {PARTIAL_HINT}",
     ]
