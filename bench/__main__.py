@@ -28,7 +28,7 @@ def main() -> None:
     rows = options.rows.split() or list(ROWS)
     for name in rows:
         if name not in ROWS:
-            raise SystemExit(f"there is no row {name}; there: {' '.join(ROWS)}")
+            raise SystemExit(f"there is no row {name}; the rows are: {' '.join(ROWS)}")
     made = environments.make_all()
     measured: dict[str, Any] = {}
     result: dict[str, Any] = {

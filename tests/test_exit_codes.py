@@ -92,7 +92,7 @@ def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
     assert (ran.code, ran.output) == (1, "")
     lines = ran.errors.splitlines()
     assert lines[-2:] == [
-        "error: this is a bug of ours: RuntimeError: WRITER_SANDBOX and [redacted]",
+        "error: this is a bug in writer: RuntimeError: WRITER_SANDBOX and [redacted]",
         "hint: WRITER_DEBUG=1 shows where; please report it with that",
     ]
     assert ("Traceback (most recent call last):" in lines) == bool(debug)
@@ -137,7 +137,7 @@ def test_a_wrong_flag_exits_with_2() -> None:
         ("WRITER_API_KEY", "no API key"),
         (
             "WRITER_ORGANIZATION_ID",
-            "no organization id: it is part of the address of the enterprise API",
+            "no organization id: it is part of the URL in the enterprise API",
         ),
     ],
 )

@@ -147,11 +147,11 @@ def test_advice_names_what_is_unusual() -> None:
         frequency_penalty=2.01,
     )
     assert request.advice() == {
-        "stop": "5 stop sequences; 4 are documented",
-        "temperature": "2.5; 0 to 2 is documented",
-        "top_p": "0; over 0 up to 1 is documented",
-        "presence_penalty": "-3; -2 to 2 is documented",
-        "frequency_penalty": "2.01; -2 to 2 is documented",
+        "stop": "5 stop sequences; the documented maximum is 4",
+        "temperature": "2.5; the documented range is 0 to 2",
+        "top_p": "0; the documented range is above 0, up to 1",
+        "presence_penalty": "-3; the documented range is -2 to 2",
+        "frequency_penalty": "2.01; the documented range is -2 to 2",
     }
 
 

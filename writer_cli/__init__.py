@@ -8,7 +8,7 @@
             model_id="palmyra-x5",
         )
 
-The command line starts here too, so what is exported is imported when it is first used.
+Every start of the command line imports this module, so a name is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULE_OF = {
     "BadAnswerError": "errors",
     "CompletionChunk": "models",
     "CompletionGenerationChoice": "models",
@@ -74,20 +74,20 @@ _HOME = {
     "WriterError": "errors",
 }
 
-__all__ = [*_HOME]  # noqa: PLE0604 - they are names, of what is imported when used
+__all__ = [*_MODULE_OF]  # noqa: PLE0604 - the keys are names, imported on first use
 
 
 def __getattr__(name: str) -> Any:
-    """Import an exported name when it is first used (PEP 562)."""
-    if name not in _HOME:
+    """Import an exported name on first use (PEP 562)."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    """List the public names, whether they have been imported yet or not."""
+    """Return the public names, also those that are not imported yet."""
     return [*__all__, "__version__"]

@@ -1,4 +1,4 @@
-"""The process: `writer`, `writer-cli` and `python -m writer_cli` are this."""
+"""The process: the entry point of `writer`, `writer-cli` and `python -m writer_cli`."""
 
 import gc
 import os
@@ -9,14 +9,14 @@ from typing import NoReturn
 from writer_cli import __version__
 from writer_cli.exits import FIRST_SIGNAL_CODE, ExitCode
 
-LIVING_OBJECTS = 100_000
-"""What a start-up makes and keeps: to look for garbage among them takes a tenth of its time."""
+GC_THRESHOLD = 100_000
+"""Objects before the first garbage collection: collecting during start-up costs a tenth of it."""
 
 
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    gc.set_threshold(LIVING_OBJECTS)
-    # Pydantic would look into every package that is installed for one that extends it.
+    gc.set_threshold(GC_THRESHOLD)
+    # Otherwise pydantic searches all installed packages for plugins.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -32,7 +32,7 @@ def _code() -> int:
 
     terminal = Terminal.real()
     if sys.argv[1:] == ["--version"]:
-        # Asked for by installers and shell prompts: it needs none of what follows.
+        # Installers and shell prompts ask for the version: answer without loading the command line.
         try:
             terminal.write(f"writer {__version__}\n")
         except WriterError as error:
@@ -46,7 +46,7 @@ def _code() -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; where the code stands for a signal, by that signal if that is possible."""
+    """End the process with an exit code, or by a signal if the code means one."""
     if code > FIRST_SIGNAL_CODE:
         from writer_cli import posix_only
 
@@ -54,12 +54,12 @@ def leave(code: int) -> NoReturn:
     from writer_cli.output.terminal import flush_standard_streams
 
     flush_standard_streams()
-    # Everything has been written and closed: taking each object down is a sixth of a whole run.
+    # Everything is written and closed. Destroying all objects would take a sixth of the run.
     os._exit(code)
 
 
 def _terminate(*_: object) -> NoReturn:
-    # An exception, so that files half written are taken away on the way out.
+    # An exception, so that `finally` blocks delete temporary files.
     sys.exit(ExitCode.TERMINATED)
 
 

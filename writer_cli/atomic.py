@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Write a file atomically."""
 
 import contextlib
 import os
@@ -14,23 +14,23 @@ from writer_cli.errors import OutputError, UsageError
 
 @contextmanager
 def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` when the block ends well, and vanishes otherwise.
+    """Open a temporary file that replaces `path` if the block succeeds, and is deleted if not.
 
-    It is made before the block begins, beside `path`, so that a place that cannot be written to is
-    known before anything else is done. A link stays a link. `mode` holds from the moment the file
-    exists; without it the old file's mode is kept, or the umask decides. A device or a pipe is
-    written to directly, for there is nothing to replace.
+    The temporary file is created before the block runs, in the directory of `path`, so that a
+    directory without write permission is an error before anything else is done. A symbolic link is
+    kept: its target is replaced. `mode` applies from the creation of the file; by default the file
+    keeps its old mode, or gets the mode of the umask. A device or a pipe is written directly.
 
     Raises:
-        UsageError: Nothing can be written there.
-        OutputError: Writing failed halfway, as on a full disk.
+        UsageError: `path` cannot be written.
+        OutputError: Writing failed, for example on a full disk.
     """
     old_mode = _mode(path)
     if old_mode is not None and not stat.S_ISREG(old_mode):
         with _opened(path) as file:
             yield file
         return
-    # Not before: what /dev/stdout leads to need not have a name.
+    # Only after the check: the target of /dev/stdout may have no path.
     path = Path(os.path.realpath(path))
     try:
         import tempfile
@@ -40,12 +40,12 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         raise _cannot_write(path, error) from error
     try:
         posix_only.set_mode(descriptor, name, _wanted_mode(mode, old_mode))
-        with _failing_as_output_error(path):
+        with _output_errors(path):
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
                 yield file
                 file.flush()
                 os.fsync(descriptor)
-            # Not before it is closed: Windows keeps the name of a file that is open.
+            # Only after it is closed: Windows cannot replace an open file.
             os.replace(name, path)  # noqa: PTH105 - the name comes from tempfile
     except BaseException:
         with contextlib.suppress(OSError):
@@ -59,12 +59,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         file = path.open("wb")
     except OSError as error:
         raise _cannot_write(path, error) from error
-    with _failing_as_output_error(path), file:
+    with _output_errors(path), file:
         yield file
 
 
 @contextmanager
-def _failing_as_output_error(path: Path) -> Iterator[None]:
+def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -73,7 +73,8 @@ def _failing_as_output_error(path: Path) -> Iterator[None]:
 
 def _cannot_write(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"{path}: {error.strerror or error}", hint="name a file in a directory that can be written"
+        f"{path}: {error.strerror or error}",
+        hint="choose a file in a directory with write permission",
     )
 
 

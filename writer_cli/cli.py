@@ -111,7 +111,7 @@ def _bug(error: Exception, app: App) -> WriterError:
         app.terminal.note(redact("".join(traceback.format_exception(error)), key))
     message = redact(f"{type(error).__name__}: {error}", key)
     return WriterError(
-        f"this is a bug of ours: {message}",
+        f"this is a bug in writer: {message}",
         hint="WRITER_DEBUG=1 shows where; please report it with that",
     )
 

@@ -1,4 +1,4 @@
-"""The library: `Writer(...).completions.create(...)`, as Writer's SDK documents it."""
+"""The library: `Writer(...).completions.create(...)`, with the interface of Writer's SDK."""
 
 import builtins
 import os
@@ -29,29 +29,29 @@ _Response = TypeVar("_Response", bound=CreateCompletionResponse)
 
 
 class Writer:
-    """A connection to Writer's completion API, or to the embedded sandbox.
+    """A client of a completion API, or of the embedded sandbox. Thread-safe.
 
-    Usable from several threads; a `with` block or `close()` gives its connections back.
+    Close it with `close()`, or use it as a context manager.
 
     Args:
-        api_key: The key, or a function that returns it; `$WRITER_API_KEY` if left out. It is never
-            part of a repr or of a message. The `openai` API is also asked without one.
-        organization_id: Part of the address of the enterprise API; each call may give its own.
-        api: The dialect to speak.
-        base_url: Another address than the API's own: https, or http to this machine. The `openai`
-            API has no address of its own and needs one.
-        timeout: Seconds to wait for an answer, or for each part of a stream; up to 5 of them for
-            the connection.
-        max_retries: How often to try again after a failure that may pass; 0 or more.
-        deadline: Seconds that a call may take, retries and waits included; None is no limit.
-        on_wait: Told before each wait for another attempt.
-        auth_scheme: `"bearer"`, or `"raw"` to send the bare key.
-        allow_http: Let the base URL be plain http to a host of a private network, where anyone on
-            the way can read the key and the texts.
-        sandbox: Answer in this process, without key and network.
+        api_key: The key, or a function that returns it; by default `$WRITER_API_KEY`. It never
+            appears in a repr or a message. The `openai` API works without a key.
+        organization_id: The organization in the enterprise API; a call can override it.
+        api: The API to use.
+        base_url: Base URL to use instead of the API's own: https, or http to this machine. The
+            `openai` API has no default and needs one.
+        timeout: Seconds to wait for the answer, or for the next part of a stream; at most 5 of
+            them for the connection.
+        max_retries: How many times to retry after a temporary failure; 0 or more.
+        deadline: Seconds for a call, retries and waits included; None is no limit.
+        on_wait: Called before each wait for a retry.
+        auth_scheme: `"bearer"`, or `"raw"` to send the key without `Bearer`.
+        allow_http: Allow plain http to a host in a private network. Anyone in that network can then
+            read the key and the texts.
+        sandbox: Answer in this process, without a key and without the network.
 
     Raises:
-        ConfigurationError: A base URL to which no key may be sent, or none where the API has none.
+        ConfigurationError: The base URL is invalid, not safe for a key, or missing.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Writer:
         self.api = apis.get(api)
         self.sandbox = sandbox
         self.organization_id = organization_id
-        answering = None
+        transport = None
         if sandbox:
             from writer_cli import sandbox as embedded
             from writer_cli.sandbox.in_process import SandboxTransport
 
-            answering = SandboxTransport()
+            transport = SandboxTransport()
             base_url, api_key = embedded.url(embedded.ADDRESS, api), embedded.KEY
             if organization_id is None:
                 self.organization_id = embedded.ORGANIZATION
@@ -88,7 +88,7 @@ class Writer:
             needs_key=self.api.needs_key,
             timeout=timeout,
             retries=RetryPolicy(max_retries=max_retries, deadline=deadline, on_wait=on_wait),
-            sandbox=answering,
+            sandbox=transport,
         )
         self.completions = Completions(self)
         self.models = Models(self)
@@ -111,14 +111,14 @@ class Writer:
     def target(
         self, model_id: str, organization_id: int | None, customization_id: str | None = None
     ) -> Target:
-        """Return what to ask, in the client's organization unless the call names another.
+        """Return the target of a call, by default in the organization of the client.
 
-        Raises `UsageError` for an id that UTF-8 cannot carry.
+        Raises `UsageError` for an id that UTF-8 cannot encode.
         """
         for name, value in (("model_id", model_id), ("customization_id", customization_id)):
             if value is not None and any("\ud800" <= letter <= "\udfff" for letter in value):
                 raise UsageError(
-                    f"{name} is not UTF-8", hint="ids look like palmyra-x5", field=name
+                    f"{name} is not UTF-8", hint="an id looks like palmyra-x5", field=name
                 )
         if organization_id is None:
             organization_id = self.organization_id
@@ -128,7 +128,7 @@ class Writer:
 
     @contextmanager
     def hints(self) -> Iterator[None]:
-        """Add to the hint of an error what it may mean with this API."""
+        """Append what an error may mean with this API to its hint."""
         try:
             yield
         except WriterError as error:
@@ -138,7 +138,7 @@ class Writer:
 
 
 class Completions:
-    """The two operations. Parameters, response and errors are those of Writer's SDK."""
+    """Completions. Parameters, responses and errors are those of Writer's SDK."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -153,17 +153,17 @@ class Completions:
         """Create completion for LLM model.
 
         Args:
-            completion_request: What to complete, and how.
+            completion_request: The prompt and the parameters.
             model_id: The model's id, such as `palmyra-x5`.
-            organization_id: Overrides the client's.
+            organization_id: Overrides the organization of the client.
 
         Raises:
-            ConfigurationError: No key or no organization id; nothing was sent.
-            UsageError: An id that cannot be part of an address; nothing was sent.
-            FailResponse: 400, 401, 403, 404 or 500 with JSON.
-            SDKError: Any other status of 400 to 599.
+            ConfigurationError: The key or the organization id is missing; nothing was sent.
+            UsageError: An id is invalid, or the API does not have a field; nothing was sent.
+            FailResponse: The API describes an error in JSON.
+            SDKError: Any other answer with a status of 400 to 599.
             NetworkError: No answer came.
-            BadAnswerError: The answer is not what the API promises.
+            BadAnswerError: The answer does not match the API description.
         """
         target = self._writer.target(model_id, organization_id)
         return self._create(CreateCompletionResponse, completion_request, target)
@@ -179,10 +179,10 @@ class Completions:
         """Create completion for LLM customization model.
 
         Args:
-            completion_request: What to complete, and how.
-            customization_id: The id of a customization of the model.
-            model_id: The model's id; the API wants it too.
-            organization_id: Overrides the client's.
+            completion_request: The prompt and the parameters.
+            customization_id: The id of a customization of that model.
+            model_id: The id of the model.
+            organization_id: Overrides the organization of the client.
 
         Raises:
             WriterError: The same errors as `create`.
@@ -197,15 +197,15 @@ class Completions:
         model_id: str,
         organization_id: int | None = None,
     ) -> "CompletionStream":
-        """Create a completion and return it while it is being generated.
+        """Create a completion, and return a stream of its text.
 
-        The request has been answered, with a success, when this returns; until then it is tried
-        again like any other, and afterwards never.
+        Returns when the API has begun a successful answer. Until then, temporary failures are
+        retried as in `create`; after that, never.
 
         Args:
-            completion_request: What to complete, and how; for one text, without log probabilities.
+            completion_request: The prompt and the parameters; one text, no log probabilities.
             model_id: The model's id, such as `palmyra-x5`.
-            organization_id: Overrides the client's.
+            organization_id: Overrides the organization of the client.
 
         Raises:
             UsageError: The request cannot be streamed; nothing was sent.
@@ -229,9 +229,9 @@ class Completions:
         organization_id: int | None = None,
         stream: bool = False,
     ) -> PreparedRequest:
-        """Say what `create` or `stream` would send, but for the key, and send nothing.
+        """Return the request that `create` or `stream` would send, without the key; send nothing.
 
-        Raises as they do.
+        Raises the same errors before sending.
         """
         target = self._writer.target(model_id, organization_id, customization_id)
         call = self._call(completion_request, target, stream=stream)
@@ -243,7 +243,7 @@ class Completions:
         obstacle = dialect.obstacle_to_streaming(completion_request, target) if stream else None
         if obstacle is not None:
             raise UsageError(
-                f"{obstacle}: such a request cannot be streamed",
+                f"{obstacle}: a request with it cannot be streamed",
                 hint="leave it out, or do not ask for a stream",
                 field=obstacle,
             )
@@ -269,13 +269,13 @@ class Completions:
 
 
 class Models:
-    """The models that can be asked."""
+    """The models of an API."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     def list(self, *, organization_id: int | None = None) -> "builtins.list[Model]":
-        """List the models of the API, or of the organization. Raises as `create` does."""
+        """List the models of the API or of the organization. Raises the same errors as `create`."""
         writer = self._writer
         with writer.hints():
             writer.connection.check_key()
@@ -284,7 +284,7 @@ class Models:
 
 
 class Customizations:
-    """The customizations of a model; only the enterprise API has any."""
+    """The customizations of a model; only the enterprise API has them."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -292,7 +292,7 @@ class Customizations:
     def list(
         self, *, model_id: str, organization_id: int | None = None
     ) -> "builtins.list[Customization]":
-        """List the customizations of a model. Raises as `create` does."""
+        """List the customizations of a model. Raises the same errors as `create`."""
         writer = self._writer
         with writer.hints():
             writer.connection.check_key()

@@ -1,18 +1,18 @@
-"""What can go wrong, what it exits with, and what to do about it.
+"""The exceptions, each with its exit code and a hint.
 
 WriterError
-├── UsageError                a value that cannot be right; nothing was sent
+├── UsageError                an invalid value; nothing was sent
 ├── ConfigurationError        no key, no organization id, an unreadable file; nothing was sent
-├── NetworkError              no answer: refused, reset, TLS
+├── NetworkError              no answer: connection refused or reset, TLS
 │   └── RequestTimeoutError   no answer in time
-│       └── DeadlineError     ... of all attempts together
-├── BadAnswerError            an answer that is not what the API promises
+│       └── DeadlineError     ... before the deadline for all attempts together
+├── BadAnswerError            an answer that does not match the API description
 │   └── CutError              ... because it ended too early
-├── OutputError               the answer came and could not be written
-├── PartialError              a batch ended with records that have no answer
-├── ReaderGoneError           whoever read our output has stopped
-└── SDKError                  any 4xx or 5xx
-    └── FailResponse          ... whose body is Writer's own description of it
+├── OutputError               the result could not be written
+├── PartialError              a batch ended, and some records have no answer
+├── ReaderGoneError           the program that reads our output has closed it
+└── SDKError                  an answer with status 4xx or 5xx
+    └── FailResponse          ... and with a JSON body that describes the error
 """
 
 import json
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 
 
 class WriterError(Exception):
-    """Anything that this package raises on purpose.
+    """The base class of all errors of this package.
 
-    `kind` names the error for a script, `hint` is one line that says what to do next, `retryable`
-    says whether the same call may succeed later, `attempts` how many requests were sent,
-    `content_type` what the answer said that it is, if there was one, and `text` what had come of a
-    text before.
+    Attributes:
+        kind: The type of the error, for scripts.
+        exit_code: The exit code of the command line.
+        hint: One line that says what to do next, or None.
+        retryable: Whether the same call may succeed later.
+        attempts: How many requests were sent.
+        content_type: The `Content-Type` of the answer; empty if there was none.
+        text: The part of a text that arrived before the error.
     """
 
     kind: str = "bug"
@@ -52,11 +56,11 @@ class WriterError(Exception):
             self.hint = hint
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a script reads it: the same keys for every error, null where unknown.
+        """Return the error as JSON: the same keys for every error, null if unknown.
 
-        Where a text had begun to come there is one key more, for a script that paid for it.
+        If a part of the text arrived, there is one more key, `text`.
         """
-        told: dict[str, Any] = {
+        document: dict[str, Any] = {
             "kind": self.kind,
             "exit_code": int(self.exit_code),
             "message": self.message,
@@ -68,14 +72,14 @@ class WriterError(Exception):
             "attempts": self.attempts,
             "hint": self.hint,
         }
-        return told | {"text": self.text} if self.text else told
+        return document | {"text": self.text} if self.text else document
 
 
 class UsageError(WriterError):
-    """A value that cannot be right; nothing was sent.
+    """An invalid value; nothing was sent.
 
-    `field` is the name of the value at fault, if it has one that the message mentions: a command
-    line calls it by its flag.
+    `field` is the name of the parameter in the message, or None; the command line replaces it
+    with the name of the flag.
     """
 
     kind = "usage"
@@ -87,14 +91,14 @@ class UsageError(WriterError):
 
 
 class ConfigurationError(WriterError):
-    """Something that belongs into the configuration is missing or wrong; nothing was sent."""
+    """A setting is missing or invalid; nothing was sent."""
 
     kind = "configuration"
     exit_code = ExitCode.CONFIGURATION
 
 
 class NetworkError(WriterError):
-    """No answer came: the connection was refused, reset or not to be trusted."""
+    """No answer: the connection was refused or reset, or its certificate is not trusted."""
 
     kind = "network"
     exit_code = ExitCode.NETWORK
@@ -102,52 +106,52 @@ class NetworkError(WriterError):
 
 
 class RequestTimeoutError(NetworkError):
-    """No answer came in time."""
+    """No answer within the timeout."""
 
     kind = "timeout"
-    hint = "give it longer with --timeout SECONDS, or ask for less with --max-tokens"
+    hint = "allow more time with --timeout SECONDS, or ask for fewer tokens with --max-tokens"
 
 
 class DeadlineError(RequestTimeoutError):
-    """The answer was not whole when the time for everything, retries and waits included, was up."""
+    """No complete answer before the deadline for all attempts, retries and waits included."""
 
-    hint = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
+    hint = "allow more time with --deadline SECONDS, or ask for fewer tokens with --max-tokens"
 
-    def __init__(self, message: str = "the deadline passed before the answer was whole") -> None:
+    def __init__(self, message: str = "the deadline passed before the answer was complete") -> None:
         super().__init__(message)
 
 
 class BadAnswerError(WriterError):
-    """An answer came, and it is not what the API promises."""
+    """The answer does not match the description of the API."""
 
     kind = "bad_answer"
     exit_code = ExitCode.BAD_ANSWER
-    hint = "is --base-url the address of Writer's API? `writer config check` shows it"
+    hint = "check that --base-url is the URL of the API: `writer config check`"
 
 
 class CutError(BadAnswerError):
-    """An answer began and ended too early."""
+    """The answer ended too early."""
 
     kind = "cut"
-    hint = "what came is incomplete: try again"
+    hint = "the answer is incomplete: try again"
 
 
 class OutputError(WriterError):
-    """The answer came and could not be written where it was to go."""
+    """The answer arrived, but could not be written to its destination."""
 
     kind = "output"
     exit_code = ExitCode.OUTPUT
 
 
 class PartialError(WriterError):
-    """A batch ended with records that have no answer."""
+    """A batch ended, and some records have no answer."""
 
     kind = "partial"
     exit_code = ExitCode.PARTIAL
 
 
 class ReaderGoneError(WriterError):
-    """Whoever read our output has stopped, as `head` does; nobody needs a message."""
+    """The program that reads our output has closed it, as `head` does. No message is shown."""
 
     kind = "reader_gone"
     exit_code = ExitCode.READER_GONE
@@ -155,10 +159,10 @@ class ReaderGoneError(WriterError):
 
 @dataclass(frozen=True, slots=True)
 class FailMessage:
-    """One of the reasons in a `FailResponse`; `key` and `extras` are not always sent.
+    """One reason in a `FailResponse`; servers may leave out `key` and `extras`.
 
-    `field` is the field of the request that the server names as the reason, if it names one: a
-    command line calls it by its flag.
+    `field` is the field of the request that the server names as the cause, or None; the command
+    line shows it as a flag.
     """
 
     description: str
@@ -167,16 +171,19 @@ class FailMessage:
     field: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The message with all three of its keys."""
+        """Return the message as JSON; the keys are those of the wire."""
         return {"description": self.description, "key": self.key, "extras": self.extras}
 
 
 class SDKError(WriterError):
-    """Any answer with a status of 400 to 599.
+    """An answer with a status of 400 to 599.
 
-    `body` is the text of the answer with anything that looks like a key taken out;
-    `raw_response` is the HTTP library's own object; `retry_after` is how many seconds the server
-    asks to wait, where it does.
+    Attributes:
+        status_code: The HTTP status.
+        body: The body as text; everything that looks like a key is removed.
+        raw_response: The HTTP library's response object, or None.
+        action_id: Writer's id of the request, from the `Action-Id` header, or None.
+        retry_after: The seconds that the server asks to wait, or None.
     """
 
     retry_after: float | None = None
@@ -211,12 +218,12 @@ class SDKError(WriterError):
             self.hint = _HINTS.get(self.kind)
 
     def as_dict(self) -> dict[str, Any]:
-        """The error with the status and, where the server sent one, the request's id."""
+        """Return the error as JSON, with its status and the id of the request."""
         return super().as_dict() | {"status_code": self.status_code, "action_id": self.action_id}
 
 
 class FailResponse(SDKError):  # noqa: N818 - the SDK's name
-    """An error that Writer describes itself: `tpe`, `errors` and `extras` as they were sent."""
+    """An error that the server describes in JSON: `tpe`, `errors` and `extras` as sent."""
 
     def __init__(
         self,
@@ -234,7 +241,7 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
         self.extras = extras
         reasons = "; ".join(e.description for e in self.errors if e.description)
         super().__init__(
-            reasons or described(status_code, body),
+            reasons or status_message(status_code, body),
             status_code,
             body,
             raw_response,
@@ -243,7 +250,7 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The error with every message of the server."""
+        """Return the error as JSON, with all messages of the server."""
         return super().as_dict() | {
             "tpe": self.tpe,
             "errors": [message.as_dict() for message in self.errors],
@@ -253,13 +260,13 @@ class FailResponse(SDKError):  # noqa: N818 - the SDK's name
 _HINTS = {
     "authentication": "check the key with `writer config check`, "
     "or set another with `writer config set api_key`",
-    "permission": "the key works and may not do this: check the model and the organization with "
-    "`writer config check`",
+    "permission": "the key is valid but has no permission for this: check the model and the "
+    "organization with `writer config check`",
     "not_found": "check --model-id and --organization-id: `writer config check` shows both",
     "refused": "see exactly what was sent: repeat the command with --dry-run",
-    "rate_limit": "wait a minute and try again: the limit is for each minute",
-    "quota": "the month's quota is used up: trying again will not help, "
-    "the organization's administrator can raise it",
+    "rate_limit": "wait a minute and try again: the limit is per minute",
+    "quota": "the quota of this month is used up, so trying again does not help: "
+    "ask your organization's administrator to raise it",
     "server": "the API failed, not the request: try again in a moment",
 }
 
@@ -278,8 +285,8 @@ def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]
     return "refused", ExitCode.REFUSED
 
 
-def described(status_code: int, body: str) -> str:
-    """Say what an answer is that does not say it itself: its status and a cleaned excerpt."""
+def status_message(status_code: int, body: str) -> str:
+    """Return a message for an answer without a description: its status and an excerpt."""
     try:
         status = f"HTTP {status_code} {HTTPStatus(status_code).phrase}"
     except ValueError:
@@ -289,5 +296,5 @@ def described(status_code: int, body: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a text as it is, and as JSON what a server sent in the place of one."""
+    """Return a string unchanged, and any other JSON value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

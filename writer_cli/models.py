@@ -1,4 +1,4 @@
-"""What a completion request says and what its answer holds, whichever API carries them."""
+"""The request and the response of a completion, the same for all APIs."""
 
 import math
 from collections.abc import Callable
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 INT64_MAX = 2**63 - 1
 
 Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
-"""A number of tokens or of completions: 1 or more."""
+"""An integer of 1 or more, such as a number of tokens."""
 
 CountOrZero = Annotated[int, Field(ge=0, le=INT64_MAX)]
-"""A number that may be 0."""
+"""An integer of 0 or more."""
 
 
 def _without_lone_surrogates(value: Any) -> Any:
-    r"""Replace what JSON can say and UTF-8 cannot: half of a surrogate pair, as in "\ud800"."""
+    r"""Replace lone surrogates, such as "\ud800": JSON can contain them, UTF-8 cannot."""
     if not isinstance(value, str):
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -43,32 +43,33 @@ def _finite(value: float | None) -> float | None:
 
 
 LogProbability = Annotated[float | None, AfterValidator(_finite)]
-"""A natural logarithm, or None where a server sends none that JSON can say."""
+"""A natural logarithm, or None if the server sends none, or one that is not finite."""
 
 Text = Annotated[str, BeforeValidator(_without_lone_surrogates)]
-"""Text from a server, such that it can be written as UTF-8."""
+"""Text from a server that can be encoded as UTF-8."""
 
 
 class CompletionRequest(BaseModel):
-    """What to complete, and how. A field that is None is not sent, so the API's default holds.
+    """The prompt and the parameters. A field that is None is not sent: the API uses its default.
 
-    The fields are those of the published descriptions of both APIs, which give no ranges. Here a
-    value is refused that cannot be right under any reading; what is merely unusual is allowed, and
-    `advice()` names it. Raises pydantic's `ValidationError`.
+    The published descriptions of the APIs have these fields and give no ranges. Values that can
+    never be valid are refused. Unusual values are allowed, and `advice()` reports them. Raises
+    pydantic's `ValidationError`.
 
     Attributes:
         prompt: The text to continue.
-        max_tokens: How many tokens to generate at the most; 1 or more.
-        min_tokens: How many tokens to generate at the least; 0 to `max_tokens`.
-        temperature: 0 takes the likeliest token each time, 1 samples as the model says.
-        top_p: Sample only among the likeliest tokens whose probabilities reach this sum; 0 to 1.
-        stop: The text ends before the first of these strings.
-        presence_penalty: Taken once from the score of a token that has been generated before.
-        frequency_penalty: Taken from the score for each time it has been generated before.
-        best_of: Generate this many, return the best; `n` or more.
+        max_tokens: The maximum number of tokens to generate; 1 or more.
+        min_tokens: The minimum number of tokens to generate; 0 to `max_tokens`.
+        temperature: 0 always takes the most likely token, 1 samples from the model's distribution.
+        top_p: Sample only from the most likely tokens whose probabilities add up to this; 0 to 1.
+        stop: The text ends before the first of these strings; none may be empty.
+        presence_penalty: Subtracted once from the score of each token that was already generated.
+        frequency_penalty: Subtracted from the score each time the token was already generated.
+        best_of: Generate this many completions, return the best ones; `n` or more.
         n: How many completions to return.
-        logprobs: For each token, the log probabilities of this many likeliest ones; 0 or more.
-        random_seed: The same seed and the same request give the same text; 32 bits.
+        logprobs: Return the log probabilities of this many most likely tokens at each position;
+            0 or more.
+        random_seed: The same seed and the same request give the same text; a signed 32-bit integer.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -87,7 +88,7 @@ class CompletionRequest(BaseModel):
     random_seed: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
 
     @model_validator(mode="after")
-    def _fields_fit_together(self) -> "CompletionRequest":
+    def _check_combinations(self) -> "CompletionRequest":
         fewest, most = self.min_tokens, self.max_tokens
         if fewest is not None and most is not None and fewest > most:
             raise ValueError(f"min_tokens: {fewest} is more than max_tokens, {most}")
@@ -96,26 +97,28 @@ class CompletionRequest(BaseModel):
         return self
 
     def set_fields(self) -> dict[str, Any]:
-        """The fields that have a value, by name, in the order of declaration."""
+        """Return the fields that are not None, by name, in the order of declaration."""
         return self.model_dump(exclude_none=True)
 
     def advice(self) -> dict[str, str]:
-        """What is allowed and unusual: the field's name and what Writer's documentation says."""
+        """Return a warning for each value outside the documented range, by field name."""
         advice = {}
         if self.stop is not None and len(self.stop) > MOST_STOP_SEQUENCES:
             advice["stop"] = (
-                f"{len(self.stop)} stop sequences; {MOST_STOP_SEQUENCES} are documented"
+                f"{len(self.stop)} stop sequences; the documented maximum is {MOST_STOP_SEQUENCES}"
             )
         if self.temperature is not None and self.temperature > HIGHEST_TEMPERATURE:
             advice["temperature"] = (
-                f"{self.temperature:g}; 0 to {HIGHEST_TEMPERATURE} is documented"
+                f"{self.temperature:g}; the documented range is 0 to {HIGHEST_TEMPERATURE}"
             )
         if self.top_p == 0:
-            advice["top_p"] = "0; over 0 up to 1 is documented"
+            advice["top_p"] = "0; the documented range is above 0, up to 1"
         for name in ("presence_penalty", "frequency_penalty"):
             value = getattr(self, name)
             if value is not None and abs(value) > HIGHEST_PENALTY:
-                advice[name] = f"{value:g}; -{HIGHEST_PENALTY} to {HIGHEST_PENALTY} is documented"
+                advice[name] = (
+                    f"{value:g}; the documented range is -{HIGHEST_PENALTY} to {HIGHEST_PENALTY}"
+                )
         return advice
 
 
@@ -125,14 +128,14 @@ HIGHEST_PENALTY = 2
 
 
 class _Answer(BaseModel):
-    """Read leniently: a field that is new to us is no reason to lose a text that was paid for."""
+    """Parsed leniently: an unknown field must not make a paid text unusable."""
 
-    # What a server sent is never quoted: it may hold the key.
+    # Errors must not quote what a server sent: it may contain the key.
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Read a value, or take None for one that is not as promised: the text is what was paid for."""
+    """Read a value, or return None if it is invalid: only the text is essential."""
     try:
         return read(value)
     except ValidationError:
@@ -140,13 +143,13 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 class CompletionGenerationChoiceLogprobs(_Answer):
-    """The tokens of a choice and how likely each was; the lists run in parallel.
+    """The tokens of a choice and their log probabilities; the lists are parallel.
 
     Attributes:
-        tokens: The tokens; together they are the text.
-        token_logprobs: The natural logarithm of each token's probability.
-        top_logprobs: For each position, the likeliest tokens with their log probabilities.
-        text_offset: Where each token begins in the text, in characters.
+        tokens: The tokens; joined, they are the text.
+        token_logprobs: The natural logarithm of the probability of each token.
+        top_logprobs: At each position, the most likely tokens with their log probabilities.
+        text_offset: The offset of each token in the text, in characters.
     """
 
     tokens: list[Text] | None = None
@@ -160,49 +163,49 @@ class CompletionGenerationChoice(_Answer):
 
     Attributes:
         text: The text that continues the prompt.
-        logprobs: How likely its tokens were, where that was asked for.
-        finish_reason: Why it ended, where the server says it: `stop` at its own end or a stop
-            sequence, `length` at the limit of tokens.
+        logprobs: The log probabilities of its tokens, if the request asked for them.
+        finish_reason: Why the text ended, if the server says so: `stop` at its natural end or at
+            a stop sequence, `length` at `max_tokens`.
     """
 
     text: Text
     logprobs: CompletionGenerationChoiceLogprobs | None = None
     finish_reason: Text | None = None
 
-    _text_outlives = field_validator("logprobs", "finish_reason", mode="wrap")(_or_none)
+    _lenient_fields = field_validator("logprobs", "finish_reason", mode="wrap")(_or_none)
 
 
 class Usage(_Answer):
-    """The tokens that a server counted; None where it sent no number.
+    """The token counts of a server; None if it sent no number.
 
     Attributes:
-        prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of all completions together.
-        total_tokens: Both together.
+        prompt_tokens: Tokens in the prompt.
+        completion_tokens: Tokens in all completions together.
+        total_tokens: The sum of both.
     """
 
     prompt_tokens: CountOrZero | None = None
     completion_tokens: CountOrZero | None = None
     total_tokens: CountOrZero | None = None
 
-    _number_or_none = field_validator("*", mode="wrap")(_or_none)
+    _lenient_numbers = field_validator("*", mode="wrap")(_or_none)
 
 
 class CompletionResponse(_Answer):
-    """The completions, and what they used.
+    """The completions, and the tokens they used.
 
     Attributes:
-        choices: In the order in which the API sent them, or of the index that it gave them.
-        usage: The tokens, where the API counts them.
+        choices: The completions, in the order of their index if the API sends one, else as sent.
+        usage: The token counts, if the API sends them.
     """
 
     choices: list[CompletionGenerationChoice] = []
     usage: Usage | None = None
 
-    _choices_outlive = field_validator("usage", mode="wrap")(_or_none)
+    _lenient_usage = field_validator("usage", mode="wrap")(_or_none)
 
     def as_dict(self) -> dict[str, Any]:
-        """The choices and the usage as JSON results have them, null for what did not come."""
+        """Return choices and usage as JSON, null if the server sent none."""
         choices = [
             {"index": index} | choice.model_dump() for index, choice in enumerate(self.choices)
         ]
@@ -210,12 +213,12 @@ class CompletionResponse(_Answer):
 
 
 class CompletionChunk(NamedTuple):
-    """A piece of a text that is still being generated.
+    """One chunk of a stream.
 
     Attributes:
-        text: May be empty.
-        finish_reason: Why the text ends here, where the API says it.
-        usage: The tokens of the whole completion, where the API sends them at the end.
+        text: The next part of the text; may be empty.
+        finish_reason: Why the text ends with this chunk, if the API says so.
+        usage: The token counts of the whole completion, if the API sends them at the end.
     """
 
     text: str
@@ -224,7 +227,7 @@ class CompletionChunk(NamedTuple):
 
 
 class Model(_Answer):
-    """A model that can be asked; `type` is "GPT" or "Instruct", where the API says it."""
+    """A model; `type` is "GPT" or "Instruct", or None if the API does not send it."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -234,7 +237,7 @@ class Model(_Answer):
 
 
 class Customization(_Answer):
-    """A customization of a model, as far as one needs it to ask for a completion."""
+    """A customization of a model."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -246,15 +249,15 @@ class Customization(_Answer):
 
 @dataclass(kw_only=True, eq=False)
 class CreateCompletionResponse:
-    """The answer to `create`, with how it came.
+    """The answer to `create`, with its HTTP metadata.
 
     Attributes:
-        completion_response: What the API answered.
+        completion_response: The completions and their usage.
         status_code: The HTTP status.
         content_type: The `Content-Type` header.
-        headers: Every header, its name in lower case; a header may be sent more than once.
-        make_raw_response: Makes `raw_response`, which few ask for and which takes time.
-        attempts: How many requests it took.
+        headers: All headers by name in lower case, each with the list of its values.
+        make_raw_response: Creates `raw_response` when it is first used.
+        attempts: How many requests were sent.
         elapsed_s: Seconds from the first request to the end of the answer.
     """
 
@@ -268,19 +271,19 @@ class CreateCompletionResponse:
 
     @cached_property
     def raw_response(self) -> "httpx.Response":
-        """The HTTP library's own object, with the body that was read."""
+        """The HTTP library's response object, with the complete body."""
         return self.make_raw_response()
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens that the API counted, where it does."""
+        """The token counts, if the API sends them."""
         return None if self.completion_response is None else self.completion_response.usage
 
     @property
     def action_id(self) -> str | None:
-        """Writer's id of the request, from the `Action-Id` header; what support asks for."""
+        """Writer's id of the request, from the `Action-Id` header, for questions to support."""
         return self.headers.get("action-id", [None])[0]
 
 
 class CreateModelCustomizationCompletionResponse(CreateCompletionResponse):
-    """The answer to `create_model_customization_completion`, with how it came."""
+    """The answer to `create_model_customization_completion`, with its HTTP metadata."""

@@ -1,30 +1,30 @@
-"""What of a text that is not ours a message may quote: no key, and no whole page."""
+"""Shorten and redact foreign text for messages."""
 
 import re
 from functools import lru_cache
 
 SHORTEST_KEY = 8
-"""Characters; what is shorter is no key of Writer's, and may be part of any word."""
+"""Characters of a key at least. A shorter string is not a key, and may be part of any word."""
 
 EXCERPT_LENGTH = 200
-"""Characters of a page that is not JSON which an error message quotes."""
+"""Characters of an answer that an error message quotes at most."""
 
 
 def redact(text: str, key: str | None) -> str:
-    """Take the key, its repeated tail and anything that looks like a key out of a server's text.
+    """Replace the key, its last four characters after `...`, and all that looks like a key.
 
-    Servers have been seen to answer a wrong key with its last four characters and its SHA-256.
+    Some servers quote the last four characters of a wrong key, or its SHA-256.
     """
-    key = (key or "").removeprefix("Bearer ")  # as it may have been pasted
+    key = (key or "").removeprefix("Bearer ")  # it may have been pasted with the key
     if len(key) >= SHORTEST_KEY:
-        text = _however_written(key).sub(_REDACTED, text)
+        text = _encoded_key(key).sub(_REDACTED, text)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
 
 
 @lru_cache(maxsize=16)
-def _however_written(key: str) -> re.Pattern[str]:
-    """Match a key as it is, and as JSON, HTML and an address may write each character of it."""
+def _encoded_key(key: str) -> re.Pattern[str]:
+    """Return a pattern for a key in plain text, JSON, HTML and URL encoding, also mixed."""
     import html
 
     return re.compile(
@@ -46,8 +46,8 @@ _LOOKS_LIKE_A_KEY = re.compile(
 
 
 def cleaned_excerpt(page: str) -> str:
-    """Cut a page down to the first words that a person would see of it."""
-    # A hostile page may be megabytes long; what is quoted stands near its beginning.
+    """Return the visible text at the beginning of a page, without markup, shortened."""
+    # A page may be megabytes long. Only its beginning is quoted.
     page = page[: 50 * EXCERPT_LENGTH]
     text = re.sub(r"<(script|style|head)\b.*?</\1>", " ", page, flags=re.DOTALL | re.IGNORECASE)
     import html

@@ -213,7 +213,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     """The hint shows what an address looks like."""
     with pytest.raises(ConfigurationError, match=r"^base_url: ") as caught:
         checked_base_url(url)
-    assert caught.value.hint == "an address looks like https://enterprise-api.writer.com"
+    assert caught.value.hint == "a base URL looks like https://enterprise-api.writer.com"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:

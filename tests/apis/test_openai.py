@@ -251,7 +251,7 @@ def test_an_event_of_another_shape_is_a_bad_answer(wrong: dict[str, Any]) -> Non
     assert ran.code == 9
     assert ran.errors.startswith("error: the stream has an event that is no text: ")
     assert ran.errors.endswith(
-        "hint: is --base-url the address of the engine? `writer config check` shows it\n"
+        "hint: check that --base-url is the URL of the server: `writer config check`\n"
     )
 
 

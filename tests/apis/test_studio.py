@@ -12,8 +12,8 @@ from writer_cli.apis.dialect import ApiName
 
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")
-STUDIO = "a key of AI Studio is for --api studio"
-ENTERPRISE = "a key that belongs to an organization id is for --api enterprise"
+STUDIO = "a key of AI Studio needs --api studio"
+ENTERPRISE = "a key that belongs to an organization needs --api enterprise"
 
 
 def answered(text: str) -> bytes:
@@ -125,7 +125,7 @@ def test_a_flag_that_the_api_cannot_carry_is_a_usage_error(
         2,
         "",
         f"error: {flag} cannot be sent to the {api} API\n"
-        f"hint: leave it out, or choose the other API; {api} is the one in use\n",
+        f"hint: leave it out, or choose another API with --api; {api} is in use\n",
     )
     assert server.connections == 0
 

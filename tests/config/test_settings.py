@@ -134,28 +134,28 @@ WRONG_FLAGS = [
     (
         ["--timeout", "0"],
         (
-            "error: --timeout: 0.0 is not a number of seconds over 0 up to 1000000\n"
+            "error: --timeout: 0.0 is not a number of seconds above 0, up to 1000000\n"
             "hint: for example: --timeout 30\n"
         ),
     ),
     (
         ["--timeout", "nan"],
         (
-            "error: --timeout: nan is not a number of seconds over 0 up to 1000000\n"
+            "error: --timeout: nan is not a number of seconds above 0, up to 1000000\n"
             "hint: for example: --timeout 30\n"
         ),
     ),
     (
         ["--base-url", "ftp://example.com"],
         (
-            "error: --base-url: 'ftp://example.com' is not an address\n"
-            "hint: an address looks like https://enterprise-api.writer.com\n"
+            "error: --base-url: 'ftp://example.com' is not a valid URL\n"
+            "hint: a base URL looks like https://enterprise-api.writer.com\n"
         ),
     ),
     (
         ["--base-url", "http://example.com"],
         (
-            "error: --base-url: a key is not sent to example.com over plain http\n"
+            "error: --base-url: the key is not sent to example.com over plain http\n"
             "hint: use https://example.com\n"
         ),
     ),
@@ -169,7 +169,7 @@ WRONG_FLAGS = [
     (
         ["--model-id", " "],
         (
-            "error: --model-id: ' ' is not a text: it is blank\n"
+            "error: --model-id: ' ' is not a string with at least one visible character\n"
             "hint: for example: --model-id palmyra-x5\n"
         ),
     ),
@@ -195,12 +195,17 @@ def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) 
 
 
 WRONG_VARIABLES = [
-    ("WRITER_TIMEOUT", "5s", "'5s' is not a number of seconds over 0 up to 1000000", "30"),
-    ("WRITER_TIMEOUT", "inf", "'inf' is not a number of seconds over 0 up to 1000000", "30"),
+    ("WRITER_TIMEOUT", "5s", "'5s' is not a number of seconds above 0, up to 1000000", "30"),
+    ("WRITER_TIMEOUT", "inf", "'inf' is not a number of seconds above 0, up to 1000000", "30"),
     ("WRITER_ORGANIZATION_ID", "abc", "'abc' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "1.5", "'1.5' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "٣", "'٣' is not a whole number from 0 to 2^63 - 1", "123"),
-    ("WRITER_MODEL_ID", " ", "' ' is not a text: it is blank", "palmyra-x5"),
+    (
+        "WRITER_MODEL_ID",
+        " ",
+        "' ' is not a string with at least one visible character",
+        "palmyra-x5",
+    ),
     ("WRITER_MODEL_ID", "\udcff", "'\\udcff' is not UTF-8", "palmyra-x5"),
 ]
 
@@ -224,7 +229,7 @@ def test_a_variable_may_name_no_other_api_and_no_other_address(tmp_path: Path) -
     settings = loaded(directory=tmp_path, env={"WRITER_API": "smoke", "WRITER_BASE_URL": "x"})
     with pytest.raises(ConfigurationError, match=r"^WRITER_API: 'smoke' is not "):
         settings.get("api")
-    with pytest.raises(ConfigurationError, match=r"^WRITER_BASE_URL: 'x' is not an address$"):
+    with pytest.raises(ConfigurationError, match=r"^WRITER_BASE_URL: 'x' is not a valid URL$"):
         settings.get("base_url")
 
 
@@ -262,7 +267,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     (
         "a wrong type",
         "organization_id = '5'\nmodel_id = 5",
-        'FILE: model_id: 5 is not a text | for example: model_id = "palmyra-x5"',
+        'FILE: model_id: 5 is not a string | for example: model_id = "palmyra-x5"',
     ),
     (
         "a boolean is no number",
@@ -276,7 +281,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         "a boolean is no time",
         "timeout = true",
         (
-            "FILE: timeout: True is not a number of seconds over 0 up to 1000000"
+            "FILE: timeout: True is not a number of seconds above 0, up to 1000000"
             " | for example: timeout = 30"
         ),
     ),
@@ -284,7 +289,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         "a number that no float holds",
         f"timeout = 1{'0' * 400}",
         (
-            f"FILE: timeout: 1{'0' * 59}… is not a number of seconds over 0 up to 1000000"
+            f"FILE: timeout: 1{'0' * 59}… is not a number of seconds above 0, up to 1000000"
             " | for example: timeout = 30"
         ),
     ),
@@ -292,14 +297,14 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         "a number that Python does not write",
         f"timeout = 0x{'f' * 10_000}",
         (
-            "FILE: timeout: what stands there is not a number of seconds over 0 up to 1000000"
+            "FILE: timeout: this number is not a number of seconds above 0, up to 1000000"
             " | for example: timeout = 30"
         ),
     ),
     (
         "a key that is a number is not shown",
         "api_key = 123456789",
-        "FILE: api_key is not a text | None",
+        "FILE: api_key is not a string | None",
     ),
     (
         "a list where one text belongs",
@@ -326,7 +331,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         f"organization_id = 5\napi_key = {KEY}",
         (
             "FILE: Invalid value (at line 2, column 11)"
-            " | it is TOML: lines such as organization_id = 123"
+            " | the file is TOML: a line looks like organization_id = 123"
         ),
     ),
     (
@@ -334,7 +339,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         f"api_key = '{KEY}",
         (
             'FILE: Expected "\'" (at end of document)'
-            " | it is TOML: lines such as organization_id = 123"
+            " | the file is TOML: a line looks like organization_id = 123"
         ),
     ),
     (
@@ -370,7 +375,7 @@ WRONG_PROFILES = [
     (
         "[profiles.ci]\ntimeout = -1",
         (
-            "FILE: [profiles.ci]: timeout: -1 is not a number of seconds over 0 up to 1000000"
+            "FILE: [profiles.ci]: timeout: -1 is not a number of seconds above 0, up to 1000000"
             " | for example: timeout = 30"
         ),
     ),
@@ -382,15 +387,15 @@ WRONG_PROFILES = [
     (
         "[profiles.work]\n[profiles.home]",
         (
-            "no profile 'ci' in FILE; there: work, home"
-            " | writer config set --profile ci organization_id 123 makes it"
+            "no profile 'ci' in FILE; profiles there: work, home"
+            " | create it: writer config set --profile ci organization_id 123"
         ),
     ),
     (
         "",
         (
-            "no profile 'ci' in FILE; there: none"
-            " | writer config set --profile ci organization_id 123 makes it"
+            "no profile 'ci' in FILE; profiles there: none"
+            " | create it: writer config set --profile ci organization_id 123"
         ),
     ),
 ]

@@ -7,7 +7,7 @@ import writer_cli as writer
 KEY = "kW8-secret/with=signs"
 
 
-STUDIO_HINT = "a key of AI Studio is for --api studio"
+STUDIO_HINT = "a key of AI Studio needs --api studio"
 
 
 PATIENCE = 30.0

@@ -193,7 +193,7 @@ def test_an_answer_that_is_cut_short_is_not_kept(script: Script) -> None:
     error = failure(script)
     assert isinstance(error, writer.BadAnswerError)
     assert error.message.startswith("the answer from HOST was cut short: ")
-    assert error.hint == "what came is incomplete: try again"
+    assert error.hint == "the answer is incomplete: try again"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_where_nobody_listens_it_is_the_network() -> None:
     with pytest.raises(writer.NetworkError, match="Connection refused") as caught:
         ask(url)
     assert caught.value.hint == (
-        f"is the network up, and the address right? `writer config check` shows it; {STUDIO_HINT}"
+        f"check the network and the base URL: `writer config check`; {STUDIO_HINT}"
     )
 
 
@@ -241,7 +241,8 @@ def test_an_answer_that_does_not_come_in_time_is_a_timeout(
     assert type(error) is writer.RequestTimeoutError
     assert (error.message, error.retryable) == (message, retryable)
     assert error.hint == (
-        "give it longer with --timeout SECONDS, or ask for less with --max-tokens; " + STUDIO_HINT
+        "allow more time with --timeout SECONDS, or ask for fewer tokens with --max-tokens; "
+        + STUDIO_HINT
     )
 
 
@@ -260,8 +261,8 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         with Server(redirect) as server, pytest.raises(writer.BadAnswerError) as caught:
             ask(server.url)
     assert str(caught.value) == (
-        f"HTTP {status}: the answer redirects to {thief.url}, "
-        "and redirects are not followed: the key would go along"
+        f"HTTP {status}: the API redirects to {thief.url}; "
+        "redirects are not followed, because the key would be sent there"
     )
     assert thief.connections == 0
     assert len(server.requests) == 1
@@ -269,7 +270,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
 def test_a_redirect_to_nowhere_is_not_followed() -> None:
     """Without a `Location` there is none to show."""
-    assert failure(http(302)).message.startswith("HTTP 302: the answer redirects to nowhere, ")
+    assert failure(http(302)).message.startswith("HTTP 302: the API redirects to nowhere; ")
 
 
 @pytest.mark.parametrize(
@@ -277,26 +278,32 @@ def test_a_redirect_to_nowhere_is_not_followed() -> None:
     [
         (
             http(200, b"<p>Log in</p>", "text/html; charset=utf-8"),
-            "the answer is text/html; charset=utf-8 and not JSON: Log in",
+            "the answer is text/html; charset=utf-8, not JSON: Log in",
         ),
-        (http(200, b"x", None), "the answer is of no type and not JSON: x"),
-        (http(204, b"", None), "the answer is of no type and not JSON: "),
-        (http(200, b"{'a': 1}"), "the answer says that it is JSON and is not: {'a': 1}"),
-        (http(200, b"\xff\xfe"), "the answer says that it is JSON and is not: \ufffd\ufffd"),
-        (http(200, b"1" * 5000), "the answer says that it is JSON and is not: " + "1" * 199 + "…"),
+        (http(200, b"x", None), "the answer is of unknown type, not JSON: x"),
+        (http(204, b"", None), "the answer is of unknown type, not JSON: "),
+        (http(200, b"{'a': 1}"), "the answer is declared as JSON but is not valid JSON: {'a': 1}"),
+        (
+            http(200, b"\xff\xfe"),
+            "the answer is declared as JSON but is not valid JSON: \ufffd\ufffd",
+        ),
+        (
+            http(200, b"1" * 5000),
+            "the answer is declared as JSON but is not valid JSON: " + "1" * 199 + "…",
+        ),
         (
             http(200, b"[" * 100_000),
-            "the answer says that it is JSON and is not: " + "[" * 199 + "…",
+            "the answer is declared as JSON but is not valid JSON: " + "[" * 199 + "…",
         ),
-        (http(200, b"[1]"), "the answer is JSON and not an object: [1]"),
-        (http(200, b"null"), "the answer is JSON and not an object: null"),
+        (http(200, b"[1]"), "the answer is JSON but not an object: [1]"),
+        (http(200, b"null"), "the answer is JSON but not an object: null"),
         (
             http(200, {"choices": 5}),
-            'the answer is JSON, and not of the shape that was asked for: {"choices": 5}',
+            'the answer is JSON but does not have the expected fields: {"choices": 5}',
         ),
         (
             http(200, {"choices": [1]}),
-            'the answer is JSON, and not of the shape that was asked for: {"choices": [1]}',
+            'the answer is JSON but does not have the expected fields: {"choices": [1]}',
         ),
         (http(200, {"choices": {"a": 1}}), None),
         (http(200, {"choices": [{}]}), None),
@@ -340,5 +347,5 @@ def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
 )
 def test_a_host_that_cannot_be_looked_up_is_refused(url: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(writer.ConfigurationError, match=r"^base_url: '.*' is not an address: "):
+    with pytest.raises(writer.ConfigurationError, match=r"^base_url: '.*' is not a valid URL: "):
         writer.Writer(KEY, 1, base_url=url)

@@ -24,8 +24,8 @@ SHORT = 0.3
 GRACE = 1.0
 """Seconds by which a deadline may be overrun."""
 
-PASSED = "the deadline passed before the answer was whole"
-HINT = "give it longer with --deadline SECONDS, or ask for less with --max-tokens"
+PASSED = "the deadline passed before the answer was complete"
+HINT = "allow more time with --deadline SECONDS, or ask for fewer tokens with --max-tokens"
 
 
 def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
@@ -75,7 +75,7 @@ def test_a_whole_answer_has_the_timeout_for_all_its_parts(cause: str) -> None:
         pytest.raises(writer.RequestTimeoutError) as caught,
     ):
         ask(client, streams=False)
-    assert caught.value.message == f"no whole answer within {SHORT} s"
+    assert caught.value.message == f"no complete answer within {SHORT} s"
     assert (caught.value.retryable, len(server.requests)) == (False, 1)
 
 

@@ -75,7 +75,10 @@ def test_what_cannot_be_streamed_is_refused(field: str, value: int) -> None:
     request = writer.CompletionRequest.model_validate({"prompt": "p", field: value})
     with Server(texts("x")) as server, client(server) as s, pytest.raises(writer.UsageError) as e:
         s.completions.stream(completion_request=request, model_id="m")
-    assert (str(e.value), e.value.field) == (f"{field}: such a request cannot be streamed", field)
+    assert (str(e.value), e.value.field) == (
+        f"{field}: a request with it cannot be streamed",
+        field,
+    )
     assert server.connections == 0
 
 
@@ -93,7 +96,7 @@ def test_a_customization_is_not_prepared_as_a_stream() -> None:
         s.completions.prepare(
             completion_request=REQUEST, model_id="m", customization_id="c", stream=True
         )
-    assert str(caught.value) == "customization_id: such a request cannot be streamed"
+    assert str(caught.value) == "customization_id: a request with it cannot be streamed"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +265,7 @@ def test_a_stream_that_is_cut_says_so(
     assert chunks == ["a"]
     assert (error.kind, error.exit_code, error.retryable) == ("cut", 9, False)
     assert error.message.startswith(message)
-    assert error.hint == "what came is incomplete: try again"
+    assert error.hint == "the answer is incomplete: try again"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +321,7 @@ def test_an_event_that_is_no_text_is_a_bad_answer(data: str) -> None:
     chunks, error = failure(stream(event("a"), f"data: {data}\n\n".encode()))
     assert chunks == ["a"]
     assert (type(error), error.exit_code) == (writer.BadAnswerError, 9)
-    assert error.message.startswith(f"the stream has an event that is no text: {data[:100]}")
+    assert error.message.startswith(f"the stream has an event without text: {data[:100]}")
 
 
 def test_an_event_without_end_is_refused_while_it_arrives() -> None:
@@ -367,14 +370,14 @@ def test_a_stream_that_stops_is_a_timeout() -> None:
     [
         (
             http(200, b"<h1>Welcome</h1>", "text/html"),
-            "the answer is text/html and not JSON: Welcome",
+            "the answer is text/html, not JSON: Welcome",
         ),
         (http(200, b"{}"), "the answer has no choices"),
         (
             http(200, {"choices": [5]}),
-            "the answer is JSON, and not of the shape that was asked for",
+            "the answer is JSON but does not have the expected fields",
         ),
-        (http(200, b"x", None), "the answer is of no type and not JSON: x"),
+        (http(200, b"x", None), "the answer is of unknown type, not JSON: x"),
     ],
 )
 def test_an_answer_that_is_neither_stream_nor_completion_is_bad(
@@ -390,7 +393,7 @@ def test_an_answer_that_is_neither_stream_nor_completion_is_bad(
 def test_a_page_in_the_place_of_a_stream_hints_at_the_other_api() -> None:
     """A host that is retired may answer so."""
     _, error = failure(http(200, b"<h1>Moved</h1>", "Text/HTML"))
-    assert str(error.hint).endswith("; a key of AI Studio is for --api studio")
+    assert str(error.hint).endswith("; a key of AI Studio needs --api studio")
 
 
 @pytest.mark.parametrize("prefix", ["", "Bearer "])

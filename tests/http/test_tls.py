@@ -77,7 +77,7 @@ def test_a_certificate_of_nobody_known_is_the_network(tls: ssl.SSLContext) -> No
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
     assert caught.value.exit_code == 8
     assert caught.value.hint == (
-        "if your network has an authority of its own, name its file: SSL_CERT_FILE=ca.pem; "
+        "if your network has its own certificate authority, set SSL_CERT_FILE=ca.pem; "
         + STUDIO_HINT
     )
     assert server.requests == []
@@ -148,7 +148,7 @@ def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.M
     assert (request.method, request.target) == ("CONNECT", "enterprise-api.writer.com:443")
     assert KEY.encode() not in request.raw
     assert caught.value.hint == (
-        f"the proxy is taken from HTTPS_PROXY, ALL_PROXY and NO_PROXY; {STUDIO_HINT}"
+        f"the proxy comes from HTTPS_PROXY, ALL_PROXY and NO_PROXY; {STUDIO_HINT}"
     )
 
 
@@ -183,9 +183,9 @@ def test_a_proxy_that_cannot_be_used_is_the_configuration(
 ) -> None:
     """The hint names the variables; a password of the proxy is not shown."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(writer.ConfigurationError, match=r"^the proxy that the env") as caught:
+    with pytest.raises(writer.ConfigurationError, match=r"^the proxy in the env") as caught:
         ask("https://127.0.0.1:1")
     assert caught.value.hint == (
-        "look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; a proxy looks like http://proxy.example:3128"
+        "check HTTPS_PROXY, ALL_PROXY and NO_PROXY; a proxy looks like http://proxy.example:3128"
     )
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

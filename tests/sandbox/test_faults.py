@@ -217,7 +217,7 @@ def test_flaky_fails_twice_then_answers(api: str, way: str) -> None:
 
 @pytest.mark.parametrize("name", ["model", "customization"])
 def test_an_id_that_is_no_utf8_is_a_usage_error(name: str) -> None:
-    """A stray byte of the shell is not a bug of ours."""
+    """A stray byte of the shell is not a bug in writer."""
     ids = {"model": "palmyra-x5", "customization": "tales"} | {name: "\udcff"}
     flags = ["-m", ids["model"], "--customization-id", ids["customization"]]
     code, terminal = run("complete-custom", *flags, "hi", "--sandbox")

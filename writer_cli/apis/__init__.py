@@ -1,13 +1,13 @@
-"""The wire dialects of the completion APIs: pure translation, no I/O.
+"""The wire dialects of the completion APIs: they translate only, without I/O.
 
-The client sends calls and knows no dialect: `get` returns the one that it uses.
+`get` returns a dialect by its name. The rest of the program uses it through the `Api` protocol.
 """
 
 from writer_cli.apis.dialect import Api, ApiName
 
 
 def get(name: ApiName) -> Api:
-    """Return the dialect of that name."""
+    """Return the dialect with this name."""
     if name == "openai":
         from writer_cli.apis.openai import OpenAIApi
 

@@ -1,4 +1,4 @@
-"""Who may be asked, and how: the `Authorization` header and the base URL, checked."""
+"""The `Authorization` header and the base URL: both are checked before a key is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from writer_cli.errors import ConfigurationError
 
 AuthScheme = Literal["bearer", "raw"]
-"""`Authorization: Bearer KEY`, as Writer documents it, or the bare key, as its old SDK sends it."""
+"""`bearer` sends `Authorization: Bearer KEY`, as Writer documents it; `raw` sends only the key."""
 
 
 HOW_TO_SET_A_KEY = (
@@ -18,7 +18,7 @@ HOW_TO_SET_A_KEY = (
 
 
 API_HOSTS = ("api.writer.com", "enterprise-api.writer.com")
-"""Where Writer's own APIs are; an address among them that is not the chosen API's is a mix-up."""
+"""The hosts of Writer's own APIs. One of them with `--api` of the other is a mistake."""
 
 
 USUAL_URLS = (
@@ -31,34 +31,35 @@ USUAL_URLS = (
 def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:
     """Return the value of the `Authorization` header.
 
-    A pasted `Bearer ` is dropped from the key. Raises `ConfigurationError` where there is no key,
-    or one that no header can carry; the message never shows it.
+    A leading `Bearer ` that was pasted with the key is removed. Raises `ConfigurationError` if the
+    key is missing or has a character that a header cannot contain; the message never shows it.
     """
     key = (key or "").removeprefix("Bearer ")
     if not key:
         raise ConfigurationError("no API key", hint=HOW_TO_SET_A_KEY)
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigurationError(
-            "the API key has a character that a key cannot have: "
-            "a space, a line break, a control character or one beyond ASCII",
+            "the API key contains "
+            "a space, a line break, a control character or a character outside ASCII",
             hint=HOW_TO_SET_A_KEY,
         )
     return f"Bearer {key}" if scheme == "bearer" else key
 
 
 def checked_base_url(url: str | None, *, allow_http: bool = False) -> str:
-    """Return the address without its last slash, if a key may be sent there.
+    """Return the base URL without a slash at its end, if a key may be sent there.
 
-    Over plain http anyone on the way can read the key. So it is for this machine only, and with
-    `allow_http` for a private network. Raises `ConfigurationError` for any other address, or none.
+    Over plain http anyone on the network can read the key. Therefore http is allowed only to this
+    machine, and with `allow_http` to a private network. Raises `ConfigurationError` for any other
+    http URL, for an invalid URL, and for None.
     """
     if url is None:
-        raise ConfigurationError("no base URL: this API has no address of its own", hint=USUAL_URLS)
+        raise ConfigurationError("no base URL: this API has no default URL", hint=USUAL_URLS)
     parts = _split(url)
     if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
         if not is_private(str(parts.hostname)):
             raise ConfigurationError(
-                f"base_url: a key is not sent to {parts.hostname} over plain http",
+                f"base_url: the key is not sent to {parts.hostname} over plain http",
                 hint=f"use https://{parts.netloc}",
             )
         if not allow_http:
@@ -72,24 +73,24 @@ def checked_base_url(url: str | None, *, allow_http: bool = False) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of an address. Raises `ConfigurationError` for anything but http(s)."""
-    hint = "an address looks like https://enterprise-api.writer.com"
+    """Return the parts of a URL. Raises `ConfigurationError` unless it is a valid http(s) URL."""
+    hint = "a base URL looks like https://enterprise-api.writer.com"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigurationError(f"base_url: {error}", hint=hint) from None
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"base_url: {url!r} is not an address", hint=hint)
+        raise ConfigurationError(f"base_url: {url!r} is not a valid URL", hint=hint)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(
-            "base_url: an address with a password, a query or a fragment is not used", hint=hint
+            "base_url: a URL with a password, a query or a fragment is not allowed", hint=hint
         )
     return parts
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or the address is this machine (RFC 6761, 6.3; RFC 5735; RFC 4291)."""
+    """Whether the host is this machine (RFC 6761, 6.3; RFC 5735; RFC 4291)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     import ipaddress
@@ -101,17 +102,17 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether an address is of a private network, or a name is one that only such networks know.
+    """Whether the host is in a private network, by its address or by its name.
 
-    Sources: RFC 1918, RFC 4193 and RFC 3927 for addresses; a name without a dot, RFC 6762 for
-    `.local`, RFC 8375 for `.home.arpa`, and ICANN's reserved `.internal`.
+    Sources: RFC 1918, RFC 4193 and RFC 3927 for addresses. For names: no dot, `.local` (RFC 6762),
+    `.home.arpa` (RFC 8375), `.internal` (reserved by ICANN) and `.lan`.
     """
     import ipaddress
 
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        # A name begins with a letter: 134744072 and 0x8080808 are addresses, and public ones.
+        # A name begins with a letter: 134744072 and 0x8080808 are public addresses.
         is_name = re.fullmatch(r"[a-z][a-z0-9-]*", host) is not None
         return is_name or host.endswith((".local", ".home.arpa", ".internal", ".lan"))
     return address.is_private and not address.is_unspecified

@@ -1,4 +1,4 @@
-"""What a dialect does: it turns a request into a `Call`, and the JSON of an answer into models."""
+"""The `Api` protocol of a dialect: requests become `Call`s, JSON answers become models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from writer_cli.errors import UsageError, WriterError
 
-if TYPE_CHECKING:  # every start of the program loads this module, and pydantic is slow to load
+if TYPE_CHECKING:  # every start loads this module, and pydantic is slow to import
     from writer_cli.apis.retired import Retirement
     from writer_cli.models import (
         CompletionChunk,
@@ -28,7 +28,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 class Call(NamedTuple):
-    """An HTTP request without its host and its key."""
+    """An HTTP request without host and key."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What a completion is asked of: a model, within an organization, perhaps customized."""
+    """The model that answers, with its organization and customization where there is one."""
 
     model_id: str
     organization_id: int | None = None
@@ -45,19 +45,19 @@ class Target(NamedTuple):
 
 
 LONGEST_ID = 1000
-"""Characters of an id; an address of many more is refused on the way."""
+"""Characters of an id at most; servers and proxies refuse much longer URLs."""
 
 
 class Api(Protocol):
-    """One dialect.
+    """A dialect.
 
     Attributes:
-        name: What `--api` calls it.
-        base_url: The address of the API; None where there is no usual one.
-        needs_key: Whether a request without a key fails.
-        needs_organization: Whether a request without an organization id fails.
-        ends_with_done: Whether a stream that ends without `[DONE]` was cut.
-        retired_models: The models that this API has removed, and what replaces them.
+        name: Its name for `--api`.
+        base_url: The default base URL; None if there is none.
+        needs_key: Whether a request without a key is an error.
+        needs_organization: Whether a request without an organization id is an error.
+        ends_with_done: Whether a stream without `[DONE]` at its end is incomplete.
+        retired_models: The models that this API has removed, each with its replacement.
     """
 
     name: ApiName
@@ -70,7 +70,7 @@ class Api(Protocol):
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
-        """Say how to ask for a completion. Raises `ConfigurationError` or `UsageError`."""
+        """Return the call for a completion. Raises `ConfigurationError` or `UsageError`."""
         ...
 
     def read_completion(self, body: dict[str, Any]) -> CompletionResponse:
@@ -85,48 +85,48 @@ class Api(Protocol):
         ...
 
     def models(self, target: Target) -> Call:
-        """Say how to ask for the list of models; of the target, the organization counts."""
+        """Return the call for the list of models; of `target` only the organization is used."""
         ...
 
     def read_models(self, body: dict[str, Any]) -> list[Model]:
-        """Read the JSON of that list. Raises as `read_completion` does."""
+        """Read the JSON of that list. Raises the same errors as `read_completion`."""
         ...
 
     def customizations(self, target: Target) -> Call:
-        """Say how to ask for the customizations of a model. Raises `UsageError`."""
+        """Return the call for the list of customizations of a model. Raises `UsageError`."""
         ...
 
     def read_customizations(self, body: dict[str, Any]) -> list[Customization]:
-        """Read the JSON of that list. Raises as `read_completion` does."""
+        """Read the JSON of that list. Raises the same errors as `read_completion`."""
         ...
 
     def add_hint(self, error: WriterError, organization_id: int | None) -> None:
-        """Add to the hint of an error what it may mean with this API."""
+        """Append what the error may mean with this API to its hint."""
         ...
 
 
 def body_of(
     request: CompletionRequest, wire_names: Mapping[str, str], api: ApiName
 ) -> dict[str, Any]:
-    """Return the fields of a request by the names that they have on the wire.
+    """Return the fields of a request under their wire names.
 
-    Raises `UsageError` for a field that the API does not carry: it is never dropped.
+    Raises `UsageError` for a field that the API does not have: no field is dropped silently.
     """
     fields = request.set_fields()
     for name in fields:
         if name not in wire_names:
             raise UsageError(
                 f"{name} cannot be sent to the {api} API",
-                hint=f"leave it out, or choose the other API; {api} is the one in use",
+                hint=f"leave it out, or choose another API with --api; {api} is in use",
                 field=name,
             )
     return {wire_names[name]: value for name, value in fields.items()}
 
 
 def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | None:
-    """Return the name of what keeps a request from being streamed, if anything does.
+    """Return the name of the field that prevents streaming, or None.
 
-    A stream has one text and no log probabilities, and there is none for a customization.
+    A stream has one text and no log probabilities, and customizations cannot be streamed.
     """
     if target.customization_id is not None:
         return "customization_id"
@@ -137,7 +137,7 @@ def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | N
 
 
 def read_value_event(event: Any) -> CompletionChunk:
-    """Read an event of either of Writer's own APIs: `{"value": "…"}`, or that inside `{"data": …}`.
+    """Read an event of Writer's own APIs: `{"value": "…"}`, or the same inside `{"data": …}`.
 
     Raises `TypeError` or `KeyError` for anything else.
     """
@@ -150,13 +150,13 @@ def read_value_event(event: Any) -> CompletionChunk:
 
 
 def unwrapped(event: Any) -> Any:
-    """Return what an event says, which the enterprise description writes inside `{"data": …}`."""
+    """Return the content of an event, without the `{"data": …}` of the enterprise description."""
     inner = event.get("data") if isinstance(event, dict) else None
     return inner if isinstance(inner, dict) else event
 
 
 def logprobs_from_content(logprobs: Any) -> dict[str, Any] | None:
-    """Read a list of tokens, as chat APIs send it, as parallel lists; None for anything else.
+    """Turn the list of tokens that chat APIs send into parallel lists; None for anything else.
 
     Source: `{"content": [{"token", "bytes", "logprob", "top_logprobs": [{"token", "bytes",
     "logprob"}]}]}`.
@@ -170,7 +170,7 @@ def logprobs_from_content(logprobs: Any) -> dict[str, Any] | None:
             "top_logprobs": [_alternatives(token["top_logprobs"]) for token in content],
             "text_offset": [*accumulate(map(len, tokens), initial=0)][:-1],
         }
-    except (TypeError, KeyError, ValueError):  # the text is what was paid for
+    except (TypeError, KeyError, ValueError):  # the text matters more
         return None
 
 
@@ -215,12 +215,12 @@ def _name(token: Any) -> Any:
 
 
 def append_hint(error: WriterError, hint: str) -> None:
-    """Add to what an error already says to do next."""
+    """Append to the hint of an error."""
     error.hint = f"{error.hint}; {hint}" if error.hint else hint
 
 
 def no_customizations(api: ApiName) -> UsageError:
-    """Return the error for an API that has no customizations."""
+    """Return the error of an API without customizations."""
     return UsageError(
         f"customizations exist only in the enterprise API, and the {api} API is in use",
         hint="--api enterprise, with --organization-id",
@@ -230,17 +230,20 @@ def no_customizations(api: ApiName) -> UsageError:
 
 @lru_cache(maxsize=64)
 def path_of(*segments: str | int) -> str:
-    """Join segments to a path, each percent-encoded whole (RFC 3986, 2.1).
+    """Join segments to a path; each segment is percent-encoded completely (RFC 3986, 2.1).
 
-    A segment that is empty, `.` or `..` is refused: it would name another path, encoded or not.
-    So is one that cannot be encoded, or is too long for an address.
+    Raises `UsageError` for a segment that is empty, `.` or `..`, because it would change the path
+    even when encoded, and for one that UTF-8 cannot encode or that is too long.
     """
-    hint = "ids look like palmyra-x5: writer config check"
+    hint = "an id looks like palmyra-x5; `writer config check` shows yours"
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise UsageError(f"{segment!r} is not an id", hint=hint)
         if len(str(segment)) > LONGEST_ID:
-            raise UsageError(f"an id of {len(str(segment))} characters is not one", hint=hint)
+            raise UsageError(
+                f"an id has at most {LONGEST_ID} characters, this one {len(str(segment))}",
+                hint=hint,
+            )
     try:
         return "/" + "/".join(quote(str(segment), safe="") for segment in segments)
     except UnicodeEncodeError as error:

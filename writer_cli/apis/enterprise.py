@@ -50,7 +50,7 @@ _WIRE_NAMES = {
 
 
 class EnterpriseApi:
-    """The dialect of the enterprise API: the ids stand in the path, names are in camel case."""
+    """The dialect of the enterprise API: ids are in the path, field names in camel case."""
 
     name: ApiName = "enterprise"
     base_url: str | None = "https://enterprise-api.writer.com"
@@ -107,16 +107,16 @@ class EnterpriseApi:
         return [Customization.model_validate(one) for one in body["customizations"]]
 
     def add_hint(self, error: WriterError, organization_id: int | None) -> None:  # noqa: ARG002
-        """Name the other API where an answer looks as if the key belonged to that one."""
+        """Name the AI Studio API if the error suggests that the key belongs to it."""
         status = error.status_code if isinstance(error, SDKError) else None
-        if isinstance(error, DeadlineError):  # which says nothing about who was asked
+        if isinstance(error, DeadlineError):  # it says nothing about the API
             return
         if (
             isinstance(error, NetworkError)
             or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
             or error.content_type.lower().startswith("text/html")
         ):
-            append_hint(error, "a key of AI Studio is for --api studio")
+            append_hint(error, "a key of AI Studio needs --api studio")
 
     def _model(self, target: Target) -> list[str | int]:
         return [*self._organization(target), "model", target.model_id]
@@ -125,7 +125,7 @@ class EnterpriseApi:
     def _organization(target: Target) -> list[str | int]:
         if target.organization_id is None:
             raise ConfigurationError(
-                "no organization id: it is part of the address of the enterprise API",
+                "no organization id: it is part of the URL in the enterprise API",
                 hint="writer config set organization_id 123, or WRITER_ORGANIZATION_ID=123, "
                 "or --organization-id 123; in Python, Writer(organization_id=123)",
             )
@@ -134,7 +134,7 @@ class EnterpriseApi:
 
 def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
     if not isinstance(logprobs, dict):
-        return None  # the text is worth more than they are
+        return None  # the text matters more
     return {
         "tokens": logprobs.get("tokens"),
         "token_logprobs": logprobs.get("tokenLogprobs"),

@@ -1,9 +1,9 @@
-"""Read the JSON of an error, in either of the two shapes that servers send.
+"""Read the JSON of an error; servers send one of two shapes.
 
-Writer sends `{"tpe", "errors": [{"description", "key", "extras"}], "extras"}`. Engines and gateways
-send `{"error": {"message", "type", "param", "code"}}`, as OpenAI began it; some leave fields out,
-or send a text for the object. Both shapes are read for every API, because a gateway can stand in
-front of any of them.
+Writer sends `{"tpe", "errors": [{"description", "key", "extras"}], "extras"}`. Other servers and
+gateways send OpenAI's shape `{"error": {"message", "type", "param", "code"}}`; some leave fields
+out, or send a string in place of the object. Both shapes are read for every API, because a gateway
+can stand in front of any of them.
 """
 
 import re
@@ -24,14 +24,14 @@ _STATUS_OF_TPE = {
 
 
 class Failure(NamedTuple):
-    """An error, as a server describes it.
+    """An error as a server describes it.
 
     Attributes:
-        tpe: Its kind, in the server's own words; empty where it names none.
-        errors: Its reasons.
-        extras: What else the server said.
-        status_code: The HTTP status that stands for it where it comes inside a stream: 500 for
-            what is unknown, since the API failed while it answered.
+        tpe: The type of the error, in the server's words; empty if it sends none.
+        errors: The reasons.
+        extras: Further details of the server.
+        status_code: The HTTP status that fits the error, for an error inside a stream; 500 if the
+            type is unknown.
     """
 
     tpe: str
@@ -41,7 +41,7 @@ class Failure(NamedTuple):
 
 
 def read_failure(body: dict[str, Any]) -> Failure | None:
-    """Return the error that a JSON object is, or None if it has neither of the two shapes."""
+    """Return the error in a JSON object, or None if it has neither of the two shapes."""
     if "tpe" in body or "errors" in body:
         messages = body.get("errors")
         tpe = as_text(body.get("tpe") or "")
@@ -56,7 +56,7 @@ def read_failure(body: dict[str, Any]) -> Failure | None:
 
 
 def _message(item: Any) -> FailMessage:
-    """Read what a server sent as a reason, whatever it is."""
+    """Read one reason of an error, whatever its type."""
     if not isinstance(item, dict):
         return FailMessage(description=as_text(item))
     key = item.get("key")
@@ -70,7 +70,7 @@ def _message(item: Any) -> FailMessage:
 def _as_openai(error: dict[str, Any]) -> Failure:
     code, param = error.get("code"), error.get("param")
     message = FailMessage(
-        # One engine writes its message in several lines.
+        # One server sends messages of several lines.
         description=" ".join(as_text(error.get("message") or "").split()),
         key=code if isinstance(code, str) else None,
         extras={"param": param, "code": code},
@@ -81,7 +81,7 @@ def _as_openai(error: dict[str, Any]) -> Failure:
 
 
 def _field_of(param: str) -> str | None:
-    """Return the field of a request that a server names, such as `body.temperature`."""
+    """Return our name of the field that a server names, such as `body.temperature`."""
     from writer_cli.models import CompletionRequest
 
     first = param.removeprefix("body.").partition(".")[0]

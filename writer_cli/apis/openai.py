@@ -1,4 +1,4 @@
-"""The completions API that OpenAI began, and that vLLM, llama.cpp, Ollama and LM Studio serve.
+"""OpenAI's completions API, which vLLM, llama.cpp, Ollama and LM Studio serve too.
 
 Sources: OpenAI's reference of `POST /v1/completions`; answers of vLLM 0.32 and llama.cpp's server.
 """
@@ -46,7 +46,7 @@ _WIRE_NAMES = {
 
 
 class OpenAIApi:
-    """The dialect of engines: the model stands in the body, the choices carry their index."""
+    """The dialect of inference servers: the model is in the body, each choice has its index."""
 
     name: ApiName = "openai"
     base_url: str | None = None
@@ -58,7 +58,7 @@ class OpenAIApi:
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
-        """POST to the completions; a stream is a field of the body."""
+        """POST to the completions; the body asks for a stream."""
         if target.customization_id is not None:
             raise no_customizations(self.name)
         body = {"model": target.model_id} | body_of(request, _WIRE_NAMES, self.name)
@@ -79,8 +79,8 @@ class OpenAIApi:
     def read_event(self, event: Any) -> CompletionChunk:
         """Read `{"choices": [{"index", "text", "finish_reason"}], "usage"}`.
 
-        The usage may come in an event without choices. Only the choice with the index 0 is read:
-        no request for several is streamed.
+        The usage may come in an event without choices. Only the choice with the index 0 is
+        read, because a request for several choices is never streamed.
         """
         choices = (choice for choice in event["choices"] if not choice.get("index"))
         first = next(choices, {"text": ""})
@@ -107,20 +107,20 @@ class OpenAIApi:
         raise no_customizations(self.name)
 
     def add_hint(self, error: WriterError, organization_id: int | None) -> None:  # noqa: ARG002
-        """Say what helps with a server of one's own."""
+        """Say what helps with a server that the user runs."""
         if isinstance(error, SDKError) and error.kind == "not_found":
             error.hint = (
                 "`writer models` lists the models of this server: name one of them with -m; "
                 "if that fails too, `writer config check` shows the base URL"
             )
         elif error.kind == BadAnswerError.kind:
-            error.hint = "is --base-url the address of the engine? `writer config check` shows it"
+            error.hint = "check that --base-url is the URL of the server: `writer config check`"
         elif type(error) is NetworkError and error.retryable:
-            error.hint = "is the server running at this address? `writer config check` shows it"
+            error.hint = "check that the server runs at this URL: `writer config check`"
 
 
 def _read_logprobs(logprobs: Any) -> dict[str, Any] | None:
-    """Read either form: parallel lists, as vLLM sends them, or a list of tokens, as llama.cpp."""
+    """Read both shapes: the parallel lists of vLLM, and the list of tokens of llama.cpp."""
     if isinstance(logprobs, dict) and "content" in logprobs:
         return logprobs_from_content(logprobs)
     return logprobs if isinstance(logprobs, dict) else None

@@ -1,11 +1,11 @@
-"""The models that Writer has removed, and what it names in their place."""
+"""The models that Writer has removed, each with its replacement."""
 
 from datetime import date
 from typing import NamedTuple
 
 
 class Retirement(NamedTuple):
-    """When a model was removed, and what Writer names in its place."""
+    """The day on which a model was removed, and the model that Writer names as its successor."""
 
     day: date
     successor: str
@@ -21,4 +21,4 @@ RETIRED_MODELS = dict.fromkeys(
     ),
     Retirement(date(2026, 7, 13), "palmyra-x5"),
 )
-"""Models that were removed; an unknown id is sent as it is, for organizations have their own."""
+"""An id that is not in the list is sent as it is: organizations have models of their own."""

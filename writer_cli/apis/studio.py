@@ -44,7 +44,7 @@ _WIRE_NAMES = {
 
 
 class StudioApi:
-    """The dialect of AI Studio: the model stands in the body, names are in snake case."""
+    """The dialect of AI Studio: the model is in the body, field names are in snake case."""
 
     name: ApiName = "studio"
     base_url: str | None = "https://api.writer.com"
@@ -56,7 +56,7 @@ class StudioApi:
     def completion(
         self, request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
-        """POST to the completions; a stream is a field of the body."""
+        """POST to the completions; the body asks for a stream."""
         if target.customization_id is not None:
             raise no_customizations(self.name)
         body = {"model": target.model_id} | body_of(request, _WIRE_NAMES, self.name)
@@ -100,7 +100,7 @@ class StudioApi:
         raise no_customizations(self.name)
 
     def add_hint(self, error: WriterError, organization_id: int | None) -> None:
-        """Name the other API where a key looks as if it belonged to that one."""
+        """Name the enterprise API if the error suggests that the key belongs to it."""
         is_refused = isinstance(error, SDKError) and error.status_code == HTTPStatus.UNAUTHORIZED
         if is_refused and organization_id is not None:
-            append_hint(error, "a key that belongs to an organization id is for --api enterprise")
+            append_hint(error, "a key that belongs to an organization needs --api enterprise")

@@ -226,7 +226,7 @@ def _opened(path: Path) -> tuple[int, bool]:
         except OSError as error:
             raise UsageError(
                 f"--output {path}: {error.strerror}",
-                hint="name a file in a directory that can be written",
+                hint="choose a file in a directory with write permission",
             ) from error
         try:
             is_locked = _is_locked(descriptor, path)

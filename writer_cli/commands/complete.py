@@ -115,7 +115,7 @@ def _call(
         obstacle = dialect.obstacle_to_streaming(request, target)
         if stream and obstacle is not None:
             raise UsageError(
-                f"{obstacle}: such a request cannot be streamed",
+                f"{obstacle}: a request with it cannot be streamed",
                 hint="leave it out, or do without --stream",
                 field=obstacle,
             )

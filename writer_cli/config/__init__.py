@@ -1,1 +1,1 @@
-"""Settings: the configuration file, what each setting may be, and where each value comes from."""
+"""Settings: the configuration file, the list of all settings, and where each value comes from."""

@@ -1,4 +1,4 @@
-"""The configuration file: read with a bound, changed one value at a time, comments kept."""
+"""The configuration file: read it, or change one value and keep the comments."""
 
 import re
 import shlex
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 MODE = 0o600
-"""Only its owner may read a file that may hold a key."""
+"""Only the owner can read the file, because it may contain a key."""
 
 LARGEST_FILE = 1024 * 1024
-"""Bytes of a configuration file."""
+"""Bytes of a configuration file at most."""
 
 _Parsed = TypeVar("_Parsed")
 
@@ -23,8 +23,8 @@ PROFILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def text(path: Path) -> str:
-    """Return what stands in the file, nothing where there is none. Raises `ConfigurationError`."""
-    another = "WRITER_CONFIG can name another file"
+    """Return the content of the file, "" if it does not exist. Raises `ConfigurationError`."""
+    hint = "WRITER_CONFIG can name another file"
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
@@ -32,9 +32,9 @@ def text(path: Path) -> str:
         return ""
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"{path}: {reason}", hint=another) from error
+        raise ConfigurationError(f"{path}: {reason}", hint=hint) from error
     if len(raw) > LARGEST_FILE:
-        raise ConfigurationError(f"{path} is larger than 1 MiB", hint=another)
+        raise ConfigurationError(f"{path} is larger than 1 MiB", hint=hint)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -46,7 +46,7 @@ def text(path: Path) -> str:
 
 
 def table(path: Path) -> dict[str, Any]:
-    """Return what the file says, unchecked. Raises `ConfigurationError`."""
+    """Return the parsed file; its values are not checked. Raises `ConfigurationError`."""
     content = text(path)
     if not content:
         return {}
@@ -58,21 +58,22 @@ def table(path: Path) -> dict[str, Any]:
 def set_value(
     path: Path, name: str, value: Any, *, profile: str | None, instead_of: str | None = None
 ) -> bool:
-    """Set a value at the top of the file or in a profile's table; what is not there is made.
+    """Set a value at the top of the file or in the table of a profile.
 
-    In the same write `instead_of` is taken out; returns whether it was there. Raises
-    `ConfigurationError` where the file cannot be read or written.
+    The file and the table are created if they do not exist. The same write removes the setting
+    `instead_of`; returns whether it was set. Raises `ConfigurationError` if the file cannot be
+    read or written.
     """
     document = _document(path)
     where = document if profile is None else _profile_table(document, path, profile)
-    took_out = instead_of is not None and where.pop(instead_of, None) is not None
+    removed = instead_of is not None and where.pop(instead_of, None) is not None
     where[name] = value
     _write(path, document)
-    return took_out
+    return removed
 
 
 def unset_value(path: Path, name: str, *, profile: str | None) -> bool:
-    """Take a value out and return whether it was there. A profile left empty stays."""
+    """Remove a value, and return whether it was set. An empty profile is kept."""
     document = _document(path)
     where = document if profile is None else _profile_table(document, path, profile)
     if name not in where:
@@ -83,10 +84,10 @@ def unset_value(path: Path, name: str, *, profile: str | None) -> bool:
 
 
 def check_profile_name(name: str, source: str) -> None:
-    """Raise `UsageError` where a profile of that name cannot be made."""
+    """Raise `UsageError` if a profile cannot have this name."""
     if not PROFILE_NAME.fullmatch(name):
         raise UsageError(
-            f"{source}: {name!r} is no name of a profile: those have letters, digits, - and _",
+            f"{source}: {name!r} is not a valid profile name: use letters, digits, - and _",
             hint="for example: --profile ci",
         )
 
@@ -104,7 +105,7 @@ def _profile_table(document: "TOMLDocument", path: Path, profile: str) -> Any:
 
 
 def not_a_table(path: Path, name: str, header: str) -> ConfigurationError:
-    """Return the error for what should be a table and is a value."""
+    """Return the error for a value in the place of a table."""
     return ConfigurationError(f"{path}: {name} is not a table", hint=f"write it as [{header}]")
 
 
@@ -113,9 +114,10 @@ def _document(path: Path) -> "TOMLDocument":
 
     if path.exists() and not path.is_file():
         raise ConfigurationError(
-            f"{path} is not a file that can be changed", hint="WRITER_CONFIG can name another file"
+            f"{path} is not a regular file, so it cannot be changed",
+            hint="WRITER_CONFIG can name another file",
         )
-    table(path)  # its messages are the ones that quote nothing, whoever reads the file
+    table(path)  # raises errors that quote nothing from the file, which may contain a key
     return _parsed(path, text(path), tomlkit.parse)
 
 
@@ -123,9 +125,9 @@ def _parsed(path: Path, content: str, parse: Callable[[str], _Parsed]) -> _Parse
     try:
         return parse(content)
     except (ValueError, RecursionError) as error:
-        # A message of the TOML parser names line and column and quotes nothing but one character.
+        # The message of the TOML parser has line and column, and quotes one character at most.
         raise ConfigurationError(
-            f"{path}: {error}", hint="it is TOML: lines such as organization_id = 123"
+            f"{path}: {error}", hint="the file is TOML: a line looks like organization_id = 123"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The last list of models that was seen, so that a mistyped id can be told from an unknown one."""
+"""The last list of model ids, kept in a cache: it allows "did you mean" for a mistyped id."""
 
 import contextlib
 import difflib
@@ -10,11 +10,11 @@ from writer_cli import atomic
 from writer_cli.errors import WriterError
 
 LARGEST_CACHE = 1024 * 1024
-"""Bytes; what is larger was not written here."""
+"""Bytes of the cache that are read at most."""
 
 
 def remember(path: Path, ids: Sequence[str]) -> None:
-    """Keep the ids. A cache that cannot be written is no reason to fail."""
+    """Store the ids. If the cache cannot be written, do nothing."""
     with contextlib.suppress(OSError, WriterError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacement(path) as file:
@@ -22,7 +22,7 @@ def remember(path: Path, ids: Sequence[str]) -> None:
 
 
 def nearest(path: Path, model_id: str) -> str | None:
-    """Return the id in the last list that is most like `model_id`, if one is, and no other."""
+    """Return the id most similar to `model_id`; None if that is a known id, or none is similar."""
     try:
         with path.open("rb") as file:
             ids = json.loads(file.read(LARGEST_CACHE))
@@ -35,7 +35,7 @@ def nearest(path: Path, model_id: str) -> str | None:
 
 
 def path_for(api: str) -> Path:
-    """Return where the list of an API is kept: in the platform's directory for caches."""
+    """Return the path of the cache for an API, in the platform's directory for caches."""
     import platformdirs
 
     return platformdirs.user_cache_path("writer-cli") / f"models-{api}.json"

@@ -1,4 +1,4 @@
-"""What each setting may be, and how its value is shown."""
+"""The list of all settings: their types, defaults and variables, and how a value is shown."""
 
 import math
 import re
@@ -15,14 +15,17 @@ from writer_cli.http.retry import DEFAULT_MAX_RETRIES
 from writer_cli.redaction import redact
 
 LONGEST_TIMEOUT = 1_000_000
-"""Seconds that a timeout may have: more than a week, and less than a socket refuses."""
+"""Seconds of a timeout at most: more than a week, and less than a socket refuses."""
 
 LONGEST_QUOTE = 60
-"""Characters of a wrong value that a message shows."""
+"""Characters of an invalid value that a message shows."""
 
 
 class SettingSpec(NamedTuple):
-    """What a setting is: what it means, where it may stand, and what it may be."""
+    """One setting: its parser, an example, its meaning, its environment variables and default.
+
+    `parse` raises `ValueError` with a description of the values that are allowed.
+    """
 
     parse: Callable[[Any], Any]
     example: str
@@ -34,11 +37,11 @@ class SettingSpec(NamedTuple):
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text")  # noqa: TRY004 - what every parser of a value raises
+        raise ValueError("a string")  # noqa: TRY004 - every parser raises ValueError
     if not value.strip():
-        raise ValueError("a text: it is blank")
+        raise ValueError("a string with at least one visible character")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("UTF-8")  # Python's stand-ins for bytes of another encoding
+        raise ValueError("UTF-8")  # surrogates: Python's replacement for bytes that are not UTF-8
     return value
 
 
@@ -56,12 +59,12 @@ def _seconds(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 < seconds <= LONGEST_TIMEOUT:
-        raise ValueError(f"a number of seconds over 0 up to {LONGEST_TIMEOUT}")
+        raise ValueError(f"a number of seconds above 0, up to {LONGEST_TIMEOUT}")
     return seconds
 
 
-def _address(value: Any) -> str:
-    # Whether plain http is allowed to a private network is decided where the address is used.
+def _base_url(value: Any) -> str:
+    # The client decides whether plain http to a private network is allowed.
     return access.checked_base_url(_text(value), allow_http=True)
 
 
@@ -100,7 +103,7 @@ SETTINGS: dict[str, SettingSpec] = {
         default="enterprise",
     ),
     "base_url": SettingSpec(
-        _address,
+        _base_url,
         "https://enterprise-api.writer.com",
         "base URL to use instead of the API's own",
         ("WRITER_BASE_URL",),
@@ -129,23 +132,23 @@ SETTINGS: dict[str, SettingSpec] = {
         default=DEFAULT_MAX_RETRIES,
     ),
 }
-"""Every setting, by the name it has in the file."""
+"""All settings, by their name in the file."""
 
 
 KEY_NAMES = ("api_key", "api_key_command")
-"""The two settings that a key can come from; a table of the file has one of them at the most."""
+"""The two settings for a key; each table of the file may have only one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and where it came from."""
+    """The value of a setting, and where it comes from."""
 
     name: str
     value: Any = field(repr=False)
     source: str
 
     def shown(self) -> str:
-        """The value as it may be shown: a secret only by its length."""
+        """Return the value as text; of a secret only its length."""
         if self.value is None:
             return ""
         if SETTINGS[self.name].is_secret:
@@ -154,31 +157,31 @@ class Setting:
             return str(self.value).lower()
         if isinstance(self.value, float):
             return str(self.stored())
-        # A command may have a key among its words, however unwise that is.
+        # A user may have put a key into the command.
         return redact(str(self.value), None) if self.name == "api_key_command" else str(self.value)
 
     def stored(self) -> Any:
-        """The value as the file has it: seconds that are whole without a fraction."""
+        """Return the value as the file has it: whole seconds as an integer."""
         is_whole = isinstance(self.value, float) and self.value.is_integer()
         return int(self.value) if is_whole else self.value
 
 
 def flag_of(name: str) -> str:
-    """Return the flag of a setting or of a request's field."""
+    """Return the flag of a setting or of a field of a request."""
     return "--" + name.replace("_", "-")
 
 
 def check_name(name: str) -> None:
-    """Raise `UsageError`, naming the nearest, where there is no such setting."""
+    """Raise `UsageError`, with the most similar name, if there is no such setting."""
     if name not in SETTINGS:
-        # What follows a `=` may be a key.
+        # The text after `=` may be a key.
         name, equals, _ = name.partition("=")
-        hint = f"without =: writer config set {name}" if equals else nearest_to(name)
+        hint = f"leave out the =: writer config set {name}" if equals else nearest_to(name)
         raise UsageError(f"there is no setting {quoted(name)}", hint=hint)
 
 
 def setting_from_text(name: str, text: str) -> Setting:
-    """Return the setting that `text` means, for the file. Raises `UsageError`."""
+    """Parse the value of a setting for the file. Raises `UsageError`."""
     example = f"writer config set {name} {{}}"
     return Setting(name, parse_value(name, text, name, example, UsageError), "")
 
@@ -190,14 +193,14 @@ def parse_value(
     example: str,
     error: type[UsageError | ConfigurationError],
 ) -> Any:
-    """Return a value as the setting has it.
+    """Parse and check a value.
 
     Args:
-        name: The setting.
-        value: What was given: a text, or what TOML made of it.
-        source: Where it was given, as the message names it.
-        example: How a right value is given there; `{}` stands for the value.
-        error: What to raise where the value cannot be right.
+        name: The name of the setting.
+        value: The value: a string, or a value parsed from TOML.
+        source: Where the value comes from, for the message.
+        example: A valid input there, for the hint; `{}` stands for the value.
+        error: The exception to raise for an invalid value.
     """
     spec = SETTINGS[name]
     hint = None if spec.is_secret else f"for example: {example.format(spec.example)}"
@@ -211,16 +214,16 @@ def parse_value(
 
 
 def quoted(value: Any) -> str:
-    """Return what was given, as a message shows it."""
+    """Return a value as a message shows it: shortened, without keys."""
     try:
         quoted = redact(repr(value), None)
     except ValueError:  # an integer of more digits than Python writes
-        return "what stands there"
+        return "this number"
     return quoted if len(quoted) <= LONGEST_QUOTE else f"{quoted[:LONGEST_QUOTE]}…"
 
 
 def nearest_to(name: str) -> str:
-    """Return a hint at the setting that was meant, or at all of them."""
+    """Return a hint with the most similar setting, or with all of them."""
     import difflib
 
     near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)

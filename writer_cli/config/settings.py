@@ -1,4 +1,4 @@
-"""Settings: flag > environment > profile > file > default; each value knows where it came from."""
+"""The value of each setting, and its source: flag > environment > profile > file > default."""
 
 import shlex
 import stat
@@ -24,18 +24,18 @@ from writer_cli.errors import ConfigurationError, UsageError
 
 
 class Settings:
-    """What is set, in the order of precedence.
+    """All settings, in the order of precedence.
 
     Args:
-        flags: What the command line says, by setting name; None where it says nothing.
-        env: The environment. A variable that is empty is not set, as CI systems leave a secret
-            that is missing.
-        path: The configuration file, which need not exist.
+        flags: The values on the command line, by setting name; None for a flag that was not given.
+        env: The environment. An empty variable counts as not set: CI systems leave a missing
+            secret empty.
+        path: The configuration file; it may be missing.
         profile: The name of the `[profiles.NAME]` table to use, if any.
-        key_command_timeout: Seconds that `api_key_command` has.
+        key_command_timeout: Seconds for `api_key_command`.
 
     Raises:
-        ConfigurationError: The file cannot be read, or says something that is not a setting.
+        ConfigurationError: The file cannot be read, or has an unknown setting or an invalid value.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class Settings:
             if self.profile not in profiles:
                 known = ", ".join(self.profiles) or "none"
                 raise ConfigurationError(
-                    f"no profile {self.profile!r} in {path}; there: {known}",
-                    hint=f"writer config set --profile {shlex.quote(self.profile)} "
-                    "organization_id 123 makes it",
+                    f"no profile {self.profile!r} in {path}; profiles there: {known}",
+                    hint=f"create it: writer config set --profile {shlex.quote(self.profile)} "
+                    "organization_id 123",
                 )
             where = f"profiles.{self.profile}"
             self._profile = _checked_table(profiles[self.profile], path, where)
 
     def get(self, name: str) -> Setting:
-        """Return a setting. Raises `ConfigurationError` where its value cannot be right."""
+        """Return a setting. Raises `ConfigurationError` or `UsageError` if its value is invalid."""
         spec = SETTINGS[name]
         if self._flags.get(name) is not None:
             flag = flag_of(name)
@@ -92,9 +92,9 @@ class Settings:
         return Setting(name, spec.default, "default")
 
     def used(self, name: str) -> Setting:
-        """Return a setting as a request uses it: of `api_key` and `api_key_command` only one is.
+        """Return a setting as a request uses it: only one of `api_key` and `api_key_command`.
 
-        The other has no value, and the source says why. Raises `ConfigurationError`.
+        The other one has no value, and its source says why. Raises `ConfigurationError`.
         """
         setting = self.get(name)
         key_source = self.key_source() if name in KEY_NAMES else None
@@ -105,34 +105,35 @@ class Settings:
         return setting
 
     def api_key(self) -> str | None:
-        """Return the key, from wherever it is set first; `api_key_command` is run for it, once.
+        """Return the key from the first source that has one; runs `api_key_command` once.
 
-        Raises `ConfigurationError` where that command fails, or where it or any other source gives
-        what cannot be a key.
+        Raises `ConfigurationError` if that command fails, or if the key is invalid.
         """
-        with self._key_lock:  # a password manager asks a person once, however many threads wait
+        with self._key_lock:  # one thread runs the password manager, the others wait for it
             source = self.key_source()
             if self._key is None and source is not None:
                 if source.name == "api_key_command":
-                    place = f"the output of api_key_command in {source.source}"
+                    location = f"the output of api_key_command in {source.source}"
                     key = key_command.output(source.value, self._key_command_timeout)
                 else:
-                    place = f"api_key in {source.source}"
+                    location = f"api_key in {source.source}"
                     key = source.value
                 try:
                     access.authorization(key)
                 except ConfigurationError as error:
-                    raise ConfigurationError(f"{place}: {error.message}", hint=error.hint) from None
+                    raise ConfigurationError(
+                        f"{location}: {error.message}", hint=error.hint
+                    ) from None
                 self._key = key
             return self._key
 
     def known_key(self) -> str | None:
-        """Return the key as far as it is known without running a command. Raises nothing."""
-        places = [self._env.get("WRITER_API_KEY"), *(t.get("api_key") for t, _ in self._tables())]
-        return self._key or next(filter(None, places), None)
+        """Return the key if it is known without running a command. Raises nothing."""
+        keys = [self._env.get("WRITER_API_KEY"), *(t.get("api_key") for t, _ in self._tables())]
+        return self._key or next(filter(None, keys), None)
 
     def key_source(self) -> Setting | None:
-        """Return the setting, `api_key` or `api_key_command`, that the key comes from, if any."""
+        """Return the setting that provides the key, `api_key` or `api_key_command`, or None."""
         from_environment = self.get("api_key")
         if from_environment.source in SETTINGS["api_key"].variables:
             return from_environment
@@ -143,7 +144,7 @@ class Settings:
         return None
 
     def warnings(self) -> list[str]:
-        """What is unwise about the file, in one line each."""
+        """Return warnings about the permissions of the file, one line each."""
         try:
             mode = self.path.stat().st_mode
         except OSError:
@@ -152,9 +153,9 @@ class Settings:
         if not stat.S_ISREG(mode):
             return []
         if posix_only.others_can_write(mode):
-            return [f"others can write to {self.path}, and name a command in it: {fix}"]
+            return [f"other users can write to {self.path} and set a command in it: {fix}"]
         if posix_only.others_can_read(mode) and self._holds_key:
-            return [f"others can read the key in {self.path}: {fix}"]
+            return [f"other users can read the key in {self.path}: {fix}"]
         return []
 
     def _tables(self) -> list[tuple[dict[str, Any], str]]:
@@ -165,7 +166,7 @@ class Settings:
 
 
 def default_path(env: Mapping[str, str]) -> Path:
-    """Return where the configuration file is: `$WRITER_CONFIG`, or the place of the platform."""
+    """Return the path of the configuration file: `$WRITER_CONFIG`, or the platform's default."""
     if env.get("WRITER_CONFIG"):
         return Path(env["WRITER_CONFIG"])
     import platformdirs
@@ -174,24 +175,24 @@ def default_path(env: Mapping[str, str]) -> Path:
 
 
 def _checked_table(table: Any, path: Path, where: str) -> dict[str, Any]:
-    place = f"{path}: [{where}]" if where else str(path)
+    location = f"{path}: [{where}]" if where else str(path)
     if not isinstance(table, dict):
         raise config_file.not_a_table(path, where, where)
     for name in table:
         if name not in SETTINGS:
             raise ConfigurationError(
-                f"{place}: there is no setting {quoted(name)}", hint=nearest_to(name)
+                f"{location}: there is no setting {quoted(name)}", hint=nearest_to(name)
             )
     if "api_key" in table and "api_key_command" in table:
         raise ConfigurationError(
-            f"{place} has both api_key and api_key_command", hint="keep one of them"
+            f"{location} has both api_key and api_key_command", hint="keep one of them"
         )
-    return {name: _parsed_entry(name, value, place) for name, value in table.items()}
+    return {name: _parsed_entry(name, value, location) for name, value in table.items()}
 
 
-def _parsed_entry(name: str, value: Any, place: str) -> Any:
+def _parsed_entry(name: str, value: Any, location: str) -> Any:
     example = SETTINGS[name].example
     quote = "" if example.isdigit() or example == "true" else '"'
     return parse_value(
-        name, value, f"{place}: {name}", f"{name} = {quote}{{}}{quote}", ConfigurationError
+        name, value, f"{location}: {name}", f"{name} = {quote}{{}}{quote}", ConfigurationError
     )

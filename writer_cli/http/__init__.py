@@ -1,4 +1,4 @@
-"""One HTTP exchange with an API: a `Call` goes out, an `Answer` or a stream comes back.
+"""One HTTP exchange with an API: send a `Call`, return an `Answer` or a stream.
 
-`connection.py` is the way in. Only this room and the sandbox import the HTTP library.
+Start with `connection.py`. Only this room and the sandbox import the HTTP library.
 """

@@ -1,4 +1,4 @@
-"""An HTTP answer that was read to its end, and reading the JSON in it."""
+"""A complete HTTP answer, and the parsing of its JSON body."""
 
 import json
 from collections.abc import Callable
@@ -19,46 +19,46 @@ _Parsed = TypeVar("_Parsed")
 
 @dataclass(kw_only=True, eq=False)
 class Answer:
-    """What came, and how it came."""
+    """A complete answer: status, headers, body, and how many attempts it took."""
 
     status_code: int
     content_type: str
     headers: dict[str, list[str]]
     text: str
     raw_response: "Callable[[], httpx.Response]" = field(repr=False)
-    """Makes the HTTP library's own object with the body: few ask for it, and it takes time."""
+    """Creates the HTTP library's response object; a function because few callers need it."""
 
     redacted: Callable[[str], str] = field(repr=False)
-    """Takes the key out of what a message quotes."""
+    """Removes the key from text that a message quotes."""
 
     attempts: int = 1
     elapsed_s: float = 0.0
 
     @property
     def action_id(self) -> str | None:
-        """Writer's id of the request."""
+        """Writer's id of the request, from the `Action-Id` header."""
         return self.headers.get("action-id", [None])[0]
 
     def parsed(self, read: Callable[[dict[str, Any]], _Parsed]) -> _Parsed:
-        """Return the body as `read` reads it. Raises `BadAnswerError` where it cannot be."""
+        """Parse the JSON body with `read`. Raises `BadAnswerError` if that fails."""
         try:
             return read(self.json_object())
         except BadAnswerError as error:
             error.attempts = self.attempts
             raise
         except (ValidationError, TypeError, AttributeError, KeyError) as error:
-            misshapen = BadAnswerError(
-                f"the answer is JSON, and not of the shape that was asked for: {self._excerpt()}"
+            unexpected = BadAnswerError(
+                f"the answer is JSON but does not have the expected fields: {self._excerpt()}"
             )
-            misshapen.attempts = self.attempts
-            raise misshapen from error
+            unexpected.attempts = self.attempts
+            raise unexpected from error
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises `BadAnswerError`."""
+        """Return the body as a JSON object. Raises `BadAnswerError`."""
         if not is_json(self.content_type):
             error = BadAnswerError(
-                f"the answer is {self.redacted(self.content_type) or 'of no type'} "
-                f"and not JSON: {self._excerpt()}"
+                f"the answer is {self.redacted(self.content_type) or 'of unknown type'}, "
+                f"not JSON: {self._excerpt()}"
             )
             error.content_type = self.content_type
             raise error
@@ -66,10 +66,10 @@ class Answer:
             parsed = json.loads(self.text)
         except (ValueError, RecursionError) as error:
             raise BadAnswerError(
-                f"the answer says that it is JSON and is not: {self._excerpt()}"
+                f"the answer is declared as JSON but is not valid JSON: {self._excerpt()}"
             ) from error
         if not isinstance(parsed, dict):
-            raise BadAnswerError(f"the answer is JSON and not an object: {self._excerpt()}")
+            raise BadAnswerError(f"the answer is JSON but not an object: {self._excerpt()}")
         return parsed
 
     def _excerpt(self) -> str:

@@ -1,4 +1,4 @@
-"""One HTTP exchange: a `Call` goes out, an `Answer` comes back."""
+"""A connection to one API: it sends calls and returns the answers."""
 
 import json
 import sys
@@ -25,13 +25,13 @@ from writer_cli.redaction import redact
 USER_AGENT = f"writer-cli/{__version__} (Python {'.'.join(map(str, sys.version_info[:3]))})"
 
 CONNECTION_HEADERS = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
-"""What every request says about its connection."""
+"""Headers that every request has."""
 
 
 class PreparedRequest(NamedTuple):
-    """What would be sent, without the key.
+    """A request as it would be sent, without the key.
 
-    `headers` have an `Authorization` if a key would be sent, with `$WRITER_API_KEY` for the key.
+    If a key would be sent, the `Authorization` header contains `$WRITER_API_KEY` in its place.
     """
 
     method: str
@@ -41,19 +41,19 @@ class PreparedRequest(NamedTuple):
 
 
 class Connection:
-    """A way to one API: its address, the key, and a pool of connections that threads may share.
+    """A connection to one API: its base URL, the key, and a connection pool. Thread-safe.
 
     Args:
-        base_url: Where calls go; `access.checked_base_url` has approved it.
-        api_key: The key, or what returns it when something is sent.
-        auth_scheme: How the key is presented.
-        needs_key: Whether the API answers nobody without a key.
-        timeout: Seconds to wait for an answer, or for each part of a stream.
-        retries: Which failures are tried again, and how long everything may take.
-        sandbox: What answers in this process instead of the network, if anything.
+        base_url: The base URL, as `access.checked_base_url` returns it.
+        api_key: The key, or a function that returns it; called when a request is sent.
+        auth_scheme: How the `Authorization` header contains the key.
+        needs_key: Whether a request without a key is an error.
+        timeout: Seconds to wait for the answer, or for the next part of a stream.
+        retries: Which failures are retried, and the deadline for all attempts together.
+        sandbox: A transport that answers in this process instead of the network.
 
     Raises:
-        ConfigurationError: The host of the address is no name of one.
+        ConfigurationError: The host in the base URL is not a valid host name.
     """
 
     def __init__(
@@ -86,24 +86,23 @@ class Connection:
                 self._transport = None
 
     def prepare(self, call: Call) -> PreparedRequest:
-        """Say what `call` sends, but for the key."""
+        """Return the request that `call` would send, without the key."""
         headers = self._headers(call)
         if self._needs_key or self._api_key is not None:
             headers["Authorization"] = access.authorization("$WRITER_API_KEY", self._auth_scheme)
         return PreparedRequest(call.method, self._url(call), headers, call.body)
 
     def check_key(self) -> None:
-        """Raise `ConfigurationError` for a key that cannot be sent, or is needed and missing."""
+        """Raise `ConfigurationError` if the key is invalid, or required and missing."""
         self._authorization()
 
     def send(self, call: Call) -> Answer:
-        """Send a call, again if it fails and may succeed later, and read its answer.
+        """Send a call, retry it on a temporary failure, and return the complete answer.
 
         Raises:
-            ConfigurationError: No key, or one that cannot be sent, or an unusable proxy.
+            ConfigurationError: The key is missing or invalid, or the proxy cannot be used.
             NetworkError: No answer came.
-            BadAnswerError: An answer that is neither a success nor an error, is too large, or ends
-                early.
+            BadAnswerError: The answer is a redirect, is too large, or ends early.
             SDKError: Any status of 400 to 599.
         """
         started = time.monotonic()
@@ -112,9 +111,10 @@ class Connection:
         return answer
 
     def stream(self, call: Call) -> "Reply":
-        """Send a call, again if it fails before it is answered, and return once it is.
+        """Send a call, retry it on a temporary failure, and return when the answer begins.
 
-        Raises as `send` does; the reply raises the same while its body is read. Close it.
+        Raises the same errors as `send`; so does the reply while its body is read. The caller
+        closes the reply.
         """
         started = time.monotonic()
         reply, attempts = self.retries.run(lambda left: self._attempt(call, left))
@@ -122,7 +122,7 @@ class Connection:
         return reply
 
     def _attempt(self, call: Call, left: float | None) -> "Reply":
-        """Send a call once; return when a success has begun to be answered."""
+        """Send a call once, and return when a successful answer begins."""
         authorization = self._authorization()
         began = time.monotonic()
         ends = None if left is None else began + left
@@ -137,16 +137,16 @@ class Connection:
     def _pieces(
         self, call: Call, ends: float | None, authorization: str | None
     ) -> Generator[httpx.Response | bytes]:
-        """Yield the head of the answer, then its body as it arrives."""
+        """Yield the head of the response, then its body in chunks as they arrive."""
         headers = self._headers(call) | CONNECTION_HEADERS
         if authorization is not None:
             headers["Authorization"] = authorization
         timeout = self._timeout
         extensions: dict[str, Any] = {}
         if ends is not None:
-            # For a thread that has been left to itself: the deadline proper is kept elsewhere.
+            # `with_deadline` keeps the deadline. This only ends the thread that it gave up on.
             timeout = min(timeout, ends - time.monotonic() + 1)
-            extensions = {"trace": _unsent_after(ends)}
+            extensions = {"trace": _refuse_to_send_after(ends)}
         request = httpx.Request(
             call.method,
             parsed_url(self._url(call)),
@@ -156,9 +156,9 @@ class Connection:
         )
         answer_began = False
         try:
-            # A client would follow what is not followed here, and keep cookies that nobody wants.
+            # Not `httpx.Client`: it would store cookies, and its layers cost time.
             response = self._open_transport().handle_request(request)
-            # The response refers to it, and an error, which may be pickled, to the response.
+            # Errors refer to the response and may be pickled, so its request must not hold the key.
             request.headers.pop("Authorization", None)
             response.request = request
             answer_began = True
@@ -179,9 +179,9 @@ class Connection:
         return headers
 
     def _url(self, call: Call) -> str:
-        # People give the address of an engine with and without the /v1 that its paths begin with.
-        is_twice = self.base_url.endswith("/v1") and call.path.startswith("/v1/")
-        return self.base_url.removesuffix("/v1" if is_twice else "") + call.path
+        # Users give the URL of an engine with or without the /v1 that its paths begin with.
+        is_duplicate = self.base_url.endswith("/v1") and call.path.startswith("/v1/")
+        return self.base_url.removesuffix("/v1" if is_duplicate else "") + call.path
 
     def _authorization(self) -> str | None:
         key = self._api_key() if callable(self._api_key) else self._api_key
@@ -196,10 +196,10 @@ class Connection:
             return self._transport
 
 
-def _unsent_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
-    """Return what keeps a request from being sent once nobody waits for its answer any more.
+def _refuse_to_send_after(ends: float) -> Callable[[str, dict[str, Any]], None]:
+    """Return a trace hook that stops a request before it is sent, if the deadline has passed.
 
-    That is so where a name took longer to look up than the deadline allowed.
+    That happens when the DNS lookup takes longer than the deadline.
     """
 
     def trace(event: str, _: dict[str, Any]) -> None:

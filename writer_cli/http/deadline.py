@@ -1,4 +1,4 @@
-"""An end to waiting, whatever it is that one waits for."""
+"""A deadline for any step that cannot be interrupted."""
 
 import threading
 import time
@@ -9,18 +9,18 @@ from typing import TypeVar
 from writer_cli.errors import DeadlineError
 
 DEFAULT_TIMEOUT = 180.0
-"""Seconds to wait for each part of an answer; what Writer's own SDK waits."""
+"""Seconds to wait for the next part of an answer; the same as in Writer's SDK."""
 
 _Piece = TypeVar("_Piece")
 
 
 def with_deadline(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
-    """Yield what a generator yields, and give up on it when `time.monotonic()` reaches `ends`.
+    """Yield the items of a generator until `time.monotonic()` reaches `ends`.
 
-    The generator runs in a thread of its own: a name that is looked up, or a server that sends a
-    byte now and then, cannot be interrupted otherwise. It takes a step when one is asked for, as
-    any generator does, and is closed before this one has been; only a step that is under way when
-    time is up is left to itself, and the generator is closed after it.
+    The generator runs in its own thread, because nothing else can interrupt a DNS lookup or a
+    server that sends one byte now and then. It computes an item only when the caller asks for one,
+    and is closed when this generator is closed. An item that is still being computed at the
+    deadline is abandoned; its thread then closes the generator.
 
     Raises `DeadlineError`.
     """
@@ -31,7 +31,7 @@ def with_deadline(ends: float, pieces: Generator[_Piece]) -> Generator[_Piece]:
         try:
             while wanted.get():
                 arrived.put(next(pieces))
-        except BaseException as failure:  # noqa: BLE001 - it is raised again where it belongs
+        except BaseException as failure:  # noqa: BLE001 - raised again in the calling thread
             arrived.put(failure)
         finally:
             pieces.close()

@@ -1,10 +1,10 @@
-"""Reading what the API says about a failure: an answer, or an event of a stream."""
+"""Turn an error answer, or an error event of a stream, into an exception."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.apis.failures import Failure, read_failure
-from writer_cli.errors import FailResponse, SDKError, described
+from writer_cli.errors import FailResponse, SDKError, status_message
 
 if TYPE_CHECKING:
     import httpx
@@ -21,11 +21,11 @@ def error_from_answer(
     retry_after: float | None = None,
     raw_response: "httpx.Response | None" = None,
 ) -> SDKError:
-    """Read an answer with a status of 400 to 599 as the error that it is.
+    """Return the exception for an answer with a status of 400 to 599.
 
-    JSON under 400, 401, 403, 404 and 500 is a `FailResponse`, as the SDK documents it. A JSON body
-    of that shape is one under any other status too, 429 in practice. Everything else is an
-    `SDKError`. No body makes this fail.
+    A JSON body with status 400, 401, 403, 404 or 500 becomes a `FailResponse`, as the SDK
+    documents it. With any other status, such as 429, it does so if it has one of the known error
+    shapes. Everything else becomes an `SDKError`. An unreadable body raises nothing.
     """
     parsed = _json_object(body) if is_json(content_type) else None
     failure = None if parsed is None else read_failure(parsed)
@@ -42,7 +42,7 @@ def error_from_answer(
             action_id=action_id,
         )
     else:
-        message = described(status_code, body)
+        message = status_message(status_code, body)
         error = SDKError(message, status_code, body, raw_response, action_id=action_id)
     error.content_type = content_type
     error.retry_after = retry_after
@@ -50,7 +50,7 @@ def error_from_answer(
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a `Content-Type` header names JSON, parameters aside (RFC 6839 for `+json`)."""
+    """Whether a `Content-Type` header means JSON; `+json` types do too (RFC 6839)."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == "application/json" or essence.endswith("+json")
 

@@ -1,4 +1,4 @@
-"""An answer that has begun: its head is there, its body may still be on its way."""
+"""An answer whose head has arrived, and whose body may still be arriving."""
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,13 +13,17 @@ from writer_cli.http.answer import Answer
 from writer_cli.http.error_answers import error_from_answer
 
 LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer, uncompressed. A million tokens are about 4 MB."""
+"""Bytes of an answer at most, uncompressed. A million tokens are about 4 MB."""
 
 
 class Reply:
-    """An answer whose body may still be on its way; `redacted` takes the key out of a message.
+    """An answer whose body may still be arriving.
 
-    Read whole, it has `timeout` seconds from when the request `began`.
+    Args:
+        pieces: Yields the head of the response, then chunks of its body.
+        redacted: Removes the key from a text.
+        began: When the request was sent, by `time.monotonic()`.
+        timeout: Seconds from `began` within which `read` must reach the end of the body.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class Reply:
         self._timeout = timeout
         self.redacted = redacted
         head = next(pieces)
-        assert isinstance(head, httpx.Response)  # noqa: S101 - what comes first
+        assert isinstance(head, httpx.Response)  # noqa: S101 - the first piece is the head
         self._response = head
         self.status_code = head.status_code
         self.headers: dict[str, list[str]] = {}
@@ -49,21 +53,21 @@ class Reply:
 
     @property
     def raw_response(self) -> httpx.Response:
-        """The HTTP library's own object; its body is read through this one."""
+        """The HTTP library's response object; read its body with `read` or `chunks`."""
         return self._response
 
     def close(self) -> None:
-        """Close the connection; what has not arrived will not."""
+        """Close the connection; the rest of the body is lost."""
         self._pieces.close()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives."""
         for chunk in self._pieces:
-            assert isinstance(chunk, bytes)  # noqa: S101 - what comes after the head
+            assert isinstance(chunk, bytes)  # noqa: S101 - the other pieces are the body
             yield chunk
 
     def read(self) -> Answer:
-        """Read the body to its end. Raises `RequestTimeoutError` where it takes too long."""
+        """Read the complete body. Raises `RequestTimeoutError` if that takes too long."""
         try:
             body = b"".join(self._timely_chunks())
         finally:
@@ -79,27 +83,27 @@ class Reply:
         )
 
     def _timely_chunks(self) -> Iterator[bytes]:
-        """Yield the body, but not for ever: a server that sends a byte now and then is given up."""
+        """Yield the body, and stop at the timeout even if the server sends a byte now and then."""
         is_late = False
         for chunk in self.chunks():
-            if is_late:  # and what came last was not the end
-                late = RequestTimeoutError(f"no whole answer within {self._timeout:g} s")
+            if is_late:  # and the previous chunk was not the last one
+                late = RequestTimeoutError(f"no complete answer within {self._timeout:g} s")
                 late.retryable = False
                 raise late
             yield chunk
             is_late = time.monotonic() - self._began > self._timeout
 
     def raise_unless_successful(self) -> None:
-        """Raise the error that the answer is, if it is one."""
+        """Raise an error unless the status is 200 to 299."""
         if self._response.is_success:
             return
         answer = self.read()
         if not self._response.is_error:
             location = self.redacted(self._response.headers.get("Location", "nowhere"))
             raise BadAnswerError(
-                f"HTTP {self.status_code}: the answer redirects to {location}, "
-                "and redirects are not followed: the key would go along",
-                hint="if that is the right address, give it as --base-url",
+                f"HTTP {self.status_code}: the API redirects to {location}; "
+                "redirects are not followed, because the key would be sent there",
+                hint="if that is the right URL, set it with --base-url",
             )
         error = error_from_answer(
             self.status_code,
@@ -109,17 +113,17 @@ class Reply:
             retry_after=retry.retry_after(self._response.headers),
             raw_response=answer.raw_response(),
         )
-        verdict = retry.should_retry(self._response.headers)
-        if verdict is not None:
-            error.retryable = verdict
+        advice = retry.should_retry(self._response.headers)
+        if advice is not None:
+            error.retryable = advice
         raise error
 
 
 def bounded_body(response: httpx.Response) -> Iterator[bytes]:
-    """Yield the body as it arrives, up to a size that no answer has."""
+    """Yield the body as it arrives. Raises `BadAnswerError` if it is larger than any answer."""
     encoding = response.headers.get("Content-Encoding", "")
     if "," in encoding:
-        # A kilobyte that is compressed twice can be a gigabyte before its size is known.
+        # A kilobyte that is compressed twice can unpack to a gigabyte before its size is checked.
         raise BadAnswerError("the answer is compressed more than once")
     chunks = response.iter_bytes() if encoding else cast("Iterable[bytes]", response.stream)
     size = 0
@@ -131,7 +135,7 @@ def bounded_body(response: httpx.Response) -> Iterator[bytes]:
 
 
 def _unencoded(response: httpx.Response, body: bytes) -> httpx.Response:
-    """Return the response with the body that was read, so that `.text` and `.json()` work."""
+    """Return the response with its complete body, so that `.text` and `.json()` work."""
     headers = response.headers.copy()
     for name in ("Content-Encoding", "Transfer-Encoding"):
         headers.pop(name, None)

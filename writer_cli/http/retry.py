@@ -1,7 +1,7 @@
-"""Which failures are tried again, and after how long.
+"""Which failures are retried, and after how many seconds.
 
-The policy is that of Writer's own SDK: waits of a second, doubled each time up to a minute, with
-up to a quarter more at random; a server that says how long to wait is obeyed.
+The policy is that of Writer's SDK: exponential backoff from one second up to a minute, plus up to
+a quarter at random. A wait that the server asks for replaces it.
 """
 
 import time
@@ -19,16 +19,16 @@ DEFAULT_MAX_RETRIES = 3
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 JITTER = 0.25
-"""Seconds, seconds, and the part of a wait that chance may add."""
+"""The first and the longest wait in seconds, and the share of a wait that is added at random."""
 
 LONGEST_RETRY_AFTER = 120.0
-"""Seconds that a server may ask to wait; what asks for more is not tried again."""
+"""Seconds that a server may ask to wait; if it asks for more, there is no retry."""
 
 _Result = TypeVar("_Result")
 
 
 class Wait(NamedTuple):
-    """A pause before another attempt, for whoever shows it."""
+    """A wait before a retry: the failure, the seconds, and the number of the retry."""
 
     failure: WriterError
     seconds: float
@@ -42,15 +42,15 @@ class Wait(NamedTuple):
 
 
 class RetryPolicy(NamedTuple):
-    """How often and how long to try.
+    """How often to retry, and how long everything may take.
 
     Attributes:
-        max_retries: Attempts after the first; 0 or more.
-        deadline: Seconds that everything may take together, waits included; None is no limit.
-        before_attempt: Called before each attempt; what it raises ends everything.
-        on_wait: Told before each wait.
-        clock: Seconds that only grow.
-        sleep: Waits so many seconds.
+        max_retries: Attempts after the first one; 0 or more.
+        deadline: Seconds for all attempts and waits together; None is no limit.
+        before_attempt: Called before each attempt; an exception from it ends the call.
+        on_wait: Called before each wait.
+        clock: Returns seconds that never decrease.
+        sleep: Waits the given number of seconds.
     """
 
     max_retries: int = DEFAULT_MAX_RETRIES
@@ -61,10 +61,10 @@ class RetryPolicy(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, attempt: Callable[[float | None], _Result]) -> tuple[_Result, int]:
-        """Call `attempt` until it succeeds or may not be tried again.
+        """Call `attempt` until it succeeds or no retry is allowed.
 
-        `attempt` gets the seconds that are left, or None. Returns its result and the number of
-        attempts; raises its last error, with that number as `attempts`.
+        `attempt` is called with the seconds left until the deadline, or None. Returns its result
+        and the number of attempts. Raises the last error, with that number in `attempts`.
         """
         started = self.clock()
         attempts = 0
@@ -93,7 +93,7 @@ class RetryPolicy(NamedTuple):
     def _try_again(
         self, first: WriterError, try_once: Callable[[], _Result], started: float
     ) -> _Result:
-        """Go on after a first failure. The library for that is imported now that it is needed."""
+        """Retry after a first failure; only then is the library for retries imported."""
         from tenacity import RetryCallState, Retrying
 
         failures = [first]
@@ -126,7 +126,7 @@ class RetryPolicy(NamedTuple):
         return retrying(once_more)
 
     def _is_too_long(self, seconds: float, started: float) -> bool:
-        """Whether a wait is more than a server may ask for, or would use up the deadline."""
+        """Whether a wait is longer than allowed, or would end after the deadline."""
         if seconds > LONGEST_RETRY_AFTER:
             return True
         return self.deadline is not None and self.clock() - started + seconds >= self.deadline
@@ -134,7 +134,7 @@ class RetryPolicy(NamedTuple):
 
 def _failure_of(state: "RetryCallState") -> WriterError:
     error = state.outcome.exception() if state.outcome else None
-    # What is not ours is a bug, and no attempt at it will make it better.
+    # Any other exception is a bug in this program, and a retry does not help.
     return error if isinstance(error, WriterError) else WriterError(repr(error))
 
 
@@ -143,17 +143,17 @@ def _wait_after(error: WriterError, retry: int) -> float:
         return error.retry_after
     import random
 
-    # No float is 2 to the power of a few thousand retries.
+    # 2.0 to the power of a few thousand retries would overflow.
     wait = min(FIRST_WAIT * 2.0 ** min(retry - 1, 100), LONGEST_WAIT)
-    return wait * (1 + JITTER * random.random())  # noqa: S311 - spreads clients, hides nothing
+    return wait * (1 + JITTER * random.random())  # noqa: S311 - spreads the load, protects no secret
 
 
 def retry_after(
     headers: Mapping[str, str], *, now: Callable[[], float] = time.time
 ) -> float | None:
-    """Return the seconds that an answer asks to wait, if it does.
+    """Return the seconds that the server asks to wait, or None.
 
-    `retry-after-ms` counts first, then `Retry-After` as seconds or as a date (RFC 9110, 10.2.3).
+    `retry-after-ms` comes first, then `Retry-After` as seconds or as a date (RFC 9110, 10.2.3).
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -168,13 +168,13 @@ def retry_after(
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    # The oldest of the three forms names no zone, and means the same as the others.
+    # One of the three date formats has no time zone; it means UTC like the others.
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, date.timestamp() - now())
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """Return what `x-should-retry` says, which overrides what the status means."""
+    """Return the value of `x-should-retry`, which overrides the rule for the status; or None."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
 
 

@@ -1,17 +1,17 @@
-"""Bytes to server-sent events, without I/O.
+"""A parser of server-sent events, without I/O.
 
 The source is the WHATWG HTML standard, section "server-sent events", "parsing an event stream".
-It lets a browser discard an event that the end of the stream cut short, and sets no bound on an
-event's size. A completion that lost its end must not look whole, and a server must not fill the
-memory, so here both are errors.
+The standard lets a browser discard an incomplete event at the end of the stream, and does not limit
+the size of an event. Here both are errors: a completion that lost its end must not look complete,
+and a server must not fill the memory.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# What lies between line ends, or one byte of a line end. Not `splitlines`, which makes a list of
-# a whole chunk: a few compressed kilobytes can be a chunk of millions of lines.
+# The text between line ends, or one byte of a line end. Not `splitlines`, which makes a list of the
+# whole chunk: a few compressed kilobytes can unpack to a chunk of millions of lines.
 _TOKEN = re.compile(rb"[^\r\n]+|[\r\n]")
 
 
@@ -19,8 +19,8 @@ class IncompleteEventError(ValueError):
     """The stream ended inside an event.
 
     Attributes:
-        data: The data of that event so far, its lines joined by line feeds. A line that was cut
-            counts as far as it came. Empty if no data had arrived.
+        data: The data of that event so far, its lines joined by line feeds. It includes the part
+            of a line that was cut; it is empty if no data had arrived.
     """
 
     def __init__(self, data: str) -> None:
@@ -34,7 +34,7 @@ class OversizedEventError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event; `id` and `retry` serve reconnection, which a completion has no use for."""
+    """One event. The fields `id` and `retry` are left out: nothing here reconnects."""
 
     data: str
     event: str = "message"
@@ -47,17 +47,17 @@ def events(
 ) -> Iterator[ServerSentEvent]:
     """Yield each event as soon as the blank line that ends it has arrived.
 
-    Bytes that are not UTF-8 become U+FFFD. By the standard, an event without a `data` field is
-    dropped, and lines end at LF, CR or CRLF only.
+    Bytes that are not UTF-8 become U+FFFD. As the standard says, an event without a `data` field
+    is dropped, and only LF, CR or CRLF end a line.
 
     Args:
-        chunks: The body, cut anywhere. What it raises passes through.
-        max_event_bytes: The most bytes, 0 or more, that the lines between two blank lines may
-            have together, comments included, line ends not.
+        chunks: The body in chunks of any size. Exceptions of the iterable are not caught.
+        max_event_bytes: The largest size of an event, 0 or more: the bytes of all lines between
+            two blank lines, with comments, without line ends.
 
     Raises:
-        IncompleteEventError: The body ended in the middle of a line that is no comment, or after
-            a `data` or `event` field without the blank line.
+        IncompleteEventError: The body ended in the middle of a line that is not a comment, or
+            after a `data` or `event` field without a blank line.
         OversizedEventError: An event exceeds `max_event_bytes`; the rest of it is not read.
 
     Source: the WHATWG HTML standard, "server-sent events", "parsing an event stream".
@@ -74,7 +74,7 @@ def events(
             data.append(value.removeprefix(" "))
         elif name == "event":
             event = value.removeprefix(" ")
-        # Without a name the line is a comment, or the nothing after the last line end.
+        # A line without a name is a comment, or the empty end of the stream.
         is_cut = name != "" and not line.endswith("\n")
     if event or data or is_cut:
         raise IncompleteEventError("\n".join(data))

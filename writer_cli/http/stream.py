@@ -1,4 +1,4 @@
-"""A text that is still being generated, chunk by chunk."""
+"""A stream: the text of a completion, chunk by chunk while it is generated."""
 
 import codecs
 import json
@@ -26,14 +26,14 @@ DONE = "[DONE]"
 
 
 class CompletionStream:
-    """An iterator of chunks that closes its connection at its end, and at the end of a `with`.
+    """An iterator over chunks. It closes its connection at its end, or as a context manager.
 
-    While it is iterated it raises `CutError` where the connection
-    breaks or the last event is incomplete, `SDKError` or `FailResponse` where the API says inside
-    the stream that it failed, and `RequestTimeoutError` where it stops answering.
+    Iteration raises `CutError` if the connection breaks or the last event is incomplete,
+    `SDKError` or `FailResponse` if the API sends an error inside the stream, and
+    `RequestTimeoutError` if no chunk arrives in time.
 
-    Sources: the two published descriptions for the shape of an event, the WHATWG standard for
-    events, and Writer's SDK for `[DONE]`. A stream may also simply end.
+    Sources: Writer's two published descriptions for the fields of an event, the WHATWG standard
+    for events, and Writer's SDK for `[DONE]`. Writer's own APIs may also end without `[DONE]`.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class CompletionStream:
 
     @property
     def text(self) -> str:
-        """What has come so far."""
+        """The text so far."""
         return "".join(self._texts)
 
     @property
     def action_id(self) -> str | None:
-        """Writer's id of the request, from the `Action-Id` header; what support asks for."""
+        """Writer's id of the request, from the `Action-Id` header, for questions to support."""
         return self.headers.get("action-id", [None])[0]
 
     def response(self) -> CreateCompletionResponse:
-        """Return what has come so far in the form of an answer that came whole."""
+        """Return the text so far as a response, as `create` returns it."""
         return CreateCompletionResponse(
             completion_response=CompletionResponse(
                 choices=[
@@ -99,7 +99,7 @@ class CompletionStream:
         )
 
     def close(self) -> None:
-        """Close the connection; the rest of the text will not come."""
+        """Close the connection; the rest of the text is lost."""
         self._chunks.close()
         self._reply.close()
 
@@ -107,10 +107,11 @@ class CompletionStream:
         try:
             if self.content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
                 with self._hints():
-                    whole = self._whole()
-                yield whole
+                    chunk = self._only_chunk()
+                yield chunk
                 return
-            # JSON can cut a character in two, as "\ud83d" and "\ude00", and an event between them.
+            # JSON can escape a character as two surrogates, "\ud83d" and "\ude00", and a server can
+            # send them in two events.
             halves = codecs.getincrementaldecoder("utf-16-le")("replace")
             for data in self._messages():
                 with self._hints():
@@ -128,7 +129,7 @@ class CompletionStream:
             self._reply.close()
 
     def _messages(self) -> Iterator[str]:
-        """Yield the data of each event up to `[DONE]`, or to the end where that may be left out."""
+        """Yield the data of each event until `[DONE]`, or the end if that is allowed."""
         for event in sse.events(self._reply.chunks()):
             if event.event == "error":
                 raise self._failure(event.data)
@@ -137,10 +138,10 @@ class CompletionStream:
                     return
                 yield event.data
         if self._api.ends_with_done:
-            raise CutError("the stream ended without its end mark, [DONE]")
+            raise CutError("the stream ended without [DONE]")
 
-    def _whole(self) -> CompletionChunk:
-        """Read the answer of a server that does not stream: it is a stream of one."""
+    def _only_chunk(self) -> CompletionChunk:
+        """Return the complete answer of a server that does not stream as one chunk."""
         response = self._reply.read().parsed(self._api.read_completion)
         if not response.choices:
             raise BadAnswerError("the answer has no choices", hint="try again")
@@ -156,10 +157,10 @@ class CompletionStream:
             return self._api.read_event(event)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             shown = cleaned_excerpt(self._reply.redacted(data))
-            raise BadAnswerError(f"the stream has an event that is no text: {shown}") from error
+            raise BadAnswerError(f"the stream has an event without text: {shown}") from error
 
     def _failure(self, data: str) -> SDKError:
-        """Read an event that is an error as the same error that an answer would be."""
+        """Return the exception for an error event, the same as for an error answer."""
         try:
             event = unwrapped(json.loads(data))
             data = json.dumps(event, ensure_ascii=False)
@@ -178,6 +179,6 @@ class CompletionStream:
 
 
 def _failure_in(event: Any) -> Failure | None:
-    """Return the error that an event is, if it is one."""
+    """Return the error in an event, if it is an error event."""
     event = unwrapped(event)
     return read_failure(event) if isinstance(event, dict) else None

@@ -1,4 +1,4 @@
-"""Which servers to trust."""
+"""TLS: which certificates are trusted."""
 
 import os
 import ssl
@@ -8,12 +8,12 @@ from pathlib import Path
 from writer_cli.errors import ConfigurationError
 
 
-def trust(*, plain: bool) -> ssl.SSLContext:
-    """Return what a TLS connection checks a server with, built once for all of them.
+def ssl_context(*, plain: bool) -> ssl.SSLContext:
+    """Return the context that verifies servers; one context is shared by all connections.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` decide, else the system's directory, which has the company's
-    authorities and is looked up as needed, else the bundle that comes along. For a plain address
-    none is needed, and an empty one trusts nobody.
+    The trusted certificates come from `SSL_CERT_FILE` and `SSL_CERT_DIR`, else from the system's
+    directory, which contains company authorities and is read only as needed, else from certifi.
+    With `plain`, for http URLs, the context is empty: it trusts no server.
     """
     return _context(plain, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
@@ -30,7 +30,7 @@ def _context(plain: bool, file: str | None, directory: str | None) -> ssl.SSLCon
         except OSError as error:
             raise ConfigurationError(
                 f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}",
-                hint="SSL_CERT_FILE is a file of certificates in PEM form",
+                hint="SSL_CERT_FILE must be a file of certificates in PEM format",
             ) from error
         return context
     for system in (ssl.get_default_verify_paths().capath, "/etc/ssl/certs"):

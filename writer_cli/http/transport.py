@@ -1,4 +1,4 @@
-"""The way to a server: proxy, time limits, and the HTTP library's exceptions as our own."""
+"""The HTTP transport: proxy, timeouts, and the HTTP library's exceptions turned into ours."""
 
 from functools import lru_cache
 from urllib.request import getproxies, proxy_bypass
@@ -9,45 +9,47 @@ from writer_cli.errors import ConfigurationError, CutError, NetworkError, Reques
 from writer_cli.http import tls
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds to wait for a connection, at the most."""
+"""Seconds to wait for a connection at most."""
 
 
 @lru_cache(maxsize=64)
 def parsed_url(url: str) -> httpx.URL:
-    """Parse an address, once for all the requests of a batch."""
+    """Parse a URL, once for all the requests of a batch."""
     return httpx.URL(url)
 
 
 def host_of(base_url: str) -> str:
-    """Return host and port. Raises `ConfigurationError` where the host is no name of one."""
+    """Return host and port. Raises `ConfigurationError` if the host name is not valid."""
     try:
         url = httpx.URL(base_url)
-        url.host.encode("idna")  # as the name is looked up
+        url.host.encode("idna")  # as the DNS lookup encodes it
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ConfigurationError(
-            f"base_url: {base_url!r} is not an address: {error}",
-            hint="an address looks like https://enterprise-api.writer.com",
+            f"base_url: {base_url!r} is not a valid URL: {error}",
+            hint="a base URL looks like https://enterprise-api.writer.com",
         ) from error
     return url.netloc.decode()
 
 
 def transport_to(url: httpx.URL) -> httpx.HTTPTransport:
-    """Return what speaks HTTP to an address. Raises `ConfigurationError` for an unusable proxy."""
+    """Return a transport for a URL. Raises `ConfigurationError` if its proxy cannot be used."""
     plain = url.scheme == "http"
     try:
-        # A plain address is this machine, so a proxy would be where others can read the key.
+        # Plain http goes only to this machine or a private network: a proxy could read the key.
         proxy = None if plain else _proxy_to(url)
-        return httpx.HTTPTransport(verify=tls.trust(plain=plain), trust_env=False, proxy=proxy)
+        return httpx.HTTPTransport(
+            verify=tls.ssl_context(plain=plain), trust_env=False, proxy=proxy
+        )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise ConfigurationError(
-            f"the proxy that the environment names cannot be used: {error}",
-            hint="look at HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
+            f"the proxy in the environment cannot be used: {error}",
+            hint="check HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
             "a proxy looks like http://proxy.example:3128",
         ) from error
 
 
 def _proxy_to(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment, or the system's settings, name for a host."""
+    """Return the proxy for a host from the environment or the system settings, if any."""
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(url.netloc.decode()):
@@ -56,7 +58,7 @@ def _proxy_to(url: httpx.URL) -> str | None:
 
 
 def timeouts(seconds: float) -> dict[str, float]:
-    """Return what each step of an exchange may take."""
+    """Return the timeout of each step of an exchange, in seconds."""
     return {
         "connect": min(CONNECT_TIMEOUT, seconds),
         "read": seconds,
@@ -68,7 +70,7 @@ def timeouts(seconds: float) -> dict[str, float]:
 def translated(
     error: httpx.TransportError, host: str, timeout: float, *, answer_began: bool
 ) -> NetworkError | CutError:
-    """Return what an exception of the HTTP library is: none of theirs leaves this module."""
+    """Return our exception for one of the HTTP library, which never reaches a caller."""
     if isinstance(error, httpx.ConnectTimeout):
         seconds = min(CONNECT_TIMEOUT, timeout)
         return RequestTimeoutError(f"no connection to {host} within {seconds:g} s")
@@ -82,7 +84,7 @@ def translated(
     if answer_began:
         return CutError(f"the answer from {host} was cut short: {reason}")
     failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))
-    # Asking a proxy or a stranger once more changes nothing.
+    # A retry does not change the answer of a proxy, nor an untrusted certificate.
     failure.retryable = "CERTIFICATE_VERIFY_FAILED" not in reason and not isinstance(
         error, httpx.ProxyError
     )
@@ -91,7 +93,7 @@ def translated(
 
 def _network_hint(error: httpx.TransportError) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "if your network has an authority of its own, name its file: SSL_CERT_FILE=ca.pem"
+        return "if your network has its own certificate authority, set SSL_CERT_FILE=ca.pem"
     if isinstance(error, httpx.ProxyError):
-        return "the proxy is taken from HTTPS_PROXY, ALL_PROXY and NO_PROXY"
-    return "is the network up, and the address right? `writer config check` shows it"
+        return "the proxy comes from HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+    return "check the network and the base URL: `writer config check`"

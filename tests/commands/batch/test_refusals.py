@@ -162,7 +162,7 @@ def test_a_warning_of_complete_is_one_of_batch() -> None:
     arguments = [*LEAST, "--temperature", "3", "-m", "palmyra-med", "-o", "out.jsonl"]
     terminal = batch(source, *arguments)
     assert terminal.errors.startswith(
-        "warning: --temperature: 3; 0 to 2 is documented\n"
+        "warning: --temperature: 3; the documented range is 0 to 2\n"
         "warning: palmyra-med was removed on 2026-07-13; Writer names palmyra-x5 in its place\n"
     )
 

@@ -49,7 +49,7 @@ from tests.harness.servers import CLOSE, Received, Script, Server, completion, h
         (["--top-p", ""], "--top-p '' is not a number"),
         (["--top-p", "0_1"], "--top-p '0_1' is not a number"),
         (["--api", "studo"], "--api 'studo' is not one of enterprise, studio, openai"),
-        (["-m", ""], "--model-id: '' is not a text: it is blank"),
+        (["-m", ""], "--model-id: '' is not a string with at least one visible character"),
         (["-m", ".."], "'..' is not an id"),
         (["-m", "\udcff"], r"--model-id: '\udcff' is not UTF-8"),
         (
@@ -58,7 +58,7 @@ from tests.harness.servers import CLOSE, Received, Script, Server, completion, h
         ),
         (
             ["--timeout", "0"],
-            "--timeout: 0.0 is not a number of seconds over 0 up to 1000000",
+            "--timeout: 0.0 is not a number of seconds above 0, up to 1000000",
         ),
     ],
 )
@@ -98,11 +98,14 @@ def test_a_customization_must_be_named() -> None:
 @pytest.mark.parametrize(
     ("flags", "warning"),
     [
-        ([f"--stop={i}" for i in range(5)], "--stop: 5 stop sequences; 4 are documented"),
-        (["--temperature", "2.5"], "--temperature: 2.5; 0 to 2 is documented"),
-        (["--top-p", "0"], "--top-p: 0; over 0 up to 1 is documented"),
-        (["--presence-penalty", "3"], "--presence-penalty: 3; -2 to 2 is documented"),
-        (["--frequency-penalty", "-3"], "--frequency-penalty: -3; -2 to 2 is documented"),
+        (
+            [f"--stop={i}" for i in range(5)],
+            "--stop: 5 stop sequences; the documented maximum is 4",
+        ),
+        (["--temperature", "2.5"], "--temperature: 2.5; the documented range is 0 to 2"),
+        (["--top-p", "0"], "--top-p: 0; the documented range is above 0, up to 1"),
+        (["--presence-penalty", "3"], "--presence-penalty: 3; the documented range is -2 to 2"),
+        (["--frequency-penalty", "-3"], "--frequency-penalty: -3; the documented range is -2 to 2"),
     ],
 )
 def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
@@ -203,7 +206,9 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
         ran = writer("complete", "-o", str(path), STORY, env=server.env)
         assert server.requests == []
     assert ran == Ran(
-        2, "", f"error: {path}: {reason}\nhint: name a file in a directory that can be written\n"
+        2,
+        "",
+        f"error: {path}: {reason}\nhint: choose a file in a directory with write permission\n",
     )
 
 

@@ -120,7 +120,7 @@ def test_asking_for_a_stream_that_cannot_be_is_a_usage_error(
     """It names the flag, and no other model is asked in its place."""
     ran = run(*arguments, "--stream", "--sandbox", "p", *more)
     assert (ran.code, ran.output) == (2, "")
-    assert f"{flag}: such a request cannot be streamed" in ran.errors
+    assert f"{flag}: a request with it cannot be streamed" in ran.errors
     assert "leave it out, or do without --stream" in ran.errors
 
 
@@ -129,7 +129,7 @@ def test_a_cut_stream_prints_what_came_and_says_so() -> None:
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         said = (
             "error: the stream ended in the middle of an event\n"
-            "hint: what came is incomplete: try again\n"
+            "hint: the answer is incomplete: try again\n"
         )
         assert ask(server, "--stream") == Ran(9, "one two", said)
         assert ask(server, stdout_is_terminal=True) == Ran(9, "one two\n", said)

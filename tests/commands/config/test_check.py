@@ -120,18 +120,23 @@ READY = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "5", "WRITER_MODEL_ID": "m"}
             "WRITER_API_KEY",
             f"{KEY}\n{KEY}",
             "api_key",
-            "api_key in WRITER_API_KEY: the API key has a character that a key cannot have: ",
+            "api_key in WRITER_API_KEY: the API key contains ",
         ),
         ("WRITER_ORG_ID", "five", "organization_id", "WRITER_ORG_ID: 'five' is not a whole "),
-        ("WRITER_MODEL_ID", " ", "model_id", "WRITER_MODEL_ID: ' ' is not a text: it is blank; "),
+        (
+            "WRITER_MODEL_ID",
+            " ",
+            "model_id",
+            "WRITER_MODEL_ID: ' ' is not a string with at least one visible character; ",
+        ),
         ("WRITER_TIMEOUT", "soon", "timeout", "WRITER_TIMEOUT: 'soon' is not a number of "),
         ("WRITER_API", "smoke", "api", "WRITER_API: 'smoke' is not "),
-        ("WRITER_BASE_URL", "x", "base_url", "WRITER_BASE_URL: 'x' is not an address; "),
+        ("WRITER_BASE_URL", "x", "base_url", "WRITER_BASE_URL: 'x' is not a valid URL; "),
         (
             "WRITER_BASE_URL",
             "http://example.com",
             "base_url",
-            "WRITER_BASE_URL: a key is not sent to example.com over plain http; use https://",
+            "WRITER_BASE_URL: the key is not sent to example.com over plain http; use https://",
         ),
         (
             "WRITER_BASE_URL",
@@ -166,7 +171,7 @@ def test_check_of_a_broken_file_says_so_and_looks_at_the_program(home: Home) -> 
         "wrong",
         (
             f"{home.path}: Invalid value (at line 1, column 11); "
-            "it is TOML: lines such as organization_id = 123"
+            "the file is TOML: a line looks like organization_id = 123"
         ),
     )
     assert set(found) == {"file", "program"}
@@ -185,7 +190,7 @@ def test_check_notes_a_file_that_others_read_and_one_that_is_not_there(home: Hom
     found = verdicts(home, env=READY)
     assert found["file"][1:] == (
         "note",
-        f"others can read the key in {home.path}: chmod 600 {home.path}",
+        f"other users can read the key in {home.path}: chmod 600 {home.path}",
     )
 
 
@@ -241,8 +246,8 @@ def test_check_of_a_profile_that_is_missing_names_those_there(home: Home) -> Non
     home.write("[profiles.work]\n")
     note = verdicts(home, "--profile", "ci", expected=3)["file"][2]
     assert note == (
-        f"no profile 'ci' in {home.path}; there: work; "
-        "writer config set --profile ci organization_id 123 makes it"
+        f"no profile 'ci' in {home.path}; profiles there: work; "
+        "create it: writer config set --profile ci organization_id 123"
     )
 
 
@@ -322,7 +327,7 @@ def test_ctrl_d_at_the_question_sets_nothing(home: Home) -> None:
     """No answer is a usage error, not a bug."""
     status, screen = on_a_terminal(home, b"\x04", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == 2
-    assert "error: api_key is not a text: it is blank" in screen
+    assert "error: api_key is not a string with at least one visible character" in screen
     assert not home.path.exists()
 
 

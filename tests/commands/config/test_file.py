@@ -144,7 +144,7 @@ def test_a_device_is_not_taken_for_the_file(home: Home) -> None:
     """What is written to `/dev/null` would be lost without a word."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": "/dev/null"}, expected=3)
     assert terminal.errors == (
-        "error: /dev/null is not a file that can be changed\n"
+        "error: /dev/null is not a regular file, so it cannot be changed\n"
         "hint: WRITER_CONFIG can name another file\n"
     )
 

@@ -58,7 +58,7 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
         (
             ["timeout", "soon"],
             (
-                "error: timeout: 'soon' is not a number of seconds over 0 up to 1000000\n"
+                "error: timeout: 'soon' is not a number of seconds above 0, up to 1000000\n"
                 "hint: for example: writer config set timeout 30\n"
             ),
         ),
@@ -72,7 +72,7 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
         (
             ["model_id", ""],
             (
-                "error: model_id: '' is not a text: it is blank\n"
+                "error: model_id: '' is not a string with at least one visible character\n"
                 "hint: for example: writer config set model_id palmyra-x5\n"
             ),
         ),
@@ -86,7 +86,7 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
         (
             ["base_url", "http://example.com"],
             (
-                "error: base_url: a key is not sent to example.com over plain http\n"
+                "error: base_url: the key is not sent to example.com over plain http\n"
                 "hint: use https://example.com\n"
             ),
         ),
@@ -96,12 +96,15 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
         ),
         (
             [f"api_key={KEY}"],
-            "error: there is no setting 'api_key'\nhint: without =: writer config set api_key\n",
+            (
+                "error: there is no setting 'api_key'\n"
+                "hint: leave out the =: writer config set api_key\n"
+            ),
         ),
         (
             ["timeout", "5", "--profile", "a b"],
             (
-                "error: --profile: 'a b' is no name of a profile: those have letters, digits, - "
+                "error: --profile: 'a b' is not a valid profile name: use letters, digits, - "
                 "and _\nhint: for example: --profile ci\n"
             ),
         ),
@@ -117,7 +120,7 @@ def test_set_refuses_what_cannot_be_right(home: Home, arguments: list[str], said
 def test_set_refuses_a_profile_of_the_environment_by_the_name_of_its_variable(home: Home) -> None:
     """Who did not write `--profile` is not told of it."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_PROFILE": "a.b"}, expected=2)
-    assert terminal.errors.startswith("error: WRITER_PROFILE: 'a.b' is no name of a profile")
+    assert terminal.errors.startswith("error: WRITER_PROFILE: 'a.b' is not a valid profile name")
 
 
 def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
@@ -167,14 +170,14 @@ PIPE = "pipe one line of text into it: … | writer config set"
             2,
             f"the value for api_key on standard input is not UTF-8\nhint: {PIPE} api_key\n",
         ),
-        ("api_key", b"\n", 2, "api_key is not a text: it is blank\n"),
+        ("api_key", b"\n", 2, "api_key is not a string with at least one visible character\n"),
         (
             "api_key",
             b"sk-one\nsk-two\n",
             3,
             (
-                "the API key has a character that a key cannot have: a space, a line break, "
-                "a control character or one beyond ASCII\n"
+                "the API key contains a space, a line break, "
+                "a control character or a character outside ASCII\n"
             ),
         ),
     ],
