@@ -151,7 +151,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
 def test_what_is_under_way_has_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that never answers keeps an interrupted batch for the grace time and no longer."""
-    monkeypatch.setattr("writer_cli.batch.job.GRACE", 0.3)
+    monkeypatch.setattr("writer_cli.batch.job.GRACE_PERIOD", 0.3)
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(10))
 
@@ -206,7 +206,7 @@ def test_two_runs_on_one_output_do_not_mix(tmp_path: Path) -> None:
         echo.wait_for_requests(3)
         code, errors = run_writer(arguments(source, output), env_for(server))
         refusal = f"error: --output {output}: another run is writing to it\n"
-        assert (code, errors) == (2, f"{refusal}hint: wait for it, or name another file\n")
+        assert (code, errors) == (2, f"{refusal}hint: wait for it, or choose another file\n")
         echo.gate.set()
         first.communicate(timeout=SOON)
     assert first.returncode == 0
@@ -314,7 +314,7 @@ def test_a_lost_file_beside_a_refused_key_loses_no_result(tmp_path: Path) -> Non
     with serving(echo) as server:
         code, errors = run_writer(arguments(source, output), env_for(server))
         assert code == 11
-        assert "was removed while it was written to" in errors
+        assert "was removed during the run" in errors
         follow(errors, output)
     assert [result["index"] for result in results_of(output)] == [1]
 
@@ -337,7 +337,7 @@ def test_no_room_for_the_order_leaves_the_results(tmp_path: Path) -> None:
             arguments(source, output), env_for(server), preexec_fn=limit, is_measured=False
         )
         assert code == 11
-        assert "every result is there, but not in order" in errors
+        assert "all results are there, but unsorted" in errors
         assert output.read_bytes() == b"".join(reversed(lines))
         assert sorted(tmp_path.iterdir()) == [source, output]
         assert_goes_on(echo, source, output, env_for(server))
@@ -357,7 +357,7 @@ def test_a_vanished_directory_stops_it_and_loses_nothing(tmp_path: Path) -> None
     with serving(echo) as server:
         code, errors = run_writer(arguments(source, output), env_for(server))
         assert code == 11
-        assert "was removed while it was written to" in errors
+        assert "was removed during the run" in errors
         follow(errors, output)
         assert_goes_on(echo, source, output, env_for(server))
 
@@ -383,7 +383,7 @@ def test_an_input_that_ends_in_the_middle_of_a_line_fails_that_record(tmp_path: 
         source.write_bytes(whole)
         code, errors = in_process(arguments(source, output), env_for(server))
         assert code == 2
-        assert "record 4 (line 5) is not what the result" in errors
+        assert "record 4 (line 5) is not the one that the result" in errors
         code, _ = in_process(arguments(source, output, "--retry-failed"), env_for(server))
         assert code == 0
     assert [result["choices"][0]["text"] for result in results_of(output)] == [
@@ -421,10 +421,10 @@ def test_changed_flags_and_inputs_stop_before_anything_is_sent(tmp_path: Path) -
         assert in_process(arguments(source, output), env)[0] == 0
         before = output.read_bytes()
         code, errors = in_process(arguments(source, output, "--temperature", "0.1"), env)
-        assert (code, "record 0 (line 1) is not what" in errors) == (2, True)
+        assert (code, "record 0 (line 1) is not the one" in errors) == (2, True)
         write_prompts(source, ["prompt 0", "another", "prompt 2", "one more"])
         code, errors = in_process(arguments(source, output), env)
-        assert (code, "record 1 (line 2) is not what" in errors) == (2, True)
+        assert (code, "record 1 (line 2) is not the one" in errors) == (2, True)
         assert output.read_bytes() == before
         assert echo.counts.total() == 3
         assert in_process(arguments(source, output, "--overwrite"), env)[0] == 0

@@ -18,7 +18,7 @@ from writer_cli.batch.results import Result
 from writer_cli.errors import OutputError, UsageError
 
 DEFAULTS = "what all have in common"
-ERROR = {"kind": "server", "message": "it broke"}
+ERROR = {"kind": "server", "message": "internal error"}
 
 
 def record(index: int, prompt: str | None = None) -> Record:
@@ -222,8 +222,8 @@ def test_what_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
     for path, reason in (
         (tmp_path, "Is a directory"),
         (tmp_path / "missing" / "out.jsonl", "No such file or directory"),
-        (Path(os.devnull), "only a file can be gone on with"),
-        (pipe, "only a file can be gone on with"),
+        (Path(os.devnull), "only such a file can be continued"),
+        (pipe, "only such a file can be continued"),
     ):
         with pytest.raises(UsageError, match=reason):
             Journal(path)
@@ -247,9 +247,9 @@ def test_another_request_under_an_index_is_named(tmp_path: Path) -> None:
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 1)
         changed = [record(0), record(1, "another prompt")]
-        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not what the result"):
+        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not the one that the result"):
             list(journal.pending(changed, DEFAULTS))
-        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not what the result"):
+        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not the one that the result"):
             list(journal.pending([record(0), record(1)], "other flags"))
 
 
@@ -270,7 +270,7 @@ def test_a_removed_file_is_noticed_and_nothing_is_lost(tmp_path: Path) -> None:
     with Journal(path) as journal:
         append(journal, 0)
         path.unlink()
-        with pytest.raises(OutputError, match="was removed while it was written to"):
+        with pytest.raises(OutputError, match="was removed during the run"):
             append(journal, 1)
         hint = journal.rescue([line(1)])
     assert os.waitstatus_to_exitcode(os.system(hint.split(": ")[1].partition(", and")[0])) == 0  # noqa: S605 - what the hint says
@@ -289,7 +289,7 @@ def test_an_order_that_cannot_be_written_leaves_the_journal(tmp_path: Path) -> N
         with pytest.raises(OutputError, match="No such file or directory") as caught:
             journal.put_in_order()
     assert caught.value.hint is not None
-    assert "every result is there" in caught.value.hint
+    assert "all results are there" in caught.value.hint
     with Journal(new / "out.jsonl") as journal:
         assert pending(journal, 2) == []
 

@@ -10,7 +10,7 @@ from writer_cli.output.terminal import FakeTerminal, Terminal
 def line(index: int, *, failed: bool = False) -> str:
     """Write a result as a batch does."""
     outcome = (
-        {"error": {"kind": "server", "message": "it broke"}}
+        {"error": {"kind": "server", "message": "internal error"}}
         if failed
         else {"choices": [{"index": 0, "text": f"text {index}", "logprobs": None}]}
     )
@@ -122,7 +122,7 @@ def test_what_all_shards_lack_at_the_end_is_seen_by_their_number(tmp_path: Path)
     """Only whoever knows how many records there are can notice that the last ones are missing."""
     out, parts = tmp_path / "all", [shard(tmp_path, "0", 0, 2), shard(tmp_path, "1", 1)]
     message = refusal(str(out), *parts, "--records", "4")
-    assert message == "there are 3 records in the files, and not 4"
+    assert message == "the files have 3 records, not 4"
     assert not out.exists()
     merge(str(out), *parts, "--records", "3")
     assert out.read_text() == "".join(map(line, range(3)))
@@ -145,7 +145,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> No
     part = tmp_path / "0"
     part.write_text(line(0) + content)
     message = refusal(str(tmp_path / "all"), str(part))
-    assert message == f"{part}: line 2 is not a whole result of a batch"
+    assert message == f"{part}: line 2 is not a complete result of a batch"
 
 
 def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -88,45 +88,45 @@ BAD_JSON = {
     "not JSON": ('{"prompt": ', "not JSON: expecting value, at column 12"),
     "cut": ('{"prompt": "a', "not JSON: unterminated string starting, at column 12"),
     "two": ('{"prompt": "a"} {}', "not JSON: extra data, at column 17"),
-    "NaN": ('{"prompt": "a", "n": NaN}', "not JSON: NaN is not a number there"),
+    "NaN": ('{"prompt": "a", "n": NaN}', "not JSON: NaN is not a JSON number"),
     "list": ('["prompt"]', "not a JSON object"),
     "text": ('"prompt"', "not a JSON object"),
     "deep": ("[" * 100_000, "nested too deeply"),
     "deep object": ('{"a":' * 100_000, "nested too deeply"),
     "twins": (
         '{"prompt": "a", "prompt": "b"}',
-        "the key 'prompt' is there more than once",
+        "the key 'prompt' appears more than once",
     ),
     "twins below": (
         '{"prompt": "a", "x": {"y": 1, "y": 2}}',
-        "the key 'y' is there more than once",
+        "the key 'y' appears more than once",
     ),
-    "no prompt": ('{"Prompt": "a", "id": 1}', "there is no prompt; there is: Prompt, id"),
-    "nothing": ("{}", "there is no prompt; there is nothing"),
+    "no prompt": ('{"Prompt": "a", "id": 1}', "no prompt; found: Prompt, id"),
+    "nothing": ("{}", "no prompt; found nothing"),
     "many names": (
         json.dumps(dict.fromkeys(["a" * 40, "b" * 40], 1)),
-        f"there is no prompt; there is: {'a' * 40}, {'b' * 18}…",
+        f"no prompt; found: {'a' * 40}, {'b' * 18}…",
     ),
-    "null": ('{"prompt": null}', "there is no prompt; there is: prompt"),
+    "null": ('{"prompt": null}', "no prompt; found: prompt"),
     "empty": ('{"prompt": ""}', "the prompt is empty"),
-    "number": ('{"prompt": 5}', "prompt: not a text"),
+    "number": ('{"prompt": 5}', "prompt: not a string"),
     "NUL": ('{"prompt": "a\\u0000b"}', "the prompt has a NUL byte"),
     "surrogate": (
         '{"prompt": "a\\ud800b"}',
-        "the prompt has half of a surrogate pair, which no text can have",
+        "the prompt has a lone surrogate, which UTF-8 cannot encode",
     ),
-    "id": ('{"prompt": "a", "id": 1.5}', "id: neither a text nor a whole number"),
-    "id bool": ('{"prompt": "a", "id": true}', "id: neither a text nor a whole number"),
-    "id half": ('{"prompt": "a", "id": "\\udfff"}', "id: neither a text nor a whole number"),
+    "id": ('{"prompt": "a", "id": 1.5}', "id: neither a string nor a whole number"),
+    "id bool": ('{"prompt": "a", "id": true}', "id: neither a string nor a whole number"),
+    "id half": ('{"prompt": "a", "id": "\\udfff"}', "id: neither a string nor a whole number"),
     "int": ('{"prompt": "a", "n": "2"}', "n: '2' is not a whole number"),
     "float for int": ('{"prompt": "a", "n": 2.0}', "n: 2.0 is not a whole number"),
     "bool": ('{"prompt": "a", "top_p": true}', "top_p: True is not a number"),
     "huge": ('{"prompt": "a", "n": 1e999}', "n: inf is not a whole number"),
-    "stop": ('{"prompt": "a", "stop": "."}', "stop: '.' is not a list of texts"),
-    "stops": ('{"prompt": "a", "stop": ["a", 1]}', "stop: ['a', 1] is not a list of texts"),
+    "stop": ('{"prompt": "a", "stop": "."}', "stop: '.' is not a list of strings"),
+    "stops": ('{"prompt": "a", "stop": ["a", 1]}', "stop: ['a', 1] is not a list of strings"),
     "stop half": (
         '{"prompt": "a", "stop": ["\\ud800"]}',
-        "stop: ['\\ud800'] is not a list of texts",
+        "stop: ['\\ud800'] is not a list of strings",
     ),
     "long": (
         json.dumps({"prompt": "a", "n": "x" * 1000}),
@@ -172,8 +172,8 @@ def test_bytes_that_are_no_text_are_found_where_they_are(
 
 
 BAD_ROWS = {
-    "few cells": (b"a", "the number of cells is 1, and of columns 3"),
-    "many cells": (b"a,b,c,d", "the number of cells is 4, and of columns 3"),
+    "few cells": (b"a", "the row has 1 cells, and the header 3 columns"),
+    "many cells": (b"a,b,c,d", "the row has 4 cells, and the header 3 columns"),
     "not UTF-8": (b"a\xff,1,", "prompt: not UTF-8"),
     "NUL": (b"a,\0,", "id: a NUL byte"),
     "empty": (b",1,", "the prompt is empty"),
@@ -199,7 +199,7 @@ def test_each_thing_that_is_wrong_with_a_row_has_its_message(raw: bytes, message
 
 def test_a_cell_of_stop_sequences_is_json() -> None:
     """A plain text there is refused, and the message says what is wanted."""
-    message = "line 2: stop: '.' is not a list of texts in JSON"
+    message = "line 2: stop: '.' is not a list of strings in JSON"
     assert problem("prompt,stop\na,.\n", "csv") == message
 
 
@@ -209,13 +209,13 @@ def test_a_quotation_mark_that_is_never_closed_is_found_where_it_opens() -> None
     assert first.prompt == "a"
     assert bad.problem == (
         "line 5: not a row of a table: unexpected end of data; it began in line 3: "
-        "does a quotation mark lack its other?"
+        "is a closing quotation mark missing?"
     )
 
 
 BAD_FIRST_LINES = {
-    "no prompt": ("Prompt,id", "there is no column 'prompt'; there is: Prompt, id"),
-    "twice": ("prompt,id,id", "there are 2 columns 'id'"),
+    "no prompt": ("Prompt,id", "there is no column 'prompt'; found: Prompt, id"),
+    "twice": ("prompt,id,id", "2 columns have the name 'id'"),
     "not a row": ('"prompt"x,id', "not a row of a table: ',' expected after '\"'"),
     "NUL": ("prompt,\0", "a NUL byte"),
 }
@@ -226,18 +226,18 @@ def test_a_first_line_that_spoils_every_row_stops_the_reading(line: str, message
     """Nothing can be read then, and fifty thousand records with the same problem help nobody."""
     with pytest.raises(UsageError) as caught:
         read(f"{line}\na,b\n", "csv")
-    assert caught.value.message == f"the first line, which names the columns: {message}"
+    assert caught.value.message == f"the header line: {message}"
 
 
 def test_a_first_line_that_is_not_utf_8_stops_the_reading() -> None:
     """So does a table in another encoding."""
-    with pytest.raises(UsageError, match="names the columns: not UTF-8"):
+    with pytest.raises(UsageError, match="the header line: not UTF-8"):
         read(b"prompt,gr\xf6\xdfe\na,b\n", "csv")
 
 
 def test_a_column_that_the_template_asks_for_must_be_there() -> None:
     """Otherwise no row could become a prompt."""
-    with pytest.raises(UsageError, match=r"no column 'product'; there is: id, prompt"):
+    with pytest.raises(UsageError, match=r"no column 'product'; found: id, prompt"):
         read("prompt,id\na,b\n", "csv", "A tagline for {product}")
 
 

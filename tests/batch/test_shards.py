@@ -42,13 +42,13 @@ def test_a_shard_is_named_by_its_number_from_0_and_how_many_there_are(
     [
         ("4/4", "--shard 4/4: there is no shard 4 of 4"),
         ("0/0", "--shard 0/0: there is no shard 0 of 0"),
-        ("1", "--shard 1: not of the form I/N"),
-        ("-1/4", "--shard -1/4: not of the form I/N"),
-        ("1/4 ", "--shard 1/4 : not of the form I/N"),
-        ("1/٤", "--shard 1/٤: not of the form I/N"),
-        ("", "--shard : not of the form I/N"),
-        ("AUTO", "--shard AUTO: not of the form I/N"),
-        ("1/" + "9" * 10, f"--shard 1/{'9' * 10}: not of the form I/N"),
+        ("1", "--shard 1: the form is I/N"),
+        ("-1/4", "--shard -1/4: the form is I/N"),
+        ("1/4 ", "--shard 1/4 : the form is I/N"),
+        ("1/٤", "--shard 1/٤: the form is I/N"),
+        ("", "--shard : the form is I/N"),
+        ("AUTO", "--shard AUTO: the form is I/N"),
+        ("1/" + "9" * 10, f"--shard 1/{'9' * 10}: the form is I/N"),
     ],
 )
 def test_what_is_no_shard_is_refused(text: str, message: str) -> None:
@@ -103,7 +103,7 @@ def test_auto_asks_the_job_system(env: dict[str, str], shard: Shard) -> None:
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        pytest.param({}, "no job system has said which part this is", id="nothing"),
+        pytest.param({}, "no variable of a job system is set", id="nothing"),
         pytest.param(
             {"JOB_COMPLETION_INDEX": "0"}, "JOB_COMPLETIONS is not set", id="kubernetes-by-itself"
         ),
@@ -112,7 +112,7 @@ def test_auto_asks_the_job_system(env: dict[str, str], shard: Shard) -> None:
         ),
         pytest.param(
             KUBERNETES | {"JOB_COMPLETIONS": "all"},
-            "JOB_COMPLETIONS is 'all' and not a number",
+            "JOB_COMPLETIONS is 'all', not a number",
             id="no-number",
         ),
     ],
@@ -152,7 +152,7 @@ def test_a_number_that_a_job_system_cannot_have_is_refused(
 )
 def test_a_part_of_a_slurm_array_is_not_taken_for_the_whole(env: dict[str, str]) -> None:
     """Task 7 alone would say that it is one of one, and do the work of all."""
-    with pytest.raises(UsageError, match="says not which shards these are") as caught:
+    with pytest.raises(UsageError, match="does not tell which shards these are") as caught:
         shard_of("auto", env)
     assert caught.value.hint is not None
     assert "--shard $SLURM_ARRAY_TASK_ID/N" in caught.value.hint

@@ -34,16 +34,16 @@ def test_a_line_of_text_is_the_variable_prompt() -> None:
 def test_a_template_reaches_into_no_value(variable: str) -> None:
     """What stands in braces is a name, whatever Python would make of it."""
     message = problem(json_line(a={"b": 1}, c=["x"]), template=f"{{{variable}}}")
-    assert message == f"line 1: {variable!r} is in the template and has no value; there is: a, c"
+    assert message == f"line 1: the template needs {variable!r}, which has no value; found: a, c"
     assert prompts(json_line(**{variable: "x"}), template=f"{{{variable}}}") == ["x"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"id": 1}, "'product' is in the template and has no value; there is: id"),
-        ({"product": None}, "'product' is in the template and has no value; there is: product"),
-        ({"product": ""}, "what the template asks for is empty: product"),
+        ({"id": 1}, "the template needs 'product', which has no value; found: id"),
+        ({"product": None}, "the template needs 'product', which has no value; found: product"),
+        ({"product": ""}, "all variables of the template are empty: product"),
         ({"product": "a\0"}, "the prompt has a NUL byte"),
     ],
 )
@@ -75,14 +75,14 @@ def test_no_depth_of_nesting_stops_the_reading(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a {b", "--template: a stray { at character 3"),
-        ("a } {b}", "--template: a stray } at character 3"),
-        ("{}", "--template: a stray { at character 1"),
-        ("{ }", "--template: a stray { at character 1"),
-        ("{a{b}}", "--template: a stray { at character 1"),
-        ("plain", "--template: there is no variable in it, so all prompts would be the same"),
-        ("", "--template: there is no variable in it, so all prompts would be the same"),
-        ("{{a}}", "--template: there is no variable in it, so all prompts would be the same"),
+        ("a {b", "--template: a single { at character 3"),
+        ("a } {b}", "--template: a single } at character 3"),
+        ("{}", "--template: a single { at character 1"),
+        ("{ }", "--template: a single { at character 1"),
+        ("{a{b}}", "--template: a single { at character 1"),
+        ("plain", "--template: it has no variable, so all prompts would be the same"),
+        ("", "--template: it has no variable, so all prompts would be the same"),
+        ("{{a}}", "--template: it has no variable, so all prompts would be the same"),
         ("{a}\udcff", "--template: not UTF-8"),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
     """It is not guessed."""
     with pytest.raises(UsageError) as caught:
         detected_format(name, None)
-    assert caught.value.message == f"--format: how is {shown} written?"
+    assert caught.value.message == f"--format: the format of {shown} is unknown"
     assert caught.value.hint == "--format jsonl|csv|tsv|txt"
 
 

@@ -278,10 +278,10 @@ def test_a_stream_that_is_cut_says_so(
         (event({"tpe": ["?"]}), "server", 500, None),
         (event({"errors": [{"description": "oh"}]}), "server", 500, "oh"),
         (
-            b"event: error\ndata: it broke\n\n",
+            b"event: error\ndata: internal error\n\n",
             "server",
             500,
-            "HTTP 500 Internal Server Error: it broke",
+            "HTTP 500 Internal Server Error: internal error",
         ),
         (b"event: error\ndata: [1]\n\n", "server", 500, "HTTP 500 Internal Server Error: [1]"),
         (b"event: error\n" + event("x"), "server", 500, None),

@@ -211,7 +211,7 @@ def test_a_closed_stream_has_no_terminal() -> None:
     assert not terminal.stdin_is_terminal
     assert not terminal.stdout_is_terminal
     assert not terminal.stderr_is_terminal
-    assert not terminal.has_unasked_input()
+    assert not terminal.has_unread_input()
     terminal.note("to nobody")
 
 
@@ -229,5 +229,5 @@ def test_the_terminal_of_a_test_is_one_in_memory() -> None:
     terminal.note("note")
     assert terminal.stdin is not None
     assert (terminal.stdin.read(), terminal.output, terminal.errors) == (b"in", b"out", "note\n")
-    assert not terminal.has_unasked_input()
+    assert not terminal.has_unread_input()
     assert terminal.width > 0

@@ -124,7 +124,7 @@ def test_a_client_that_never_stops_sending_is_left(
     serve: Callable[..., SandboxServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refused client is listened to for a moment, and no longer."""
-    monkeypatch.setattr("writer_cli.sandbox.server.PATIENCE", 0.1)
+    monkeypatch.setattr("writer_cli.sandbox.server.CLOSE_TIMEOUT", 0.1)
     with connect(serve()) as connection:
         connection.sendall(REQUEST.encode() + b"Content-Length: many\r\n\r\n")
         with pytest.raises(ConnectionError):

@@ -145,7 +145,7 @@ def test_an_address_that_is_none_is_a_usage_error(host: str) -> None:
     """However it fails to be one."""
     terminal = Terminal.fake()
     assert main(["sandbox", "--host", host], terminal) == 2
-    assert terminal.errors.startswith(f"error: --host {host} --port 0 cannot be listened on: ")
+    assert terminal.errors.startswith(f"error: cannot listen on --host {host} --port 0: ")
 
 
 def test_a_port_in_use_is_a_usage_error(serve: Callable[..., SandboxServer]) -> None:
@@ -154,7 +154,7 @@ def test_a_port_in_use_is_a_usage_error(serve: Callable[..., SandboxServer]) -> 
     terminal = Terminal.fake()
     assert main(["sandbox", "--port", port], terminal) == 2
     assert re.fullmatch(
-        rf"error: --host 127\.0\.0\.1 --port {port} cannot be listened on: .*in use\n"
+        rf"error: cannot listen on --host 127\.0\.0\.1 --port {port}: .*in use\n"
         r"hint: --port 0 lets the system choose\n",
         terminal.errors,
     )
@@ -232,7 +232,7 @@ def test_slow_answers_the_client_that_outlasts_it(
     serve: Callable[..., SandboxServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits ten minutes, so the time is shortened here."""
-    monkeypatch.setattr("writer_cli.sandbox.server.LATE", 0.05)
+    monkeypatch.setattr("writer_cli.sandbox.server.LATE_DELAY", 0.05)
     assert parsed(exchange(serve(), post("fault-slow")))[0] == 200
 
 

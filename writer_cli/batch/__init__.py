@@ -1,4 +1,4 @@
-"""Many prompts: records in, one result for each, at the speed that the API allows.
+"""Complete many prompts: one result for each record, as fast as the API allows.
 
     from writer_cli import Writer
     from writer_cli.batch import Plan, Record, run_batch
@@ -9,7 +9,7 @@
         for result in results:
             print(result.index, result.texts)
 
-Nothing here prints, and nothing but `journal.py` writes to a disk.
+Nothing here prints, and only `journal.py` and `merging.py` write to a disk.
 """
 
 from writer_cli.batch.plan import Plan

@@ -1,18 +1,21 @@
-"""A set of texts that keeps 64 bits of each: some 20 bytes a text, 100 MB for a million at most."""
+"""A set that stores only a 64-bit hash of each string, to save memory."""
 
 import hashlib
 from array import array
 
 
 class HashSet:
-    """A set of the hashes of texts, with open addressing. A clash of two hashes is unlikely."""
+    """A set of strings as hashes, with open addressing; two strings with one hash are unlikely.
+
+    It needs 11 to 21 bytes a string, and briefly more while it grows.
+    """
 
     def __init__(self) -> None:
         self._slots = array("Q", bytes(8 * 1024))
         self._used = 0
 
     def add(self, text: str) -> bool:
-        """Add a text, and return whether it is new."""
+        """Add a string, and return whether it is new."""
         digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) or 1
         if not self._put(digest):
             return False

@@ -1,4 +1,4 @@
-"""A batch from a file to a file: what is left of the input goes through the engine to the disk."""
+"""One run of a batch from file to file: it sends the records that have no result yet."""
 
 import math
 import os
@@ -23,24 +23,24 @@ from writer_cli.client import Writer
 from writer_cli.errors import OutputError, ReaderGoneError
 from writer_cli.exits import FIRST_SIGNAL_CODE
 
-LOOK_INTERVAL = 0.1
-"""Seconds between two looks at signals and progress."""
+POLL_INTERVAL = 0.1
+"""Seconds between two checks for signals, and between two updates of the progress."""
 
-GRACE = 10.0
-"""Seconds that requests under way have once the batch is to stop."""
+GRACE_PERIOD = 10.0
+"""Seconds that a stopping batch waits for the requests in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """Where the records of a batch come from, and which of them this run is about.
+    """The input of a batch, and which of its records this run sends.
 
     Attributes:
-        open: Opens the input at its beginning.
-        can_reopen: Whether it can be read twice, as a pipe cannot.
-        format: How it is written.
-        template: What makes a prompt of a record, if anything does.
-        shard: Which part of the records this run is about.
-        limit: How many records to read at the most.
+        open: Opens the input from its beginning.
+        can_reopen: Whether it can be read twice; a pipe cannot.
+        format: The file format.
+        template: The template of the prompts, if there is one.
+        shard: The part of the records that this run sends.
+        limit: How many records to read at most; None is no limit.
     """
 
     open: Callable[[], AbstractContextManager[BinaryIO]]
@@ -51,24 +51,24 @@ class Input:
     limit: int | None
 
     def reader(self, stream: BinaryIO) -> Reader:
-        """Return the records of an input."""
+        """Return a reader of all records."""
         return Reader(stream, self.format, self.template)
 
     def selected(self, reader: Reader) -> Iterator[Record]:
-        """Yield the records that this run is about."""
+        """Yield the records that this run sends."""
         return self.shard.of(reader, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a batch stands.
+    """The progress of a batch.
 
     Attributes:
-        answered: Records with an answer, those of earlier runs among them.
-        failed: Records with an error, likewise.
-        done: Records that this run has done.
-        left: Records without a result; an estimate in a first run. None if nobody can know.
-        batch: The engine of this run.
+        answered: Records with an answer, including those of earlier runs.
+        failed: Records with an error, including those of earlier runs.
+        done: Records that this run has finished.
+        left: Records without a result; an estimate in a first run, None if unknown.
+        batch: The running batch.
     """
 
     answered: int
@@ -79,7 +79,7 @@ class Progress:
 
     @property
     def part_done(self) -> float | None:
-        """What part of all records has a result, 0 to 1, if that is known."""
+        """The fraction of all records that have a result, 0 to 1; None if unknown."""
         if self.left is None:
             return None
         done = self.answered + self.failed
@@ -87,15 +87,15 @@ class Progress:
 
 
 class Job:
-    """One run of a batch. `summary` is what it has done so far.
+    """One run of a batch; `summary` counts its results.
 
     Args:
-        plan: What to ask, and how fast.
-        source: Where the records come from.
-        journal: Where results go; only a `Journal` has those of an earlier run.
-        identity: What all requests have in common, as text: a result belongs to it and a record.
-        include_prompt: Whether a result has the prompt too.
-        make_writer: Returns a client; each thread has its own.
+        plan: The model, the defaults and the limits.
+        source: The input.
+        journal: The results; only a `Journal` has those of an earlier run.
+        identity: The settings that all requests share, as a string; part of each digest.
+        include_prompt: Whether a result contains the prompt.
+        make_writer: Creates a client; each thread has its own.
     """
 
     def __init__(
@@ -118,36 +118,36 @@ class Job:
         self._make_writer = make_writer
         self._unwritten: list[bytes] = []
         self._writing = threading.Lock()
-        """Guards what the threads of the batch change: the summary and the journal."""
+        """Protects the summary and the journal, which all threads change."""
         self._has_ended = False
         self._to_do: int | None = None
-        """Records without a result at the beginning of this run, once they have been counted."""
+        """Records without a result at the beginning of this run; None until they are counted."""
         self._taken = self._last_index = 0
-        """Records that were taken to be sent, and the index of the last one."""
-        self._trouble: OutputError | ReaderGoneError | None = None
+        """How many records were taken to be sent, and the index of the last one."""
+        self._write_error: OutputError | ReaderGoneError | None = None
 
     def run(self, show: Callable[[Progress], None]) -> None:
-        """Do what is left, and put the results in order if nothing is left then.
+        """Send the records that have no result, then sort the results.
 
-        While requests are sent, the first Ctrl-C or SIGTERM stops it in good order and is
-        `stopped_by` afterwards; the second ends the process at once. Before and after that the
-        first does: nothing can be lost then.
+        While requests are sent, the first Ctrl-C or SIGTERM stops the batch, which keeps all
+        answers that arrive within the grace period; `stopped_by` is then its number. The second
+        signal ends the process at once. Before and after that, the first one does.
 
         Raises:
             UsageError: The results in the journal belong to other requests; nothing was sent.
-            OutputError: A result could not be written; the hint says where it is.
-            ReaderGoneError: Nobody reads the results any more.
-            WriterError: What concerned all records and stopped them.
+            OutputError: A result could not be written; the hint says where it was saved.
+            ReaderGoneError: The reader of the results has closed them.
+            WriterError: An error that concerns all records, such as a refused key.
         """
-        if self._is_anything_left():
+        if self._has_pending():
             with _Signals() as signals:
                 self._work(show, signals)
             self.stopped_by = signals.number
         if self.stopped_by is None:
             self._journal.put_in_order()
 
-    def _is_anything_left(self) -> bool:
-        """Compare the whole input with what an earlier run wrote, before anything is sent."""
+    def _has_pending(self) -> bool:
+        """Check the whole input against the results of an earlier run, before anything is sent."""
         if not self._source.can_reopen or self._journal.answered + self._journal.failed == 0:
             return True
         with self._source.open() as stream:
@@ -159,7 +159,7 @@ class Job:
         source = self._source
         gives_up_at = math.inf
         with source.open() as opened:
-            stream = opened if source.can_reopen else _apart(opened)
+            stream = opened if source.can_reopen else _reopened(opened)
             reader, size = source.reader(stream), _size(stream)
             with run_batch(
                 self._pending(source.selected(reader)),
@@ -168,23 +168,23 @@ class Job:
                 on_result=self._keep,
             ) as batch:
                 try:
-                    while not batch.wait(LOOK_INTERVAL) and time.monotonic() < gives_up_at:
-                        is_to_stop = self._trouble or signals.number is not None
+                    while not batch.wait(POLL_INTERVAL) and time.monotonic() < gives_up_at:
+                        is_to_stop = self._write_error or signals.number is not None
                         if is_to_stop and gives_up_at == math.inf:
                             batch.stop()
-                            is_read = not isinstance(self._trouble, ReaderGoneError)
-                            gives_up_at = time.monotonic() + is_read * GRACE
+                            is_read = not isinstance(self._write_error, ReaderGoneError)
+                            gives_up_at = time.monotonic() + is_read * GRACE_PERIOD
                         part_read = reader.bytes_read / size if size else 0.0
                         show(self._progress(batch, part_read))
                 finally:
                     with self._writing:
                         self._has_ended = True
-        # What concerned all records has no result, and was sent all the same.
+        # A request that failed for all records has no result, but it was sent.
         self.summary.attempts = batch.requests
-        if self._trouble is not None:
-            if isinstance(self._trouble, OutputError):
-                self._trouble.hint = self._journal.rescue(self._unwritten)
-            raise self._trouble
+        if self._write_error is not None:
+            if isinstance(self._write_error, OutputError):
+                self._write_error.hint = self._journal.rescue(self._unwritten)
+            raise self._write_error
         batch.raise_failure()
 
     def _pending(self, records: Iterator[Record]) -> Iterator[Record]:
@@ -194,7 +194,7 @@ class Job:
             yield record
 
     def _progress(self, batch: BatchRun, part_read: float) -> Progress:
-        """Return where the batch stands once a part of the input, 0 to 1, has been read."""
+        """Return the progress; `part_read` is the fraction of the input that was read, 0 to 1."""
         done, left = self.summary.answered + self.summary.failed, None
         if self._source.limit:
             part_read = max(part_read, (self._last_index + 1) / self._source.limit)
@@ -206,23 +206,23 @@ class Job:
         return Progress(journal.answered, journal.failed, done, left, batch)
 
     def _keep(self, result: Result) -> None:
-        """Write a result. Raises `OutputError` where that fails; the line stays in memory then."""
+        """Write a result. Raises `OutputError` if that fails, and keeps the line in memory."""
         digest = result.record.digest(self._identity)
         line = result.as_line(digest, include_prompt=self._include_prompt)
         with self._writing:
-            if self._has_ended:  # an answer that was no longer waited for
+            if self._has_ended:  # the answer came after the grace period
                 return
             self.summary.add(result)
             try:
                 self._journal.append(result.index, line, digest, failed=result.error is not None)
             except (OutputError, ReaderGoneError) as error:
                 self._unwritten.append(line)
-                self._trouble = error
+                self._write_error = error
                 raise
 
 
 class _Signals:
-    """Ctrl-C and SIGTERM: the first is taken note of, the second ends the process."""
+    """Handles Ctrl-C and SIGTERM: it stores the first one, and ends the process at the second."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -245,10 +245,10 @@ class _Signals:
         self.number = number
 
 
-def _apart(stream: BinaryIO) -> BinaryIO:
-    """Return another reader of the same input, if it is a real one.
+def _reopened(stream: BinaryIO) -> BinaryIO:
+    """Return another file object for the same input, if it has a descriptor.
 
-    Python aborts at its end if a thread still waits for data in its own `sys.stdin`.
+    Python aborts at exit if a thread still reads from `sys.stdin` itself.
     """
     try:
         return open(stream.fileno(), "rb", closefd=False)
@@ -257,7 +257,7 @@ def _apart(stream: BinaryIO) -> BinaryIO:
 
 
 def _size(stream: BinaryIO) -> int | None:
-    """Return how many bytes an input has, if that can be known."""
+    """Return the size of an input in bytes, or None if it is not a regular file."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):

@@ -1,8 +1,9 @@
-"""Results on disk: each line whole as soon as it is there, in the order of the input at the end.
+"""The results on disk: appended as they arrive, and sorted at the end.
 
-While a batch runs, the output file is a journal: results stand in it in the order in which they
-came. A run that was stopped, in whatever way, goes on from it. At the end an atomic replacement
-puts the lines in order. The last line for an index counts.
+While a batch runs, the output file is a journal: each result is appended as one line when it
+arrives. A run that was stopped, even by a crash, continues from the journal. At the end, an atomic
+replacement sorts the lines by the index of their record. If an index has several lines, the last
+one counts.
 """
 
 import json
@@ -26,23 +27,23 @@ RESULT_LINE = re.compile(
     rb'\{"index": (?P<index>[0-9]{1,12}), .*"digest": "(?P<digest>[0-9a-f]{16})"\}\n', re.DOTALL
 )
 ERROR_MARK = b'"error": {"kind": "'
-"""What only a line with an error has: within a JSON text every quotation mark is escaped."""
+"""Only a line with an error contains this: inside a JSON string, quotation marks are escaped."""
 
-NONE, ANSWERED, FAILED, AGAIN = 0, 1, 2, 3
-"""What is known of an index: no result, an answer, an error, an error that does not count."""
+NO_RESULT, ANSWERED, FAILED, RETRY = 0, 1, 2, 3
+"""The states of an index; `RETRY` is an error that the user wants to send again."""
 
 
 class Journal:
     """The results of a batch, on disk; one process at a time has it open.
 
     Args:
-        path: The file; made if it is not there, healed if its last line was torn.
-        overwrite: Throw away what it holds.
+        path: The file; created if it does not exist. An incomplete last line is removed.
+        overwrite: Delete the results in it.
 
     `is_locked` is false where the system has no locks: then nothing stops a second process.
 
     Raises:
-        UsageError: It is in use, cannot be written, or is a file of something else.
+        UsageError: The file is in use, cannot be written, or has lines that are not results.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -71,41 +72,42 @@ class Journal:
     def pending(self, records: Iterable[Record], defaults: str) -> Iterator[Record]:
         """Yield the records that have no result yet.
 
-        Raises `UsageError` where a result belongs to another request than the record's, or to no
-        record at all: input or flags have changed, and answers of both would be mixed.
+        Raises `UsageError` if a result belongs to a different request or to no record: then the
+        input or the flags have changed, and the file would mix answers to different requests.
         """
-        unseen = len(self._states) - self._states.count(NONE)
+        unseen = len(self._states) - self._states.count(NO_RESULT)
         for record in records:
             index = record.index
-            state = self._states[index] if index < len(self._states) else NONE
-            unseen -= state != NONE
-            if state in {NONE, AGAIN}:
+            state = self._states[index] if index < len(self._states) else NO_RESULT
+            unseen -= state != NO_RESULT
+            if state in {NO_RESULT, RETRY}:
                 yield record
             elif self._digests[index] != record.digest(defaults):
                 raise UsageError(
-                    f"record {index} (line {record.line}) is not what the result in {self.path} "
-                    "was given for: the input or the flags have changed",
-                    hint="name another file, or start anew with --overwrite",
+                    f"record {index} (line {record.line}) is not the one that the result in "
+                    f"{self.path} answers: the input or the flags have changed",
+                    hint="choose another file, or start again with --overwrite",
                 )
         if unseen > 0:
             raise UsageError(
                 f"{self.path} has {unseen} results for records that the input does not have",
-                hint="name another file, or start anew with --overwrite",
+                hint="choose another file, or start again with --overwrite",
             )
 
     def forget_failures(self) -> None:
-        """Let what failed count as not yet done."""
-        self._states = self._states.replace(bytes([FAILED]), bytes([AGAIN]))
+        """Mark all failed records as pending again."""
+        self._states = self._states.replace(bytes([FAILED]), bytes([RETRY]))
         self.failed = 0
 
     def append(self, index: int, line: bytes, digest: int, *, failed: bool) -> None:
-        """Write a line, whole and at once.
+        """Write one line completely.
 
-        Raises `OutputError`; then the file ends with the last whole line, or is gone.
+        Raises `OutputError` if that fails; then the file ends with the previous line, or was
+        removed by somebody.
         """
         try:
             if os.fstat(self._descriptor).st_nlink == 0:
-                raise OutputError(f"{self.path} was removed while it was written to")
+                raise OutputError(f"{self.path} was removed during the run")
             view = memoryview(line)
             while view:
                 view = view[os.write(self._descriptor, view) :]
@@ -136,27 +138,27 @@ class Journal:
                         if offset >= 0:
                             file.seek(offset)
                             ordered.write(file.readline())
-                    # Whoever opens the file from here on must find it in use.
+                    # Lock the new file before it replaces the old one: no other run may open it.
                     if self.is_locked:
                         posix_only.lock(ordered.fileno())
                     descriptor = os.dup(ordered.fileno())
             except (UsageError, OutputError) as error:
                 raise OutputError(
                     error.message,
-                    hint="every result is there, but not in order: make room, and run it again",
+                    hint="all results are there, but unsorted: free disk space, and run it again",
                 ) from error
         os.close(self._descriptor)
         self._descriptor = descriptor
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the file as they stand in it."""
+        """Yield the lines of the file in their order."""
         with self._reading() as file:
             yield from file
 
     def rescue(self, unwritten: Sequence[bytes]) -> str:
-        """Keep lines that could not be written in a temporary file, and say how to go on.
+        """Save lines that could not be written in a temporary file, and say how to continue.
 
-        If the journal has lost its name, what it holds is kept along with them.
+        If the journal was removed, its lines are saved there too.
         """
         is_gone = os.fstat(self._descriptor).st_nlink == 0
         try:
@@ -171,12 +173,12 @@ class Journal:
             lost = len(unwritten) + is_gone * (self.answered + self.failed)
             return (
                 f"{tempfile.gettempdir()}: {error.strerror} there too, and {lost} results are "
-                "lost: make room, and run the command again"
+                "lost: free disk space, and run the command again"
             )
         name, path = shlex.quote(kept.name), shlex.quote(str(self.path))
         if is_gone:
             return f"all results are safe: mv {name} {path}, and run the command again"
-        return f"make room, then: cat {name} >> {path}, and run the command again"
+        return f"free disk space, then: cat {name} >> {path}, and run the command again"
 
     def _reading(self) -> BinaryIO:
         file = open(os.dup(self._descriptor), "rb")  # noqa: PTH123, SIM115 - a descriptor
@@ -184,7 +186,7 @@ class Journal:
         return file
 
     def _read(self) -> int:
-        """Take note of every line, cut a torn one off, and return the size."""
+        """Read every line, remove an incomplete last one, and return the size in bytes."""
         size = 0
         with self._reading() as file:
             for number, line in enumerate(file, 1):
@@ -194,7 +196,7 @@ class Journal:
                 if match is None:
                     raise UsageError(
                         f"--output {self.path}: line {number} is not a result of a batch",
-                        hint="name another file, or start anew with --overwrite",
+                        hint="choose another file, or start again with --overwrite",
                     )
                 state = FAILED if ERROR_MARK in line else ANSWERED
                 self._note(int(match["index"]), int(match["digest"], 16), state)
@@ -219,7 +221,7 @@ def _index_of(line: bytes) -> int:
 
 
 def _opened(path: Path) -> tuple[int, bool]:
-    """Open and lock a file that has its name still; return its descriptor and if it is locked."""
+    """Open and lock a file, again if it was replaced meanwhile; return its descriptor and lock."""
     while True:
         try:
             descriptor = os.open(path, posix_only.RESULT_FILE_FLAGS, 0o666)
@@ -235,14 +237,14 @@ def _opened(path: Path) -> tuple[int, bool]:
         except UsageError:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # replaced or removed in between: open what is there now
+        os.close(descriptor)  # replaced or removed meanwhile: open the new file
 
 
 def _is_locked(descriptor: int, path: Path) -> bool:
     """Lock a file, and return whether this system can do that. Raises `UsageError`."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise UsageError(
-            f"--output {path}: not a file, and only a file can be gone on with",
+            f"--output {path}: not a regular file, and only such a file can be continued",
             hint="-o answers.jsonl",
         )
     try:
@@ -253,12 +255,12 @@ def _is_locked(descriptor: int, path: Path) -> bool:
         in_use = isinstance(error, BlockingIOError)
         raise UsageError(
             f"--output {path}: {'another run is writing to it' if in_use else error.strerror}",
-            hint="wait for it, or name another file",
+            hint="wait for it, or choose another file",
         ) from error
     return True
 
 
 def record_of(line: bytes) -> dict[str, object]:
-    """Return a line of a journal as an object."""
+    """Parse a line of a journal."""
     parsed: dict[str, object] = json.loads(line)
     return parsed

@@ -1,6 +1,6 @@
-"""An input as numbered lines: objects that may become records, or what is wrong with them.
+"""The lines of an input: each becomes an object, or a description of what is wrong with it.
 
-Blank lines are left out. Nothing is ever read but the next line, or the next row of a table.
+Blank lines are skipped. Only one line, or one row of a table, is in memory at a time.
 """
 
 import csv
@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, Literal
 from writer_cli.errors import UsageError
 
 Numbered = tuple[int, dict[str, Any] | str]
-"""The number of a line, from 1, and the object that it holds, or a text: what is wrong with it."""
+"""The number of a line, from 1, with its object, or with a string that says what is wrong."""
 
 Format = Literal["jsonl", "csv", "tsv", "txt"]
 
 LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes of a line, and of a field of a CSV file."""
+"""Bytes of a line, and of a CSV field, at most."""
 
 FIELDS: dict[str, type] = {
     "max_tokens": int,
@@ -33,16 +33,18 @@ FIELDS: dict[str, type] = {
     "logprobs": int,
     "random_seed": int,
 }
-"""What a record may say about its own generation; a number that is no whole one may be an `int`."""
+"""The generation fields of a record and their types; a `float` field may also be an `int`."""
 
-TYPE_NAMES = {int: "a whole number", float: "a number", list: "a list of texts"}
-"""The kinds of fields in the words of a message."""
+TYPE_NAMES = {int: "a whole number", float: "a number", list: "a list of strings"}
+"""The names of the types in messages."""
 
 LONGEST_QUOTE = 60
-"""Characters of a value that a message about it shows."""
+"""Characters of a value that a message shows."""
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a pair, which JSON can say and UTF-8 cannot; or a byte that was not UTF-8."""
+"""A lone surrogate, which UTF-8 cannot encode. JSON can contain it, and Python uses it for a byte
+that is not UTF-8.
+"""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -53,26 +55,26 @@ class Lines:
 
     Args:
         stream: The input.
-        wanted: The columns that a table must have.
+        required: The columns that a table must have.
 
     `bytes_read` grows while lines are read.
     """
 
-    def __init__(self, stream: BinaryIO, wanted: frozenset[str]) -> None:
+    def __init__(self, stream: BinaryIO, required: frozenset[str]) -> None:
         self.bytes_read = 0
         self._stream = stream
-        self._wanted = wanted
+        self._required = required
 
-    def of(self, form: Format) -> Iterator[Numbered]:
-        """Yield what the lines hold. Raises `UsageError` where none of them can be right."""
-        if form == "jsonl":
+    def parsed(self, file_format: Format) -> Iterator[Numbered]:
+        """Yield the parsed lines. Raises `UsageError` if no line of the input can be valid."""
+        if file_format == "jsonl":
             return self._json_lines()
-        if form == "txt":
+        if file_format == "txt":
             return self._text_lines()
-        return self._table("," if form == "csv" else "\t")
+        return self._table("," if file_format == "csv" else "\t")
 
     def _lines(self) -> Iterator[bytes | None]:
-        """Yield the lines, None for one that is too long."""
+        """Yield the lines; None for a line that is too long."""
         line = self._stream.readline(LONGEST_LINE)
         self.bytes_read = len(line)
         if line.startswith(_UTF_16_MARKS):
@@ -92,7 +94,7 @@ class Lines:
             self.bytes_read += len(line)
 
     def _decoded(self) -> Iterator[tuple[int, str | None, str]]:
-        """Yield the number of each line, its text or None, and else what is wrong with it."""
+        """Yield the number of each line and its text, or None and what is wrong with it."""
         for number, raw in enumerate(self._lines(), 1):
             if raw is None:
                 yield number, None, _TOO_LONG
@@ -122,10 +124,10 @@ class Lines:
 
     def _table(self, delimiter: str) -> Iterator[Numbered]:
         csv.field_size_limit(LONGEST_LINE)
-        # Bytes that are not UTF-8 come through as lone surrogates, and are found in their cell;
-        # so is the stand-in of a line that is too long.
+        # Bytes that are not UTF-8 become lone surrogates, which `_problem_in` finds in their cell.
+        # A line that is too long is replaced by a mark, which it finds too.
         lines = (
-            f"{_STAND_IN}\n" if line is None else line.decode("utf-8", "surrogateescape")
+            f"{_TOO_LONG_MARK}\n" if line is None else line.decode("utf-8", "surrogateescape")
             for line in self._lines()
         )
         rows = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -139,7 +141,7 @@ class Lines:
             except csv.Error as error:
                 row, problem = [], f"not a row of a table: {error}"
                 if rows.line_num > began:
-                    problem += f"; it began in line {began}: does a quotation mark lack its other?"
+                    problem += f"; it began in line {began}: is a closing quotation mark missing?"
                 if header is None:
                     raise self._bad_header(problem) from None
                 yield rows.line_num, problem
@@ -152,26 +154,28 @@ class Lines:
             yield rows.line_num, _cells(header, row)
 
     def _check_header(self, header: list[str]) -> None:
-        """Refuse a table none of whose rows could become a prompt."""
-        problem = next((_damage(name) for name in header if _damage(name)), None)
+        """Raise `UsageError` if the columns cannot give a prompt."""
+        problem = next((_problem_in(name) for name in header if _problem_in(name)), None)
         if problem is not None:
             raise self._bad_header(problem)
         for name, count in Counter(header).items():
             if count > 1:
-                raise self._bad_header(f"there are {count} columns {quoted(name)}")
-        for name in sorted(self._wanted.difference(header)):
+                raise self._bad_header(f"{count} columns have the name {quoted(name)}")
+        for name in sorted(self._required.difference(header)):
             raise self._bad_header(f"there is no column {quoted(name)}; {names_in(header)}")
 
     def _bad_header(self, problem: str) -> UsageError:
         return UsageError(
-            f"the first line, which names the columns: {problem}",
-            hint="a prompt is in the column prompt, or made by --template of other columns",
+            f"the header line: {problem}",
+            hint="the prompt is in the column prompt, or --template makes it from other columns",
         )
 
 
 def _json_object(line: str) -> Any:
     try:
-        parsed = json.loads(line, object_pairs_hook=_without_twins, parse_constant=_no_number)
+        parsed = json.loads(
+            line, object_pairs_hook=_without_duplicate_keys, parse_constant=_refuse_constant
+        )
     except json.JSONDecodeError as error:
         reason = error.msg.removesuffix(" at").replace("\n", " ")
         return f"not JSON: {reason[0].lower()}{reason[1:]}, at column {error.colno}"
@@ -182,38 +186,38 @@ def _json_object(line: str) -> Any:
     return parsed if isinstance(parsed, dict) else "not a JSON object"
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"the key {quoted(name)} is there more than once")
+        raise ValueError(f"the key {quoted(name)} appears more than once")
     return content
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"not JSON: {name} is not a number there")
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"not JSON: {name} is not a JSON number")
 
 
 def _cells(header: list[str], row: list[str]) -> Any:
-    """Return the cells of a row by their column, the generation fields among them as values."""
+    """Return the cells of a row by column; generation fields are parsed as JSON values."""
     if len(row) != len(header):
-        if any(_damage(cell) == _TOO_LONG for cell in row):
+        if any(_problem_in(cell) == _TOO_LONG for cell in row):
             return _TOO_LONG
-        return f"the number of cells is {len(row)}, and of columns {len(header)}"
+        return f"the row has {len(row)} cells, and the header {len(header)} columns"
     cells: dict[str, Any] = {}
     for name, cell in zip(header, row, strict=True):
-        problem = _damage(cell)
+        problem = _problem_in(cell)
         if problem is not None:
             return f"{name}: {problem}"
         if name not in FIELDS:
             cells[name] = cell
         elif cell:
             try:
-                value = json.loads(cell, parse_constant=_no_number)
+                value = json.loads(cell, parse_constant=_refuse_constant)
             except (ValueError, RecursionError):
-                form = " in JSON" if FIELDS[name] is list else ""
-                return f"{name}: {quoted(cell)} is not {TYPE_NAMES[FIELDS[name]]}{form}"
-            # A column of whole numbers that has gaps is often written as 5.0.
+                notation = " in JSON" if FIELDS[name] is list else ""
+                return f"{name}: {quoted(cell)} is not {TYPE_NAMES[FIELDS[name]]}{notation}"
+            # Programs often write a column of whole numbers with gaps as 5.0.
             is_whole = FIELDS[name] is int and isinstance(value, float) and value.is_integer()
             cells[name] = int(value) if is_whole else value
     if cells.get("id") == "":
@@ -222,15 +226,15 @@ def _cells(header: list[str], row: list[str]) -> Any:
 
 
 _TOO_LONG = f"longer than {LONGEST_LINE // 2**20} MiB"
-_STAND_IN = "\udbff"
+_TOO_LONG_MARK = "\udbff"
 
 
-def _damage(cell: str) -> str | None:
-    """Return what is wrong with the text of a cell, if anything."""
+def _problem_in(cell: str) -> str | None:
+    """Return what is wrong with the text of a cell, or None."""
     if "\0" in cell:
         return "a NUL byte"
     if not cell.isascii() and SURROGATE.search(cell):
-        return _TOO_LONG if _STAND_IN in cell else "not UTF-8"
+        return _TOO_LONG if _TOO_LONG_MARK in cell else "not UTF-8"
     return None
 
 
@@ -241,8 +245,8 @@ def quoted(value: Any) -> str:
 
 
 def names_in(known: Iterable[str]) -> str:
-    """Say what a record has, for somebody who looks for something else in it."""
+    """Return the names in a record, for a message about a missing one."""
     text = ", ".join(sorted(known))
     if len(text) > LONGEST_QUOTE:
         text = f"{text[:LONGEST_QUOTE]}…"
-    return f"there is: {text}" if text else "there is nothing"
+    return f"found: {text}" if text else "found nothing"

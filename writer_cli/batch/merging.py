@@ -1,4 +1,4 @@
-"""The outputs of shards become one."""
+"""Merge the outputs of shards into one file."""
 
 import heapq
 from collections import deque
@@ -11,10 +11,10 @@ from writer_cli.errors import UsageError
 
 
 def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> tuple[int, int]:
-    """Put the finished outputs of shards into one file, in order; return the answered and failed.
+    """Merge the finished outputs of shards, sorted; return the numbers of answered and failed.
 
-    `records` is how many there must be: without it, what all shards lack at the end is not seen.
-    Raises `UsageError` for an index that is missing, or that two shards have, naming the files.
+    `records` is the expected number of records; without it, records missing at the end of all
+    shards are not noticed. Raises `UsageError` for an index that is missing or in two shards.
     """
     failed = 0
     files = [_lines_of(shard) for shard in shards]
@@ -27,18 +27,18 @@ def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> t
                 )
             if index > expected:
                 for path in shards:
-                    deque(_lines_of(path), maxlen=0)  # raises where it is not in order, or torn
+                    deque(_lines_of(path), maxlen=0)  # raises if it is not sorted or not complete
                 raise UsageError(
                     f"record {expected} is missing: it is in none of the files",
-                    hint="was a shard left out, or did it not finish? run it again",
+                    hint="did you leave a shard out, or did one not finish? run it again",
                 )
             merged.write(line)
             failed += ERROR_MARK in line
             expected, last = index + 1, shard
         if records is not None and records != expected:
             raise UsageError(
-                f"there are {expected} records in the files, and not {records}",
-                hint="was a shard left out, or did it not finish? run it again",
+                f"the files have {expected} records, not {records}",
+                hint="did you leave a shard out, or did one not finish? run it again",
             )
     return expected - failed, failed
 
@@ -51,14 +51,14 @@ def _lines_of(shard: Path) -> Iterator[tuple[int, bytes, Path]]:
                 match = RESULT_LINE.fullmatch(line)
                 if match is None:
                     raise UsageError(
-                        f"{shard}: line {number} is not a whole result of a batch",
-                        hint="run that shard again: it goes on where it stopped",
+                        f"{shard}: line {number} is not a complete result of a batch",
+                        hint="run that shard again: it continues where it stopped",
                     )
                 index = int(match["index"])
                 if index <= previous:
                     raise UsageError(
                         f"{shard} is not in order: that shard did not finish",
-                        hint="run it again: it goes on where it stopped",
+                        hint="run it again: it continues where it stopped",
                     )
                 previous = index
                 yield index, line, shard

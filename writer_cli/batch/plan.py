@@ -1,4 +1,4 @@
-"""What a batch asks for, and how fast it may ask."""
+"""The plan of a batch: the model, the defaults and the limits."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,17 +10,18 @@ DEFAULT_CONCURRENCY = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What all requests of a batch have in common, and the limits that it keeps.
+    """What all requests of a batch share, and the limits that the batch keeps.
 
     Attributes:
-        model_id: The model to ask.
-        customization_id: A customization of it, if any.
-        defaults: Fields of `CompletionRequest` for all records; a record's own fields override
+        model_id: The id of the model.
+        customization_id: The id of a customization of the model, or None.
+        defaults: Fields of `CompletionRequest` for all records; the fields of a record override
             them.
-        concurrency: The most threads, and so the most requests at the same time; 1 or more.
-        rpm: The most requests a minute; over 0.
-        tpm: The most tokens a minute, estimated from the texts; over 0.
-        max_requests: The most requests in all, retries included; then the batch stops. 0 or more.
+        concurrency: The maximum number of threads, and so of requests in flight; 1 or more.
+        rpm: The maximum of requests per minute; above 0.
+        tpm: The maximum of tokens per minute, estimated from the texts; above 0.
+        max_requests: The budget: the batch stops after this many requests, retries included; 0 or
+            more.
 
     Raises:
         UsageError: A number is out of range.

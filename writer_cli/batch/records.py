@@ -1,7 +1,7 @@
-"""Reading prompts: one record after another, never a file at once.
+"""Read the records of a batch one after another; the input is never in memory as a whole.
 
-A record that cannot be right is a record all the same, with a `problem`: it gets an error in the
-output, and the others get their answers.
+An invalid record becomes a `Record` with a `problem`: it gets an error in the output, and the other
+records get their answers.
 """
 
 import difflib
@@ -19,14 +19,14 @@ from writer_cli.errors import UsageError
 
 __all__ = ["Format", "Reader", "Record", "Template", "detected_format"]
 
-ENDINGS: dict[str, Format] = {
+SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "tsv",
     ".txt": "txt",
 }
-"""The format of a file by the end of its name."""
+"""The format of a file by its suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Record:
     """A prompt to complete.
 
     Attributes:
-        index: The record's place in the input, from 0.
-        prompt: The text to continue; None where there is a problem.
-        id: The record's own name, if it has one.
-        fields: Generation fields of its own, which go before those of the whole batch.
-        line: The line of the input where the record ends, from 1; 0 if it came from no file.
-        problem: Why the record cannot be sent, if it cannot.
+        index: The position of the record in the input, from 0.
+        prompt: The prompt; None if there is a problem.
+        id: The id of the record, if it has one.
+        fields: Its generation fields; they override the defaults of the batch.
+        line: The line of the input where the record ends, from 1; 0 if there is no file.
+        problem: Why the record cannot be sent, or None.
     """
 
     index: int
@@ -50,19 +50,19 @@ class Record:
     problem: str | None = None
 
     def digest(self, defaults: str) -> int:
-        """Return 64 bits that are the same for the same request and, all but surely, no other.
+        """Return a 64-bit hash of the request.
 
-        `defaults` is what all records of a batch have in common.
+        `defaults` are the settings that all records of a batch share.
         """
         text = json.dumps([defaults, self.prompt, self.fields, self.problem], sort_keys=True)
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 class Template:
-    """A prompt with variables in braces: `Write a tagline for {product}`. `{{` is a brace.
+    """A prompt with variables in braces: `Write a tagline for {product}`; `{{` is a literal brace.
 
-    A variable is the name of a record's key and nothing else: there is no way into its value.
-    Raises `UsageError` for a brace that is neither, and where there is no variable at all.
+    A variable is the name of a key of the record, without attributes or indexes. Raises
+    `UsageError` for a single brace, and for a template without variables.
     """
 
     _PART = re.compile(r"\{\{|\}\}|\{\s*(?P<name>[^{}]*[^{}\s])\s*\}|(?P<stray>[{}])")
@@ -73,72 +73,74 @@ class Template:
         for match in self._PART.finditer(text):
             if match["stray"]:
                 raise UsageError(
-                    f"--template: a stray {match['stray']} at character {match.start() + 1}",
-                    hint="a variable is {name}, a brace is doubled: {{ or }}",
+                    f"--template: a single {match['stray']} at character {match.start() + 1}",
+                    hint="write a variable as {name}, and a brace as {{ or }}",
                 )
             if match["name"]:
                 names.append(match["name"])
         self.names = frozenset(names)
         if not names:
             raise UsageError(
-                "--template: there is no variable in it, so all prompts would be the same",
-                hint="a variable is {name}; {{name}} is that text and no variable",
+                "--template: it has no variable, so all prompts would be the same",
+                hint="write a variable as {name}; {{name}} is the literal text {name}",
             )
         if SURROGATE.search(text):
             raise UsageError("--template: not UTF-8", hint="convert it first, with iconv")
 
     def render(self, variables: dict[str, Any]) -> str:
-        """Put the variables in: a text as it is, anything else as JSON.
+        """Return the prompt: strings are inserted as they are, other values as JSON.
 
-        Raises `ValueError` where one has no value, or where all of them are empty.
+        Raises `ValueError` if a variable has no value, or if all are empty.
         """
         for name in sorted(self.names):
             if variables.get(name) is None:
                 raise ValueError(
-                    f"{quoted(name)} is in the template and has no value; {names_in(variables)}"
+                    f"the template needs {quoted(name)}, which has no value; {names_in(variables)}"
                 )
         if all(variables[name] == "" for name in self.names):
             raise ValueError(
-                f"what the template asks for is empty: {', '.join(sorted(self.names))}"
+                f"all variables of the template are empty: {', '.join(sorted(self.names))}"
             )
 
-        def part(match: re.Match[str]) -> str:
+        def substitute(match: re.Match[str]) -> str:
             if match["name"] is None:
                 return match[0][0]
             value = variables[match["name"]]
             return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
-        return self._PART.sub(part, self.text)
+        return self._PART.sub(substitute, self.text)
 
 
 class Reader:
-    """The records of a stream of bytes, in order.
+    """The records of an input, in order.
 
     Args:
-        stream: The input; read line by line.
-        form: How it is written.
-        template: What makes a prompt of a record's variables; without it a record has `prompt`.
+        stream: The input; it is read line by line.
+        file_format: The format of the input.
+        template: Makes the prompt from the keys of a record; without it, the key is `prompt`.
 
     `bytes_read` grows while records are read.
     """
 
-    def __init__(self, stream: BinaryIO, form: Format, template: Template | None = None) -> None:
-        self._form = form
+    def __init__(
+        self, stream: BinaryIO, file_format: Format, template: Template | None = None
+    ) -> None:
+        self._format = file_format
         self._template = template
         self._lines = Lines(stream, frozenset({"prompt"}) if template is None else template.names)
         self._ids = HashSet()
 
     def __iter__(self) -> Iterator[Record]:
-        for index, (line, content) in enumerate(self._lines.of(self._form)):
+        for index, (line, content) in enumerate(self._lines.parsed(self._format)):
             yield self._record(index, line, content)
 
     @property
     def bytes_read(self) -> int:
-        """How far the input has been read."""
+        """How many bytes of the input have been read."""
         return self._lines.bytes_read
 
     def _record(self, index: int, line: int, content: Any) -> Record:
-        """Make a record of what a line holds: its variables, or a text that says what is wrong."""
+        """Make a record from the object of a line, or from a string that says what is wrong."""
         if isinstance(content, str):
             return Record(index, None, line=line, problem=f"line {line}: {content}")
         own_id = content.get("id")
@@ -159,12 +161,12 @@ class Reader:
         if own_id is None:
             return
         if not _is_id(own_id):
-            raise ValueError("id: neither a text nor a whole number")
+            raise ValueError("id: neither a string nor a whole number")
         if not self._ids.add(json.dumps(own_id)):
             raise ValueError(f"id: {quoted(own_id)} was used before")
 
     def _own_fields(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the generation fields of a record, the misspelt ones refused."""
+        """Return the generation fields of a record. Raises `ValueError` for a misspelt one."""
         for name in content:
             meant = _meant_field(name)
             if meant is not None and not (self._template and name in self._template.names):
@@ -181,45 +183,42 @@ class Reader:
         else:
             given = content.get("prompt")
             if given is None:
-                raise ValueError(f"there is no prompt; {names_in(content)}")
+                raise ValueError(f"no prompt; {names_in(content)}")
             if not isinstance(given, str):
-                raise ValueError("prompt: not a text")
+                raise ValueError("prompt: not a string")
             prompt = given
         if not prompt:
             raise ValueError("the prompt is empty")
         if "\0" in prompt:
             raise ValueError("the prompt has a NUL byte")
         if SURROGATE.search(prompt):
-            raise ValueError("the prompt has half of a surrogate pair, which no text can have")
+            raise ValueError("the prompt has a lone surrogate, which UTF-8 cannot encode")
         return prompt
 
 
 def detected_format(name: str, given: Format | None) -> Format:
-    """Return the format of a file, as it is given or by the end of its name.
-
-    Raises `UsageError`.
-    """
+    """Return the format that is given, else the one of the suffix. Raises `UsageError`."""
     if given is not None:
         return given
-    for ending, form in ENDINGS.items():
-        if name.lower().endswith(ending):
-            return form
+    for suffix, file_format in SUFFIXES.items():
+        if name.lower().endswith(suffix):
+            return file_format
     raise UsageError(
-        f"--format: how is {'standard input' if name == '-' else name} written?",
+        f"--format: the format of {'standard input' if name == '-' else name} is unknown",
         hint=f"--format {'|'.join(get_args(Format))}",
     )
 
 
 @lru_cache(maxsize=1024)
 def _meant_field(name: str) -> str | None:
-    """Return the generation field that a name is a misspelling of, if it is one."""
+    """Return the generation field that a name misspells, or None."""
     if name in FIELDS:
         return None
     plain = name.replace("_", "").replace("-", "").replace(" ", "").lower()
     for field_name in FIELDS:
         if plain == field_name.replace("_", ""):
             return field_name
-    # A column may well be called `shop`: only what is longer is compared by likeness.
+    # A column may well be called `shop`: only longer names are compared by similarity.
     long_names = [field_name for field_name in FIELDS if len(field_name) > len("stop")]
     near = difflib.get_close_matches(name.lower(), long_names, n=1, cutoff=0.85)
     return near[0] if near else None

@@ -1,4 +1,4 @@
-"""What became of a record, as data and as a line of JSON."""
+"""The result of a record, as data and as a line of JSON."""
 
 import json
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from writer_cli.batch.records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The answer to a record, or why there is none.
+    """The answer to a record, or its error.
 
     Attributes:
-        record: What was asked.
-        choices: The completions: `index`, `text`, `logprobs` and `finish_reason` of each; None if
-            it failed.
-        usage: `prompt_tokens`, `completion_tokens` and `total_tokens`, where the API counts them.
-        error: The JSON error, as `complete` has it; None if it was answered.
-        model_id: The model that was asked.
-        attempts: How many requests it took.
-        elapsed_s: Seconds from the first of them to the end of the answer, retries included.
+        record: The record.
+        choices: The completions, each with `index`, `text`, `logprobs` and `finish_reason`; None
+            if the record failed.
+        usage: `prompt_tokens`, `completion_tokens` and `total_tokens`, if the API sends them.
+        error: The error as JSON, as in `complete --json`; None if the record was answered.
+        model_id: The id of the model.
+        attempts: How many requests were sent.
+        elapsed_s: Seconds from the first request to the end of the answer, retries included.
     """
 
     record: Record
@@ -32,16 +32,16 @@ class Result:
 
     @property
     def index(self) -> int:
-        """The record's place in the input, from 0."""
+        """The position of the record in the input, from 0."""
         return self.record.index
 
     @property
     def texts(self) -> list[str]:
-        """The completions' texts; none if it failed."""
+        """The texts of the completions; empty if the record failed."""
         return [choice["text"] for choice in self.choices or []]
 
     def as_line(self, digest: int, *, include_prompt: bool) -> bytes:
-        """Return the line of the output, with its line feed."""
+        """Return the line for the output file, with its line feed."""
         record = self.record
         line: dict[str, Any] = {"index": record.index}
         if record.id is not None:

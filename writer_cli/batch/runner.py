@@ -1,4 +1,4 @@
-"""The engine: threads that take records, have them sent, and hand back results."""
+"""Run a batch: threads take records, send them, and return results."""
 
 import threading
 import time
@@ -16,17 +16,17 @@ from writer_cli.client import Writer
 
 SHORTEST_LOOK = 0.005
 LONGEST_LOOK = 0.1
-"""Seconds after which it is looked whether the threads of a batch keep a processor busy."""
+"""Seconds between two checks whether the threads of a batch keep a processor busy."""
 
 BUSY = 0.5
-"""What part of a processor they use then."""
+"""The fraction of a processor that counts as busy."""
 
 RESULTS_PER_THREAD = 4
-"""Results that wait to be taken before a thread sends no more."""
+"""Unread results, per thread, at which the threads wait before they send more."""
 
 
 class BatchRun:
-    """A batch under way; see `run_batch`. Leaving its `with` block stops it."""
+    """A running batch, see `run_batch`. The end of its `with` block stops it."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class BatchRun:
         self._on_result = on_result or self._queue_up
         self._taking = threading.Lock()
         lock = threading.RLock()
-        """Guards what follows."""
+        """Protects the attributes below."""
         self._changed = threading.Condition(lock)
-        """Told when there is a result where there was none, or no more will come."""
+        """Notified when the first result arrives, or when no more will come."""
         self._room = threading.Condition(lock)
-        """Told when there is room for another result."""
+        """Notified when there is room for another result."""
         self._results: deque[Result] = deque()
         self._most_results = RESULTS_PER_THREAD * plan.concurrency
         self._is_input_over = threading.Event()
@@ -78,22 +78,22 @@ class BatchRun:
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer yet."""
+        """How many requests are in flight."""
         return self._traffic.in_flight
 
     @property
     def is_over(self) -> bool:
-        """Whether no result will come any more."""
+        """Whether no more results will come."""
         with self._changed:
             return self._is_over()
 
     @property
     def is_holding(self) -> bool:
-        """Whether the batch waits because the API refused a request for its rate."""
+        """Whether the batch waits because the API answered 429."""
         return self._traffic.pace.is_holding
 
     def poll(self, timeout: float | None) -> Result | None:
-        """Return the next result, or None if none comes, within so many seconds or at all."""
+        """Return the next result; None after `timeout` seconds, or if no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._is_over(), timeout)
             if not self._results:
@@ -103,12 +103,12 @@ class BatchRun:
             return self._results.popleft()
 
     def wait(self, timeout: float) -> bool:
-        """Wait so many seconds at the most, and return whether no result will come any more."""
+        """Wait up to `timeout` seconds for the end; return whether no more results will come."""
         with self._changed:
             return self._changed.wait_for(self._is_over, timeout)
 
     def stop(self) -> None:
-        """Send nothing more; what is under way is still answered."""
+        """Send nothing more; requests in flight are still answered."""
         with self._changed:
             self._traffic.stop()
             self._is_input_over.set()
@@ -116,29 +116,29 @@ class BatchRun:
             self._room.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """Stop everything because of an error that concerns all records."""
+        """Stop because of an error that concerns all records."""
         self._traffic.fail(error)
         self.stop()
 
     def raise_failure(self) -> None:
-        """Raise what stopped the batch, if anything did."""
+        """Raise the error that stopped the batch, if there is one."""
         if self._traffic.failure is not None:
             raise self._traffic.failure
 
     def _is_over(self) -> bool:
-        # Once the batch is to stop, a thread that waits for the input is not waited for.
+        # When the batch stops, it does not wait for a thread that still reads the input.
         has_ended = self._threads == 0 or (self._traffic.is_stopped and self._busy == 0)
         return has_ended and not self._results
 
     def _start(self, name: str, work: Callable[..., None], *arguments: Any) -> None:
-        """Run something in a thread of its own; what it raises stops the batch."""
+        """Run a function in its own thread; an exception from it stops the batch."""
 
         def run() -> None:
             try:
                 work(*arguments)
             except StoppedError:
                 self.stop()
-            except BaseException as error:  # noqa: BLE001 - it is raised where results are taken
+            except BaseException as error:  # noqa: BLE001 - raised again where results are read
                 self.fail(error)
             finally:
                 with self._changed:
@@ -148,10 +148,10 @@ class BatchRun:
         threading.Thread(target=run, name=name, daemon=True).start()
 
     def _start_workers(self, concurrency: int) -> None:
-        """Start one thread, and as many again whenever all of them wait for the server.
+        """Start one thread, and double their number whenever all of them wait for the server.
 
-        Where they keep a processor busy, as they do if a server answers within a millisecond,
-        another one would only take the interpreter from them.
+        If they keep a processor busy, because the server answers within a millisecond, more
+        threads would only compete for the interpreter.
         """
         started = 0
         while started < concurrency:
@@ -185,7 +185,7 @@ class BatchRun:
                             self._changed.notify_all()
 
     def _take(self) -> Record | None:
-        """Return the next record once there is room for its result; None at the end."""
+        """Wait for room for a result, and return the next record; None at the end."""
         if len(self._results) >= self._most_results:
             with self._room:
                 self._room.wait_for(
@@ -203,7 +203,7 @@ class BatchRun:
     def _queue_up(self, result: Result) -> None:
         with self._changed:
             self._results.append(result)
-            # Whoever takes results takes all there are before it waits.
+            # A reader takes all results before it waits.
             if len(self._results) == 1:
                 self._changed.notify_all()
 
@@ -215,17 +215,17 @@ def run_batch(
     make_writer: Callable[[], Writer],
     on_result: Callable[[Result], None] | None = None,
 ) -> BatchRun:
-    """Complete many prompts and return an iterator over one result for each, as they arrive.
+    """Complete many prompts; return an iterator over their results in order of arrival.
 
     Args:
-        records: What to complete; taken one by one, from whichever thread is free.
-        plan: What to ask, and how fast.
-        make_writer: Returns a client; each thread has its own, and closes it.
-        on_result: Called with each result, in the thread that got it; iteration yields none then.
-            What it raises stops the batch.
+        records: The records; threads take them one by one.
+        plan: The model, the defaults and the limits.
+        make_writer: Creates a client; each thread has its own, and closes it.
+        on_result: Called with each result in the thread that received it; then iteration yields
+            nothing. An exception from it stops the batch.
 
-    A record that fails has a result with an `error`. What concerns all of them, a refused key or a
-    quota that is used up, stops the batch: iteration raises it once the requests that were under
-    way have been answered, and the records that are left have no result.
+    A record that fails has a result with an `error`. An error that concerns all records, such as a
+    refused key or an exhausted quota, stops the batch: iteration raises it after the requests in
+    flight have been answered. The remaining records have no result.
     """
     return BatchRun(records, plan, make_writer=make_writer, on_result=on_result)

@@ -1,4 +1,4 @@
-"""What a batch did, in numbers that take no more memory the longer it runs."""
+"""The summary of a batch; its size does not grow with the number of records."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Any
 from writer_cli.batch.results import Result
 
 STEP = 1.05
-"""Two latencies are told apart if they differ by five in a hundred."""
+"""The width of a histogram bin: latencies within 5 % of each other share a bin."""
 
 
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -16,7 +16,7 @@ TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 @dataclass
 class Summary:
-    """Counts, latencies and the errors by kind, of the records of this run."""
+    """Counts, latencies, tokens, and errors by kind, of the records of this run."""
 
     answered: int = 0
     failed: int = 0
@@ -25,7 +25,7 @@ class Summary:
     errors: Counter[str] = field(default_factory=Counter)
     first_messages: dict[str, str] = field(default_factory=dict)
     tokens: Counter[str] = field(default_factory=Counter)
-    """The sums of what the answers say they used."""
+    """The sums of the token counts that the answers contain."""
     _latencies: Counter[int] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
@@ -43,7 +43,7 @@ class Summary:
         self._latencies[round(math.log(max(result.elapsed_s, 1e-4), STEP))] += 1
 
     def percentile(self, percent: float) -> float:
-        """Return the latency in seconds that so many in a hundred answers did not exceed."""
+        """Return a percentile, 0 to 100, of the latencies in seconds."""
         wanted = self.answered * percent / 100
         for step, count in sorted(self._latencies.items()):
             wanted -= count
@@ -52,7 +52,7 @@ class Summary:
         return self.longest
 
     def histogram(self, bars: int = 8) -> list[tuple[float, int]]:
-        """Return, for equal steps of the logarithm, the upper end in seconds and the count."""
+        """Return bins of equal width on a log scale: the upper limit in seconds, and the count."""
         if not self._latencies:
             return []
         low, high = min(self._latencies), max(self._latencies)
@@ -65,7 +65,7 @@ class Summary:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary as a script reads it; latencies in seconds, null if nothing was answered."""
+        """Return the summary as JSON: latencies in seconds, null if nothing was answered."""
         latencies = {
             "p50_s": round(self.percentile(50), 3),
             "p95_s": round(self.percentile(95), 3),

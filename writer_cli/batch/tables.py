@@ -1,4 +1,4 @@
-"""A journal in the other forms that an output can have."""
+"""The output formats of a batch beside JSON lines."""
 
 import csv
 import io
@@ -20,30 +20,32 @@ def format_of(output: Path, given: OutputFormat | None) -> OutputFormat:
     return given or ENDINGS.get(output.suffix.lower(), "jsonl")
 
 
-def rows(journal: Journal, form: OutputFormat, *, include_prompt: bool = False) -> Iterator[bytes]:
+def rows(
+    journal: Journal, output_format: OutputFormat, *, include_prompt: bool = False
+) -> Iterator[bytes]:
     """Yield a whole table: its first line, and the results in the order of the journal."""
-    yield first_row(form, include_prompt=include_prompt)
+    yield first_row(output_format, include_prompt=include_prompt)
     for line in journal.lines():
-        yield rows_of(line, form, include_prompt=include_prompt)
+        yield rows_of(line, output_format, include_prompt=include_prompt)
 
 
-def first_row(form: OutputFormat, *, include_prompt: bool) -> bytes:
+def first_row(output_format: OutputFormat, *, include_prompt: bool) -> bytes:
     """Return what stands above the results: the names of the columns of `csv`, else nothing."""
-    if form != "csv":
+    if output_format != "csv":
         return b""
     return _row([*_columns(include_prompt=include_prompt), "choice", "text", "error"])
 
 
-def rows_of(line: bytes, form: OutputFormat, *, include_prompt: bool) -> bytes:
-    """Return a result, a line of JSON, in another form.
+def rows_of(line: bytes, output_format: OutputFormat, *, include_prompt: bool) -> bytes:
+    """Return a result, which is a line of JSON, in another format.
 
     `csv` has a row for each choice, or one with the error; `txt` a line for each record, its first
     text with line breaks and backslashes escaped, empty if it failed.
     """
-    if form == "jsonl":
+    if output_format == "jsonl":
         return line
     record: dict[str, Any] = record_of(line)
-    if form == "csv":
+    if output_format == "csv":
         start = [record.get(column, "") for column in _columns(include_prompt=include_prompt)]
         return b"".join(_row([*start, *rest]) for rest in _choices(record))
     texts = [choice["text"] for choice in record.get("choices", [])]

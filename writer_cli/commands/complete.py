@@ -100,7 +100,7 @@ def _call(
 ) -> _CompletionCall:
     prompt = prompts.read(options.prompt or (), options.file or (), app.terminal.stdin)
     asks = prompts.asks_for_stdin(options.prompt or (), options.file or ())
-    if app.terminal.stderr_is_terminal and not asks and app.terminal.has_unasked_input():
+    if app.terminal.stderr_is_terminal and not asks and app.terminal.has_unread_input():
         app.warn("standard input was not read: add - to make it part of the prompt")
     request = options.request(prompt)
     for name, advice in request.advice().items():

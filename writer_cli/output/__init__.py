@@ -1,1 +1,1 @@
-"""What a person or a script sees. This is the only room that prints and that knows rich."""
+"""The output for people and scripts. Only this room prints, and only it imports rich."""

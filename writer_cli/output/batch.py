@@ -1,4 +1,4 @@
-"""What a batch did, and what it would do."""
+"""The output of a batch: its summary, and its dry run."""
 
 import json
 import shlex
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from writer_cli.batch.summary import Summary
 
 STDOUT = "-"
-"""What standard output is called where a file has its name."""
+"""The name of standard output, in place of that of a file."""
 
 MOST_PROBLEMS = 1000
-"""Records that cannot be sent which a JSON document lists; it has the number of all of them."""
+"""Invalid records that the JSON of a dry run lists; it has the number of all of them."""
 
 LONGEST_BAR = 40
 """Cells of a bar in the summary of a batch."""
 
 LONGEST_MESSAGE = 200
-"""Characters of an error in the summary of a batch, where nobody's terminal is narrower."""
+"""Characters of an error in the summary, if it is not written to a terminal."""
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things, as in `1 record` and `2 records`."""
+    """Return a number with its noun: `1 record`, `2 records`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -39,10 +39,10 @@ def summary(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say what a batch did: to a script as JSON, to a person in lines on standard error.
+    """Show the summary of a batch: as JSON, or as lines on standard error.
 
-    JSON goes to standard error too if standard output has the results. `journal` is the file that
-    has the errors as JSON lines.
+    If standard output has the results, JSON goes to standard error too. `journal` is the file with
+    the errors as JSON lines.
     """
     if as_json and result["output"] == STDOUT:
         terminal.note(escaped_json(json.dumps(result, ensure_ascii=False)))
@@ -56,7 +56,7 @@ def summary(
 def _batch_summary(
     terminal: Terminal, result: dict[str, Any], summary: "Summary", journal: Path
 ) -> list[str]:
-    """Return what a batch did; on a terminal, with the latencies as bars."""
+    """Return the lines of the summary; on a terminal, with a histogram of the latencies."""
     latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
     done = counted(summary.answered + summary.failed, "record")
     requests = counted(summary.attempts, "request")
@@ -110,7 +110,7 @@ def _place(output: str) -> str:
 
 
 def dry_run(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str:
-    """Return what a batch would do."""
+    """Return the report of a dry run."""
     if as_json:
         return documents.json_document(terminal, result)
     bad = f"{result['bad']} of them cannot" if result["bad"] else "all of them can"
@@ -118,5 +118,5 @@ def dry_run(terminal: Terminal, result: dict[str, Any], *, as_json: bool) -> str
     if result["first_prompt"] is not None:
         text = result["first_prompt"]
         shown = visible(text) if terminal.stdout_is_terminal else text
-        lines.append(f"the first prompt:\n{completions.ended(shown)}")
+        lines.append(f"the first prompt:\n{completions.with_newline(shown)}")
     return "".join(lines)

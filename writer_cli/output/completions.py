@@ -1,4 +1,4 @@
-"""A completion as text, as JSON, or as something to look at."""
+"""A completion as text, as JSON, or as shown on a terminal."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ def completion_as_dict(
     model_id: str,
     customization_id: str | None,
 ) -> dict[str, Any]:
-    """Return the JSON result of a completion. Raises `BadAnswerError` where it has no choices."""
+    """Return the JSON result of a completion. Raises `BadAnswerError` if it has no choices."""
     choices_of(response)
     assert response.completion_response is not None  # noqa: S101 - it has choices
     return {
@@ -37,7 +37,7 @@ def completion_as_dict(
 
 
 def choices_of(response: "CreateCompletionResponse") -> "list[CompletionGenerationChoice]":
-    """Return the completions. Raises `BadAnswerError` where the answer has none."""
+    """Return the completions. Raises `BadAnswerError` if there are none."""
     choices = response.completion_response.choices if response.completion_response else []
     if not choices:
         error = BadAnswerError("the answer has no choices", hint="try again")
@@ -47,20 +47,21 @@ def choices_of(response: "CreateCompletionResponse") -> "list[CompletionGenerati
 
 
 def joined_texts(texts: Sequence[str], *, separator: str, newline: bool) -> str:
-    r"""Return the texts as they came, each ended by a line break, a separator line between them.
+    r"""Return the texts, each with a line break at its end, and a separator line between them.
 
-    With the separator `\0` each text ends with a NUL byte instead, as `xargs -0` reads them.
+    With the separator `\0`, each text ends with a NUL byte instead, for `xargs -0`. Without
+    `newline`, no line break is added to the last text.
     """
     if separator == NUL_SEPARATOR:
         return "".join(f"{text}\0" for text in texts)
-    joined = f"{separator}\n".join(ended(text) for text in texts)
+    joined = f"{separator}\n".join(with_newline(text) for text in texts)
     if newline or texts[-1].endswith("\n"):
         return joined
     return joined.removesuffix("\n")
 
 
-def ended(text: str) -> str:
-    """Return a text with a line break at its end."""
+def with_newline(text: str) -> str:
+    """Return a text, with a line break added if it does not end with one."""
     return text if text.endswith("\n") else f"{text}\n"
 
 
@@ -71,7 +72,7 @@ def for_terminal(
     *,
     newline: bool,
 ) -> str:
-    """Return completions for a terminal: what would act on it is shown instead.
+    """Return completions for a terminal, with control characters made visible unless `raw`.
 
     Above each of several choices is a line with its number and why it ended, and tokens with log
     probabilities are shown in shades.
@@ -87,7 +88,9 @@ def for_terminal(
             text = probabilities.view(choice.logprobs, terminal, wrap=reading.wrap)
         else:
             drawing = reading.drawing(terminal)
-            text = drawing.add(ended(choice.text) if newline else choice.text) + drawing.end()
+            text = (
+                drawing.add(with_newline(choice.text) if newline else choice.text) + drawing.end()
+            )
         texts.append(heading + text)
     return "\n".join(texts)
 

@@ -1,7 +1,7 @@
-"""Bring a result to where it was asked for: to standard output, or into a file.
+"""Deliver a result to its destination: standard output or a file.
 
-A text that was paid for is not thrown away. What the place asked for does not take goes to
-standard output, and what that does not take goes to standard error.
+A paid text is never lost: if the file cannot be written, the text goes to standard output, and if
+that fails too, to standard error.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -14,14 +14,14 @@ from writer_cli.output.terminal import Terminal, visible
 
 
 class Delivery(NamedTuple):
-    """Where a result goes, and how.
+    """The destination of a result.
 
     Attributes:
         terminal: The streams of the command.
         path: The file to write; None is standard output.
-        as_json: The result is a JSON document, and so is an error about it.
-        raw: Control characters may act on the terminal.
-        warn: Shows a warning.
+        as_json: The result is a JSON document, and so are errors.
+        raw: Control characters are written to a terminal unchanged.
+        warn: Shows a warning to the user.
     """
 
     terminal: Terminal
@@ -32,17 +32,18 @@ class Delivery(NamedTuple):
 
     @property
     def is_to_screen(self) -> bool:
-        """Whether a person watches the result arrive."""
+        """Whether the result is shown on a terminal."""
         return self.path is None and self.terminal.stdout_is_terminal
 
     def deliver(self, pieces: Generator[str]) -> None:
-        """Write the pieces of a result as they come, or into the file once all of them are there.
+        """Write the pieces of a result as they arrive, or to the file when all have arrived.
 
-        A file is written atomically, and tried before the first piece is asked for. When the
-        pieces end in an error or a signal, `FILE.partial` gets what had come.
+        The file is written atomically; whether it can be written is checked before the first
+        piece is requested. If an error or a signal ends the pieces early, the incomplete text is
+        written to `FILE.partial`.
 
         Raises:
-            UsageError: Nothing can be written at `path`; no piece was asked for.
+            UsageError: `path` cannot be written; no piece was requested.
             OutputError: Writing failed; the hint says where the text went instead.
         """
         if self.path is None:
@@ -83,18 +84,18 @@ class Delivery(NamedTuple):
             raise
 
     def _keep_partial(self, text: str, path: Path) -> None:
-        """Write what came of a text beside the file that it was for."""
+        """Write an incomplete text to `PATH.partial`, or to a stream if that fails."""
         try:
             if path.exists() and not path.is_file():
-                raise OutputError(f"{path} is not a file")  # a device has nothing beside it
+                raise OutputError(f"{path} is not a file")  # a device has no neighbours
             partial = path.with_name(f"{path.name}.partial")
             write_file(partial, [text.encode("utf-8", "replace")])
-            self.warn(f"what came of the text is in {partial}")
+            self.warn(f"the incomplete text is in {partial}")
         except WriterError:
             self._print_instead(text)
 
     def _print_instead(self, text: str) -> str:
-        """Write a text to the first stream that takes it, and return the name of that stream."""
+        """Write a text to the first stream that works, and return the name of that stream."""
         is_safe = self.raw or not self.terminal.stdout_is_terminal
         try:
             self.terminal.write(text if is_safe else visible(text))

@@ -7,22 +7,22 @@ from typing import Any
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 JSON_VERSION = 1
-"""Of the JSON results; a key may be added under the same number, none renamed or taken away."""
+"""The version of the JSON results; new keys keep the number, renamed or removed keys change it."""
 
 
 def json_document(terminal: Terminal, value: dict[str, Any]) -> str:
-    """Return a JSON document of one line, or of several for a person at a terminal."""
+    """Return a JSON document: in one line, or indented on a terminal."""
     indent = 2 if terminal.stdout_is_terminal else None
     return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
 
 
 def write_json(terminal: Terminal, **result: Any) -> None:
-    """Write a JSON document with our version number to standard output."""
+    """Write a JSON document with its version to standard output."""
     terminal.write(json_document(terminal, {"version": JSON_VERSION, **result}))
 
 
 def table(terminal: Terminal, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a table for a person, or tab-separated, without headers, for a pipe."""
+    """Return a table for a terminal; for a pipe, tab-separated rows without headers."""
     if not terminal.stdout_is_terminal:
         return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""An error, as a person or as a script reads it."""
+"""The messages of errors, for people and for scripts."""
 
 import json
 
@@ -6,11 +6,11 @@ from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 MOST_MESSAGES = 20
-"""Messages of a `FailResponse` that are shown to a person; JSON has all of them."""
+"""Reasons of a `FailResponse` that are shown as text; JSON has all of them."""
 
 
 def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> None:
-    """Say what failed and what to do next: to a person in lines, to a script in one JSON object."""
+    """Show what failed and what to do next: as lines of text, or as one JSON object."""
     if as_json:
         as_line = json.dumps({"error": failure.as_dict()}, ensure_ascii=False)
         terminal.note(escaped_json(as_line))
@@ -25,8 +25,8 @@ def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> No
         lines.append(("dim", "       ", " · ".join(facts)))
     if failure.hint is not None:
         lines.append(("bold", "hint: ", failure.hint))
-    # What a server says over several lines is to look like nothing that we say.
-    lines = [(style, label, _hanging(text, len(label))) for style, label, text in lines]
+    # The lines of a server's message are indented, so that they cannot pass for lines of ours.
+    lines = [(style, label, _indented(text, len(label))) for style, label, text in lines]
     if not terminal.stderr_is_terminal:
         for _, label, text in lines:
             terminal.note(label + text)
@@ -40,7 +40,7 @@ def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> No
         console.print(line, soft_wrap=True)
 
 
-def _hanging(text: str, width: int) -> str:
+def _indented(text: str, width: int) -> str:
     """Indent all lines but the first."""
     return text.replace("\n", "\n" + " " * width)
 

@@ -1,4 +1,4 @@
-"""A request that is shown instead of being sent."""
+"""A request that is shown instead of sent."""
 
 import json
 import shlex
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def prepared_as_dict(prepared: "PreparedRequest") -> dict[str, Any]:
-    """Return what `--dry-run` prints: the request, with the name of the key for the key."""
+    """Return the JSON of `--dry-run`: the request, with `$WRITER_API_KEY` in place of the key."""
     return {
         "method": prepared.method,
         "url": prepared.url,
@@ -19,11 +19,11 @@ def prepared_as_dict(prepared: "PreparedRequest") -> dict[str, Any]:
 
 
 def curl(prepared: "PreparedRequest") -> str:
-    """Return the request as a command line for a POSIX shell that has the key in a variable."""
+    """Return the request as a curl command for a POSIX shell with the key in `$WRITER_API_KEY`."""
     words = ["curl", "--fail-with-body", "--request", prepared.method, shlex.quote(prepared.url)]
     for name, value in prepared.headers.items():
         header = f"{name}: {value}"
-        # The shell is to put the key in: nothing else of this header means anything to it.
+        # Double quotes, so that the shell inserts the key; this header has nothing else to expand.
         words += ["--header", f'"{header}"' if name == "Authorization" else shlex.quote(header)]
     body = json.dumps(prepared.body)
     words += ["--data-raw", shlex.quote(body)]

@@ -1,4 +1,4 @@
-"""A sign on the terminal that something is waited for."""
+"""A spinner on the terminal while the program waits."""
 
 import threading
 from typing import TYPE_CHECKING
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 SPINNER_DELAY = 0.3
-"""Seconds before a spinner is shown: what is quicker needs none."""
+"""Seconds before the spinner is shown: a quick answer needs none."""
 
 
 class Spinner:
-    """What a person sees on standard error while waiting. It leaves no trace.
+    """A spinner on standard error; it is removed at the end.
 
-    Drawing is imported while the answer is on its way, not before, and nothing is drawn where
-    standard error is no terminal. An answer that comes during the import does not wait for it.
+    rich is imported in a thread while the program waits for the answer. An answer that arrives
+    during the import does not wait for it. Without a terminal, nothing is drawn.
     """
 
     def __init__(self, terminal: Terminal, text: str) -> None:
@@ -29,14 +29,14 @@ class Spinner:
             threading.Thread(target=self._draw, name="spinner", daemon=True).start()
 
     def update(self, text: str) -> None:
-        """Say something else beside the spinner."""
+        """Change the text beside the spinner."""
         with self._lock:
             self._text = text
             if self._status is not None:
                 self._status.update(visible(text))
 
     def stop(self) -> None:
-        """Take the spinner away, for good."""
+        """Remove the spinner."""
         with self._lock:
             self._done.set()
             if self._status is not None:

@@ -1,4 +1,4 @@
-"""The three streams, and what they can show. Nothing else touches `sys.stdout` and `sys.stderr`."""
+"""The three standard streams, and what they can show. Only this module uses `sys.stdout` etc."""
 
 import contextlib
 import io
@@ -15,19 +15,20 @@ from writer_cli.errors import OutputError, ReaderGoneError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_UNSEEMLY = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"  # C0 but newline and tab, DEL, C1
+_CONTROL_CHARACTERS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"  # C0 except newline and tab, DEL, C1
     "\u202a-\u202e\u2066-\u2069]"  # bidi embeddings, overrides and isolates
 )
 
 USUAL_WIDTH = 80
-"""Columns of a terminal that does not say how many it has."""
+"""The width of a terminal that does not report one, in columns."""
 
 
 class Terminal:
-    """Where a command reads and writes.
+    """The standard streams of a command.
 
-    Standard output is bytes, always UTF-8: what a pipe gets does not depend on the locale.
+    Standard output is a byte stream, always UTF-8: the output in a pipe does not depend on the
+    locale.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal at this moment: `COLUMNS` if it is set, else what it says."""
+        """The current width of the terminal in columns; `COLUMNS` overrides it."""
         given = self.env.get("COLUMNS", "")
         if given.isdecimal() and int(given) > 0:
             return int(given)
@@ -69,10 +70,10 @@ class Terminal:
 
     @classmethod
     def real(cls) -> Self:
-        """Return the streams of this process; one that is closed is None."""
+        """Return the streams of this process; a closed stream is None."""
         stdout = None if sys.stdout is None else sys.stdout.buffer
         if isinstance(stdout, io.RawIOBase):
-            # So it is under PYTHONUNBUFFERED, and may then write less than it is told to.
+            # With PYTHONUNBUFFERED the stream is raw, and `write` may write only a part.
             stdout = io.BufferedWriter(stdout)
         return cls(
             stdin=None if sys.stdin is None else sys.stdin.buffer,
@@ -100,11 +101,11 @@ class Terminal:
         )
 
     def write(self, text: str) -> None:
-        """Write text to standard output, and let it be seen at once.
+        """Write text to standard output, and flush it.
 
         Raises:
-            ReaderGoneError: Nobody reads it any more.
-            OutputError: It cannot be written.
+            ReaderGoneError: The reader has closed the pipe.
+            OutputError: The text cannot be written.
         """
         if self._stdout is None:
             raise OutputError("standard output is closed")
@@ -113,13 +114,13 @@ class Terminal:
             self._stdout.flush()
         except BrokenPipeError as error:
             self._discard_output()
-            raise ReaderGoneError("nobody reads standard output any more") from error
+            raise ReaderGoneError("the reader of standard output has closed it") from error
         except OSError as error:
             self._discard_output()
             raise OutputError(f"standard output: {error.strerror}") from error
 
     def note(self, text: str) -> None:
-        """Write a line to standard error; where that is gone, nobody is there to be told."""
+        """Write a line to standard error; do nothing if that fails."""
         if self._stderr is None:
             return
         try:
@@ -129,7 +130,7 @@ class Terminal:
             self._stderr = None
 
     def console(self) -> "Console":
-        """Return rich's view of standard error."""
+        """Return a rich console for standard error."""
         from rich.console import Console
 
         return Console(
@@ -142,18 +143,18 @@ class Terminal:
         )
 
     def ask_secretly(self, question: str) -> str:
-        """Ask the person at the terminal, and do not show what is typed; Ctrl-D answers nothing."""
+        """Ask for a secret without echo, and return it; "" after Ctrl-D."""
         from getpass import getpass
 
-        # The question goes to the terminal itself, for standard error may be a file.
+        # getpass uses the terminal itself, because standard error may be a file.
         try:
             return getpass(question)
         except EOFError:
             self.note("")
             return ""
 
-    def has_unasked_input(self) -> bool:
-        """Whether a pipe on standard input holds data now; never waits for any."""
+    def has_unread_input(self) -> bool:
+        """Whether standard input is a pipe that has data now; does not wait."""
         if self.stdin is None:
             return False
         try:
@@ -164,35 +165,35 @@ class Terminal:
             return False
 
     def _discard_output(self) -> None:
-        """Let what Python still holds go nowhere, or it would complain again at its end."""
+        """Redirect standard output to /dev/null, or Python would report the error again at exit."""
         with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, cast("BinaryIO", self._stdout).fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, cast("BinaryIO", self._stdout).fileno())
+            os.close(devnull)
 
 
 def flush_standard_streams() -> None:
-    """Let out what Python still holds, such as a help that typer wrote, before the process ends."""
+    """Flush the buffers of Python, for example a help text that typer wrote, before the exit."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # gone, or None
             stream.flush()
 
 
 def visible(text: str) -> str:
-    """Show what would act on a terminal instead of letting it act.
+    """Replace the characters that control a terminal by visible ones.
 
-    Control characters but newline and tab become their Unicode pictures or `<U+XXXX>`; so do the
-    C1 codes and the characters that reorder text (UAX #9).
+    Control characters except newline and tab, and characters that reorder text (UAX #9), become
+    their Unicode picture or `<U+XXXX>`.
     """
-    return _UNSEEMLY.sub(_stand_in, text)
+    return _CONTROL_CHARACTERS.sub(_visible_form, text)
 
 
 def escaped_json(document: str) -> str:
-    r"""Escape the same characters in a JSON document as `\uXXXX`, which means the same."""
-    return _UNSEEMLY.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+    r"""Escape the same characters in a JSON document as `\uXXXX`, which JSON reads back."""
+    return _CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
-def _stand_in(match: re.Match[str]) -> str:
+def _visible_form(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:  # noqa: PLR2004 - the end of C0
         return chr(0x2400 + code)
@@ -218,20 +219,20 @@ class _FakeText(io.StringIO):
 
 
 class FakeTerminal(Terminal):
-    """Streams in memory; `output` and `errors` are what was written to them."""
+    """Streams in memory; `output` and `errors` return what was written to them."""
 
     def __init__(
         self, stdin: _FakeBytes, stdout: _FakeBytes, stderr: _FakeText, env: Mapping[str, str]
     ) -> None:
         super().__init__(stdin=stdin, stdout=stdout, stderr=stderr, env=env)
-        self._written, self._said = stdout, stderr
+        self._fake_stdout, self._fake_stderr = stdout, stderr
 
     @property
     def output(self) -> bytes:
-        """The bytes on standard output."""
-        return self._written.getvalue()
+        """The bytes written to standard output."""
+        return self._fake_stdout.getvalue()
 
     @property
     def errors(self) -> str:
-        """The text on standard error."""
-        return self._said.getvalue()
+        """The text written to standard error."""
+        return self._fake_stderr.getvalue()

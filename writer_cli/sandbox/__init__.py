@@ -1,25 +1,25 @@
-"""The embedded Writer: answers as the API does, with no key and no network.
+"""The sandbox: an embedded API that needs no key and no network.
 
-It is written from the description of the wire, and not with `writer_cli.apis`, so that one
-misreading of that description cannot cancel itself out.
+It is written from the published API descriptions and does not use `writer_cli.apis`. If both shared
+code, a misreading of the descriptions would not be noticed.
 """
 
 ADDRESS = "http://sandbox.localhost"
-"""The address that it seems to have when it answers in this process."""
+"""The base URL of the sandbox in this process."""
 
 
 PREFIXES = {"openai": "/openai"}
-"""Where the paths of an API begin, for an API that has paths in common with another one."""
+"""The path prefix of an API that has paths in common with another API."""
 
 
 def url(address: str, api: str) -> str:
-    """Return the base URL of an API at the address of a sandbox."""
+    """Return the base URL of an API of the sandbox at `address`."""
     return address + PREFIXES.get(api, "")
 
 
 KEY = "the-sandbox-needs-none"
-"""The key that is sent to it, for a client sends one; no other text has it, for it is redacted."""
+"""The key that clients send to the sandbox. It is unusual text, because output redacts it."""
 
 MODEL = "sandbox"
 ORGANIZATION = 1
-"""What is asked where nothing says what to ask; any other is answered too."""
+"""The default model and organization; the sandbox accepts all others too."""

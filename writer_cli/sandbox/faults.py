@@ -1,6 +1,6 @@
-"""Failures on demand, by model id or customization id, so that a script can be rehearsed.
+"""Failures on demand, by model id or customization id, to test the error handling of a script.
 
-A fault turns the answer that would have been given into the one that is given.
+A fault is a function: it gets the normal response and returns the faulty one.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import replace
 from writer_cli.sandbox.messages import FailureError, Response, bad_request
 
 RETRY_AFTER = 1
-"""Seconds that a `fault-429` asks to wait."""
+"""Seconds that `fault-429` asks to wait."""
 
 
 def _failing(failure: FailureError) -> Callable[[Response], Response]:
@@ -21,7 +21,7 @@ def _rate(_: Response) -> Response:
 
 
 def too_many_requests(seconds: int) -> Response:
-    """Say that the rate is exceeded, and when to come back."""
+    """Return a 429 that asks to wait."""
     failure = FailureError(
         429,
         "TooManyRequests",
@@ -45,7 +45,7 @@ def _slow(response: Response) -> Response:
 
 
 def _cut(response: Response) -> Response:
-    """Break off in the middle of a body, and of an event."""
+    """Cut the body in the middle, inside an event."""
     body = response.body
     return replace(response, chunks=(body[: len(body) // 2],), is_cut=True)
 
@@ -56,14 +56,14 @@ def _garbage(response: Response) -> Response:
 
 
 def unavailable() -> Response:
-    """Say that the service will be back."""
+    """Return a 503 for a temporary failure."""
     return FailureError(
         503, "ServiceUnavailable", "fail.serviceUnavailable.temporary", "temporarily unavailable"
     ).response()
 
 
 FLAKY = "fault-flaky"
-"""Fails twice, then answers; the sandbox counts."""
+"""The fault that fails twice, then answers."""
 
 FLAKY_FAILURES = 2
 
@@ -74,7 +74,10 @@ FAULTS: dict[str, Callable[[Response], Response]] = {
     ),
     "fault-403": _failing(
         FailureError(
-            403, "Forbidden", "fail.forbidden.insufficientAccessRights", "the key may not do this"
+            403,
+            "Forbidden",
+            "fail.forbidden.insufficientAccessRights",
+            "the key has no permission for this",
         )
     ),
     "fault-404": _failing(
@@ -90,7 +93,9 @@ FAULTS: dict[str, Callable[[Response], Response]] = {
         )
     ),
     "fault-500": _failing(
-        FailureError(500, "InternalServerError", "fail.internalServerError.generic", "it broke")
+        FailureError(
+            500, "InternalServerError", "fail.internalServerError.generic", "internal error"
+        )
     ),
     "fault-502-html": _html,
     "fault-slow": _slow,
@@ -104,4 +109,4 @@ FAULTS: dict[str, Callable[[Response], Response]] = {
 }
 
 TRANSIENT = ("fault-429", "fault-500", "fault-502-html", "fault-cut", "fault-garbage")
-"""The faults that `--fault-rate` draws from: what a real network does now and then."""
+"""The faults that `--fault-rate` chooses from: temporary failures, as in a real network."""

@@ -1,8 +1,8 @@
-"""The body of a completion request: which fields there are, and what each may be.
+"""The fields of a completion request, with their types and ranges.
 
 Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0, and
-OpenAI's reference of its completions API, for names and types. They give no ranges: a range here
-is what can be right at all.
+OpenAI's reference of its completions API, for names and types. They give no ranges:
+the ranges here exclude only values that can never be valid.
 """
 
 import json
@@ -15,28 +15,28 @@ from writer_cli.sandbox.language_model import Sampling
 from writer_cli.sandbox.messages import bad_request
 
 DEFAULT_MAX_TOKENS = 128
-"""Tokens of a completion for which the request names no limit."""
+"""Tokens of a completion if the request has no limit."""
 
 MOST_TOKENS = 8192
-"""Tokens that a completion may be asked to have at least; the longest output of a real model."""
+"""Tokens that a request may set as `min_tokens`; the longest output of a real model."""
 
 MOST_COMPLETIONS = 64
-"""Completions that one request may ask for."""
+"""Completions of one request at most."""
 
 MOST_WORK = 16384
-"""Tokens that all completions of a request have together; a request for more gets fewer."""
+"""Tokens of all completions of a request together; a request for more gets fewer."""
 
 MOST_LOGPROBS = 100
-"""Tokens that are listed at each place, so that no answer fills the memory."""
+"""Alternatives at each position, so that no answer fills the memory."""
 
 MOST_STOPS = 256
-"""Stop sequences; each is looked for after every token."""
+"""Stop sequences; the sandbox searches for each of them after every token."""
 
 STRONGEST_PENALTY = 1000
-"""Far beyond what changes a text, and far from what a float cannot count."""
+"""A limit for penalties: larger values change nothing, and could overflow."""
 
 Fields = dict[str, tuple[str, str]]
-"""For each field of the body: the name that `Sampling` has for it, and what it is."""
+"""For each field of the body, its name in `Sampling` and its type."""
 
 ENTERPRISE: Fields = {
     "prompt": ("prompt", "a string"),
@@ -120,10 +120,10 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def read(body: bytes, known: Fields) -> dict[str, Any]:
-    """Return the fields that have a value, by the names of `Sampling`.
+    """Return the fields that have a value, by their names in `Sampling`.
 
-    Raises `FailureError` naming the field that is wrong. Fields that are not known are let pass,
-    as the descriptions do.
+    Raises `FailureError` with the name of an invalid field. Unknown fields are ignored, as the
+    descriptions allow.
     """
     document = _json_object(body)
     fields = {
@@ -170,7 +170,7 @@ def _completions(fields: dict[str, Any]) -> int:
 
 
 def sampling(fields: dict[str, Any]) -> Sampling:
-    """Return what shapes the text, with the sandbox's defaults for what is not said."""
+    """Return the sampling parameters, with the defaults of the sandbox for missing fields."""
     longest = max(DEFAULT_MAX_TOKENS, fields.get("min_tokens", 0))
     most = min(MOST_TOKENS, MOST_WORK // _completions(fields))
     known = {name: fields[name] for name in Sampling.__dataclass_fields__ if name in fields}

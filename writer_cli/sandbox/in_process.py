@@ -1,4 +1,4 @@
-"""The sandbox as a transport of the HTTP library: no socket, everything else as usual."""
+"""The sandbox as a transport of the HTTP library: the same code path, without a socket."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class SandboxTransport(httpx.BaseTransport):
         self._sandbox = Sandbox()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request; an answer that comes too late waits as long as the client does."""
+        """Answer one request; a late answer waits until the client's timeout."""
         response = self._sandbox.respond(
             Request(
                 method=request.method,

@@ -1,13 +1,13 @@
-"""A small language model, so that every sampling field of a request means what it says.
+"""A small language model, so that all sampling parameters have their real effect.
 
 It is an interpolated n-gram model: the next token depends on up to three tokens before it. Each
-order is smoothed into the next lower one as Witten and Bell do,
+order is interpolated with the next lower one (Witten-Bell smoothing),
 
     P(w | h) = (c(h, w) + N(h) * P(w | h')) / (c(h) + N(h)),
 
 where `h'` is the context `h` without its first token, `c` counts and `N(h)` is the number of
-different tokens seen after `h`. At the bottom is the uniform distribution: every token is possible
-everywhere.
+different tokens observed after `h`. The lowest order is the uniform distribution: every token is
+possible everywhere.
 """
 
 import heapq
@@ -22,32 +22,32 @@ from math import exp, fsum, inf, log
 from random import Random
 from typing import Literal
 
-# The token that ends a paragraph, and so the one before the next. Empty, as no token of a text is.
+# The token between paragraphs. It is empty, unlike any token of a text.
 END = ""
 
-_CONTEXT = 3  # tokens; with more, so small a corpus would only be recited
+_CONTEXT = 3  # tokens; with more, so small a corpus would only be repeated word for word
 
-# A word takes its apostrophes and the one space before it; a mark takes that space too. White
-# space leaves one space to what follows it.
+# A word includes its apostrophes and one space before it; so does a punctuation mark. Other white
+# space leaves one space to the token after it.
 _TOKEN = re.compile(r" ?\w+(?:['’]\w+)*| ?[^\w\s]|\s+?(?= ?\S|\Z)")  # noqa: RUF001 - an apostrophe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """What of a completion request shapes the text. The ranges are for the caller to check.
+    """The parameters of a request that determine the text. The caller checks their ranges.
 
     Attributes:
-        max_tokens: The most tokens of a choice, 0 or more; it wins over `min_tokens`.
-        min_tokens: The fewest, 0 or more: what would end the text earlier cannot be drawn.
-        temperature: 0 takes the likeliest token; above, log probabilities are divided by it.
-        top_p: From 0 to 1: only the fewest likeliest tokens that together are this probable can
-            be drawn, and always one.
-        stop: Texts, none of them empty; a choice ends right before the first of them.
-        presence_penalty: What the log probability of a token loses if the choice has it already.
-        frequency_penalty: What it loses for each time that the choice has it already.
+        max_tokens: The maximum number of tokens of a choice, 0 or more; it overrides `min_tokens`.
+        min_tokens: The minimum, 0 or more: tokens that would end the text earlier are excluded.
+        temperature: 0 takes the most likely token; otherwise log probabilities are divided by it.
+        top_p: From 0 to 1: sample only from the smallest set of most likely tokens whose
+            probabilities add up to this; at least one token.
+        stop: Stop sequences, none empty; a choice ends right before the first of them.
+        presence_penalty: Subtracted from the log probability of a token that the choice has.
+        frequency_penalty: Subtracted each time that the choice has the token.
         n: The number of choices, 1 or more.
-        best_of: How many are made to keep the `n` likeliest; None, or fewer than `n`, is `n`.
-        logprobs: How many alternatives each token comes with, 0 or more; None is 0.
+        best_of: The number of choices of which the `n` most likely are kept; None means `n`.
+        logprobs: The number of alternatives of each token, 0 or more; None means 0.
     """
 
     max_tokens: int = 64
@@ -67,10 +67,10 @@ class Token:
     """A token of a completion.
 
     Attributes:
-        text: Never empty. A stop sequence may have cut the last token of a choice short.
-        logprob: The natural logarithm of the probability with which the whole token was drawn.
-        top: The likeliest tokens in its place, with their log probabilities, best first. There
-            are fewer than asked for if fewer could be drawn; `END` may be one of them.
+        text: Never empty. A stop sequence may cut the last token of a choice.
+        logprob: The natural logarithm of the probability of the uncut token.
+        top: The most likely tokens at this position with their log probabilities, best first;
+            fewer than requested if fewer are possible. `END` may be one of them.
     """
 
     text: str
@@ -80,7 +80,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A completion, and whether it came to an end (or a stop sequence) or to `max_tokens`."""
+    """A completion, and why it ended: at its end or a stop sequence, or at `max_tokens`."""
 
     tokens: tuple[Token, ...]
     finish_reason: Literal["stop", "length"]
@@ -92,42 +92,42 @@ class Choice:
 
     @property
     def mean_logprob(self) -> float:
-        """The mean of the tokens; without any minus infinity, as silence is never the best."""
+        """The mean log probability; minus infinity without tokens, so never the best."""
         if not self.tokens:
             return -inf
         return fsum(token.logprob for token in self.tokens) / len(self.tokens)
 
 
 def tokenize(text: str) -> list[str]:
-    """Split any text into tokens, none of them empty; joined, they are the text again."""
+    """Split a text into tokens. None is empty; joined, they are the text again."""
     return _TOKEN.findall(text)
 
 
 @cache
 def load() -> "LanguageModel":
-    """Return the model of the corpus in this package; the first call trains it."""
+    """Return the model trained on the corpus of this package; the first call trains it."""
     from importlib.resources import files
 
     return LanguageModel(files(__package__).joinpath("corpus.txt").read_text(encoding="utf-8"))
 
 
 class LanguageModel:
-    """The model of a text, in which each line that is not blank is a paragraph of its own.
+    """A model trained on a text; each non-blank line is a paragraph, and there must be one.
 
-    There must be one. The same text makes the same model in every process.
+    The same text gives the same model in every process.
     """
 
     def __init__(self, text: str) -> None:
-        # The text is its own table of counts: what followed a context is looked up when needed.
+        # There is no table of counts: the text itself is searched when counts are needed.
         self._stream = [END]
         for line in text.split("\n"):
             if line.strip():
                 self._stream += [*tokenize(line), END]
-        self._places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, token in enumerate(self._stream[:-1], 1):
-            self._places[token].append(place)
+        self._positions: defaultdict[str, list[int]] = defaultdict(list)
+        for position, token in enumerate(self._stream[:-1], 1):
+            self._positions[token].append(position)
 
-        # Commonest first: that decides ties, and it leaves little to do for the sort of `top_p`.
+        # Most common first: this order breaks ties, and makes the sort for `top_p` fast.
         counts = Counter(self._stream[1:])
         total = counts.total() + len(counts)
         self._unigrams = {token: (count + 1) / total for token, count in counts.most_common()}
@@ -138,23 +138,22 @@ class LanguageModel:
     def distribution(self, context: Sequence[str]) -> dict[str, float]:
         """Return the probability of every token of the vocabulary, `END` included, after a context.
 
-        The last three tokens of the context count. A paragraph begins if it is empty, and after
-        `END` or a token with a line feed. An unknown token was never followed by anything, so
-        nothing before it counts.
+        Only the last three tokens of the context are used. An empty context begins a paragraph,
+        and so does `END` or a token with a line feed. Tokens before an unknown token are ignored.
         """
         return dict(zip(self._vocabulary, map(exp, self._log_probs(context)), strict=True))
 
     def complete(self, prompt: str, sampling: Sampling, seed: int | str) -> list[Choice]:
-        """Return `n` choices that continue the prompt, the same ones for the same arguments.
+        """Return `n` choices that continue the prompt; the same arguments give the same choices.
 
         If `best_of` is greater than `n`, they are those with the highest mean log probability,
-        best first. Otherwise they stand in the order of their random streams.
+        best first.
 
-        Log probabilities are those of the distribution that was drawn from: penalties come first,
-        then temperature, `min_tokens`, `top_p`. At temperature 0 nothing is drawn, and they are
-        the model's own, those at temperature 1.
+        Log probabilities are those of the distribution that the token was sampled from: after
+        penalties, temperature, `min_tokens` and `top_p`. At temperature 0 nothing is sampled, and
+        they are those of temperature 1.
         """
-        # A space at the end belongs to the word that follows it.
+        # A space at the end belongs to the next word.
         context = tokenize(prompt.rstrip(" "))
         choices = [
             self._choice(context, sampling, Random(f"{seed}/{index}"))  # noqa: S311 - no secret
@@ -165,36 +164,38 @@ class LanguageModel:
         return choices[: sampling.n]
 
     def _choice(self, context: list[str], sampling: Sampling, random: Random) -> Choice:
-        said: list[str] = []
+        generated: list[str] = []
         tokens: list[Token] = []
         for _ in range(sampling.max_tokens):
-            weights = self._weights([*context[-_CONTEXT:], *said[-_CONTEXT:]], said, sampling)
+            weights = self._weights(
+                [*context[-_CONTEXT:], *generated[-_CONTEXT:]], generated, sampling
+            )
             if sampling.temperature:
                 [index] = random.choices(range(len(weights)), weights)
             else:
                 index = weights.index(1.0)
             if self._vocabulary[index] == END:
                 return Choice(tuple(tokens), "stop")
-            said.append(self._vocabulary[index])
+            generated.append(self._vocabulary[index])
             tokens.append(self._token(index, weights, sampling.logprobs or 0))
-            text = "".join(said)
+            text = "".join(generated)
             cuts = [cut for stop in sampling.stop if (cut := text.find(stop)) >= 0]
             if cuts:
                 return Choice(_cut(tokens, min(cuts)), "stop")
         return Choice(tuple(tokens), "length")
 
-    def _weights(self, context: list[str], said: list[str], sampling: Sampling) -> list[float]:
-        """Weigh each token, by vocabulary index: 1 is the likeliest, 0 cannot be drawn."""
+    def _weights(self, context: list[str], generated: list[str], sampling: Sampling) -> list[float]:
+        """Return a weight for each token: 1 for the most likely one, 0 for an excluded one."""
         logits = self._log_probs(context)
-        for token, count in Counter(said).items():
+        for token, count in Counter(generated).items():
             penalty = sampling.presence_penalty + sampling.frequency_penalty * count
             logits[self._index[token]] -= penalty
-        for token in self._too_early(said, sampling):
+        for token in self._too_early(generated, sampling):
             logits[self._index[token]] = -inf
         best, temperature = max(logits), sampling.temperature or 1.0
-        if best == -inf:  # nothing may follow, so the text ends, however short it is
+        if best == -inf:  # no token is allowed, so the text ends, even before `min_tokens`
             best = logits[self._index[END]] = 0.0
-        # What is divided by the temperature is never positive, so nothing overflows.
+        # The dividend is never positive, so `exp` cannot overflow.
         weights = [exp((logit - best) / temperature) for logit in logits]
         if sampling.top_p < 1:
             order = sorted(range(len(weights)), key=weights.__getitem__, reverse=True)
@@ -203,17 +204,17 @@ class LanguageModel:
                 weights[index] = 0.0
         return weights
 
-    def _too_early(self, said: list[str], sampling: Sampling) -> list[str]:
-        """List the tokens that would end the text with fewer than `min_tokens`."""
+    def _too_early(self, generated: list[str], sampling: Sampling) -> list[str]:
+        """Return the tokens that would end the text before it has `min_tokens` tokens."""
         if not sampling.min_tokens:
             return []
-        missing = sampling.min_tokens - len(said)
+        missing = sampling.min_tokens - len(generated)
         early = [END] if missing > 0 else []
-        text = "".join(said)
-        # A cut is too early up to where the last of the fewest tokens begins.
-        limit = inf if missing > 1 else len("".join(said[: sampling.min_tokens - 1]))
+        text = "".join(generated)
+        # A stop sequence is too early if it begins before the last of the `min_tokens` tokens.
+        limit = inf if missing > 1 else len("".join(generated[: sampling.min_tokens - 1]))
         for stop in sampling.stop:
-            # The text has no stop sequence yet, so one that comes up begins in this tail.
+            # The text has no stop sequence yet, so a new one begins in this tail.
             tail = text[-len(stop) :]
             last = limit - len(text) + len(tail)
             if last >= 0:
@@ -221,7 +222,7 @@ class LanguageModel:
         return early
 
     def _token(self, index: int, weights: list[float], alternatives: int) -> Token:
-        # A difference, because the quotient of a very small weight and the sum may be zero.
+        # A difference of logarithms, because a quotient could underflow to zero.
         log_total = log(fsum(weights))
         likeliest = heapq.nlargest(alternatives, range(len(weights)), key=weights.__getitem__)
         drawable = [i for i in likeliest if weights[i]]
@@ -231,30 +232,30 @@ class LanguageModel:
     def _log_probs(self, context: Sequence[str]) -> list[float]:
         """Return the log probability of each token after a context, by vocabulary index."""
         history = [END if "\n" in token else token for token in (END, *context[-_CONTEXT:])]
-        places = self._places.get(history[-1], [])
-        seen: dict[str, float] = {}  # the tokens that followed the last one, and P(w | h)
-        unseen = 1.0  # what P(w | h) of any other token is to its unigram probability
+        positions = self._positions.get(history[-1], [])
+        observed: dict[str, float] = {}  # the tokens observed after the context, with P(w | h)
+        backoff = 1.0  # the factor of the unigram probability for all other tokens
         for back, token in enumerate(reversed(history[-_CONTEXT:]), 1):
-            places = [place for place in places if self._stream[place - back] == token]
-            if not places:
+            positions = [p for p in positions if self._stream[p - back] == token]
+            if not positions:
                 break
-            counts = Counter(self._stream[place] for place in places)
+            counts = Counter(self._stream[p] for p in positions)
             total = counts.total() + len(counts)
-            lower = seen or {w: self._unigrams[w] for w in counts}
-            seen = {w: (counts.get(w, 0) + len(counts) * p) / total for w, p in lower.items()}
-            unseen *= len(counts) / total
+            lower = observed or {w: self._unigrams[w] for w in counts}
+            observed = {w: (counts.get(w, 0) + len(counts) * p) / total for w, p in lower.items()}
+            backoff *= len(counts) / total
             if token == END:
                 break
-        # Few tokens are seen, so few need a logarithm of their own.
-        log_unseen = log(unseen)
-        log_probs = [log_unseen + log_unigram for log_unigram in self._log_unigrams]
-        for token, probability in seen.items():
+        # Few tokens are observed, so few need a logarithm of their own.
+        log_backoff = log(backoff)
+        log_probs = [log_backoff + log_unigram for log_unigram in self._log_unigrams]
+        for token, probability in observed.items():
             log_probs[self._index[token]] = log(probability)
         return log_probs
 
 
 def _cut(tokens: list[Token], length: int) -> tuple[Token, ...]:
-    """Return the first tokens, the last of them shortened, that have this many characters."""
+    """Return the tokens of the first `length` characters, the last one cut."""
     kept = []
     for token in tokens:
         if length > 0:

@@ -1,4 +1,4 @@
-"""What goes into the sandbox and what comes out of it, without any I/O."""
+"""The requests and responses of the sandbox, without I/O."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request: the path as it was sent, header names in lower case."""
+    """An HTTP request; the path is as it was sent, header names are in lower case."""
 
     method: str
     path: str
@@ -19,15 +19,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP response; `headers` leave out what depends on the transport.
+    """An HTTP response, without the headers that depend on the transport.
 
     Attributes:
         status: The HTTP status.
-        headers: By name in lower case.
-        chunks: The body; a stream sends it chunk by chunk.
-        is_stream: Whether the length of the body is not known when it begins.
-        is_late: The first byte comes when no client waits for it any more.
-        is_cut: The connection breaks after the last chunk, in the middle of the body.
+        headers: The headers, by name in lower case.
+        chunks: The body; a stream sends each chunk separately.
+        is_stream: Whether the body is sent without a known length.
+        is_late: Whether the first byte comes after the timeout of the client.
+        is_cut: Whether the connection breaks after the last chunk, inside the body.
     """
 
     status: int
@@ -39,12 +39,12 @@ class Response:
 
     @property
     def body(self) -> bytes:
-        """The whole body, as far as it is sent."""
+        """All chunks of the body."""
         return b"".join(self.chunks)
 
 
 class FailureError(Exception):
-    """A request that gets a `FailResponse`."""
+    """An error that the sandbox answers with, as Writer's JSON."""
 
     def __init__(self, status: int, tpe: str, key: str, description: str) -> None:
         super().__init__(description)
@@ -53,19 +53,19 @@ class FailureError(Exception):
         self.key = key
 
     def response(self) -> Response:
-        """Return the answer that it is."""
+        """Return the error as a response."""
         message = {"description": str(self), "key": self.key, "extras": {}}
         document = {"tpe": self.tpe, "errors": [message], "extras": {}}
         return json_response(document, status=self.status)
 
 
 def bad_request(description: str) -> FailureError:
-    """Refuse a request whose fields are wrong."""
+    """Return the error for a request with invalid fields."""
     return FailureError(400, "BadRequest", "fail.badRequest.invalidParameters", description)
 
 
 def refusal(status: int, description: str) -> FailureError:
-    """Refuse what is no request that the API could answer."""
+    """Return the error for a request that is not valid HTTP for the API."""
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return FailureError(
             status, "InternalServerError", "fail.internalServerError.generic", description
@@ -74,12 +74,12 @@ def refusal(status: int, description: str) -> FailureError:
 
 
 def json_response(document: dict[str, Any], *, status: int = 200) -> Response:
-    """Answer with JSON."""
+    """Return a response with a JSON body."""
     return Response(status, {"content-type": "application/json"}, (as_json(document),))
 
 
 def as_json(document: dict[str, Any]) -> bytes:
-    """Return a document in as few bytes as it needs."""
+    """Return a document as compact JSON."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "replace"
     )

@@ -1,4 +1,4 @@
-"""The sandbox as an engine: the completions API that OpenAI began, below `/openai`.
+"""The sandbox as an inference server: OpenAI's completions API, below `/openai`.
 
 Sources: OpenAI's reference of `POST /v1/completions`, and what vLLM and llama.cpp's server answer.
 """
@@ -15,7 +15,7 @@ from writer_cli.sandbox.language_model import Choice, Token, tokenize
 from writer_cli.sandbox.messages import Response, as_json, json_response
 
 PREFIX = PREFIXES["openai"]
-"""Where its paths begin: two of them are also those of AI Studio."""
+"""The prefix of its paths, because AI Studio has two of the same paths."""
 
 _TYPES = {
     401: "authentication_error",
@@ -24,7 +24,7 @@ _TYPES = {
     429: "rate_limit_error",
     503: "unavailable_error",
 }
-"""The `type` of an error by its status; no two engines agree on them."""
+"""The `type` of an error by its status; real servers differ in this."""
 
 
 def models(names: dict[str, str]) -> Response:
@@ -36,7 +36,7 @@ def models(names: dict[str, str]) -> Response:
 
 
 def answer(choices: list[Choice], asked: dict[str, Any]) -> Response:
-    """Answer with all choices at once."""
+    """Return all choices as one JSON document."""
     document = _head(asked) | {
         "choices": [
             {
@@ -53,7 +53,7 @@ def answer(choices: list[Choice], asked: dict[str, Any]) -> Response:
 
 
 def events(choices: list[Choice], asked: dict[str, Any]) -> Response:
-    """Answer token by token, the choices in turn; then the usage, if it was asked for."""
+    """Return a stream, one event for each token, the choices in turn; then the usage on request."""
     head = _head(asked)
     texts = [
         [_event(head, index, token.text, None) for token in choice.tokens]
@@ -73,14 +73,14 @@ def events(choices: list[Choice], asked: dict[str, Any]) -> Response:
 
 
 def reshaped(response: Response) -> Response:
-    """Return an error of Writer's shape in the shape of an engine; any other answer as it is."""
+    """Convert an error from Writer's JSON to OpenAI's; return any other response unchanged."""
     if response.status < 400 or response.headers["content-type"] != "application/json":  # noqa: PLR2004
         return response
     [message] = json.loads(response.body)["errors"]
-    described, is_quota = message["description"], message["key"] == "fail.model.quotaExceeded"
-    field = re.match(r"([a-z_]+): ", described)
+    description, is_quota = message["description"], message["key"] == "fail.model.quotaExceeded"
+    field = re.match(r"([a-z_]+): ", description)
     error = {
-        "message": described,
+        "message": description,
         "type": _TYPES.get(
             response.status,
             "invalid_request_error" if response.status < 500 else "server_error",  # noqa: PLR2004
@@ -123,7 +123,7 @@ def _logprobs(tokens: tuple[Token, ...]) -> dict[str, Any]:
     return {
         "tokens": [token.text for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        # The token itself is always among them, one more than asked if it is not so likely.
+        # The token itself is always included, in addition if it is not among the most likely.
         "top_logprobs": [dict(token.top) | {token.text: token.logprob} for token in tokens],
         "text_offset": offsets,
     }

@@ -1,7 +1,7 @@
-"""A request goes in, a response comes out: the sandbox, without any I/O.
+"""The sandbox: it turns a request into a response, without I/O.
 
-Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0; for the
-engines, see `openai.py`.
+Sources: Writer's published OpenAPI descriptions "Writer Enterprise API" 1.7 and "API" 1.0; for
+OpenAI's API, see `openai.py`.
 """
 
 import hashlib
@@ -33,27 +33,25 @@ MODELS = {
     "palmyra-x4": "Palmyra X4",
     "sandbox": "The embedded model",
 }
-"""What `writer models` lists; any other id is answered too."""
+"""The models that `writer models` lists; the sandbox accepts all other ids too."""
 
 CUSTOMIZATIONS = ("tales", "product-copy")
 
-_NO_PART_OF_THE_TEXT = {"stream", "stream_options", "random_seed"}
-"""Fields that do not change which text a request gets, beside the seed itself."""
+_WITHOUT_EFFECT = {"stream", "stream_options", "random_seed"}
+"""Fields that are not part of the derived seed."""
 
 _MODEL_PATH = r"/llm/organization/(?P<organization>[^/]+)/model/(?P<model>[^/]+)"
 
 
 class Sandbox:
-    """The embedded Writer. The same request gets the same text, in every process.
-
-    Usable from several threads.
+    """The embedded API. The same request gets the same text, in every process. Thread-safe.
 
     Args:
-        fault_rate: The part of the requests, 0 to 1, that fail in one of the ways of a network.
-        rpm: Requests in a minute before 429; None is no limit. Ten seconds' worth may come
-            at once.
-        seed: Decides which requests fail.
-        clock: Seconds that only grow.
+        fault_rate: The fraction of requests, 0 to 1, that fail with a temporary fault.
+        rpm: Requests per minute; the sandbox answers 429 above it. None is no limit. The
+            requests of ten seconds may come at once.
+        seed: The seed for `fault_rate`.
+        clock: Returns seconds that never decrease.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fault_rate = fault_rate
-        self._random = Random(seed)  # noqa: S311 - rehearsed failures, no secret
+        self._random = Random(seed)  # noqa: S311 - chooses failures, protects no secret
         self._limit = None if rpm is None else _TokenBucket(rpm / 60, clock)
         self._lock = threading.Lock()
         self._failures: Counter[str] = Counter()
@@ -169,7 +167,7 @@ class Sandbox:
             return faults.unavailable()
         if fault is None:
             fault = self._random_fault()
-        relevant = {k: v for k, v in asked.items() if k not in _NO_PART_OF_THE_TEXT}
+        relevant = {k: v for k, v in asked.items() if k not in _WITHOUT_EFFECT}
         seed = asked.get("random_seed", json.dumps([names, relevant], sort_keys=True))
         choices = language_model.load().complete(asked["prompt"], fields.sampling(asked), seed)
         response = answer(choices, asked)
@@ -205,7 +203,7 @@ class Sandbox:
 
 
 class _TokenBucket:
-    """Lets requests through at a rate, and ten seconds' worth of them at once."""
+    """A rate limiter; its burst is the requests of ten seconds."""
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
         self._per_second = per_second
@@ -215,7 +213,7 @@ class _TokenBucket:
         self._at = clock()
 
     def seconds_until_next(self) -> float:
-        """Take a token and return 0, or return how long it is until there is one."""
+        """Take a token and return 0, or return the seconds until the next token."""
         now = self._clock()
         self._filled = min(self._size, self._filled + (now - self._at) * self._per_second)
         self._at = now
@@ -226,13 +224,13 @@ class _TokenBucket:
 
 
 def action_id(path: str, body: bytes = b"") -> str:
-    """Return what identifies a request: the same for the same one, as everything here is."""
+    """Return the id of a request; the same request has the same id."""
     digest = hashlib.sha256(path.encode() + b"\n" + body).hexdigest()
     return f"sandbox-{digest[:16]}"
 
 
 def _enterprise_answer(choices: list[Choice], asked: dict[str, Any]) -> Response:
-    def described(choice: Choice) -> dict[str, Any]:
+    def as_json_choice(choice: Choice) -> dict[str, Any]:
         if "logprobs" not in asked:
             return {"text": choice.text}
         offsets, offset = [], 0
@@ -250,7 +248,7 @@ def _enterprise_answer(choices: list[Choice], asked: dict[str, Any]) -> Response
             },
         }
 
-    return json_response({"choices": [described(choice) for choice in choices]})
+    return json_response({"choices": [as_json_choice(choice) for choice in choices]})
 
 
 def _studio_answer(choices: list[Choice], asked: dict[str, Any]) -> Response:

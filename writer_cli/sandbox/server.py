@@ -1,4 +1,4 @@
-"""The sandbox on a port, for any client of either API."""
+"""The sandbox as a server on a port, for clients of all its APIs."""
 
 import json
 import socket
@@ -20,28 +20,29 @@ from writer_cli.redaction import redact
 from writer_cli.sandbox.messages import FailureError, Request, Response, refusal
 from writer_cli.sandbox.respond import Sandbox, action_id
 
-LATE = 600.0
-"""Seconds before the first byte of an answer that comes too late; nobody waits that long."""
+LATE_DELAY = 600.0
+"""Seconds before the first byte of a late answer, longer than any client waits."""
 
 LARGEST_BODY = 64 * 1024 * 1024
-"""Bytes of a request."""
+"""Bytes of a request body at most."""
 
-PATIENCE = 1.0
-"""Seconds for what cannot be interrupted when the server closes, or a client that sends on."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds to wait for open connections when the server closes, or refuses a request."""
 
 
 class SandboxServer:
-    """A server that is ready once it is made, and answers until it is closed.
+    """A server; it listens when the object is created, until `close`.
 
     Args:
-        sandbox: What answers.
+        sandbox: The sandbox that answers.
         host: The address to listen on.
         port: The port; 0 lets the system choose.
         latency: Seconds before each answer.
-        log: Where each request and its answer go, as JSON lines without the key.
+        log: A file to which each request and its answer are appended, as JSON lines without the
+            key.
 
     Raises:
-        UsageError: The address cannot be listened on, or the log cannot be written.
+        UsageError: The server cannot listen on the address, or cannot write the log.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class SandboxServer:
             self._server = _Server((host, port), self)
         except (OSError, UnicodeError, TypeError) as error:
             raise UsageError(
-                f"--host {host} --port {port} cannot be listened on: {error}",
+                f"cannot listen on --host {host} --port {port}: {error}",
                 hint="--port 0 lets the system choose",
             ) from error
         try:
@@ -78,13 +79,13 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """The address, as a client on this machine wants it."""
+        """The URL for clients on this machine."""
         host, port = self._server.server_address[:2]
         shown = _REACHABLE_AS.get(str(host), str(host))
         return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
     def close(self) -> None:
-        """Stop listening, and end what is still being answered."""
+        """Stop listening, and close all connections."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -96,7 +97,7 @@ class SandboxServer:
                 log.close()
 
     def record(self, request: Request, response: Response) -> None:
-        """Write a line to the log, if there is one. Raises `OSError` where it cannot be written."""
+        """Append a line to the log, if there is one. Raises `OSError` if that fails."""
         authorization = request.headers.get("authorization", "")
         key = authorization.rpartition(" ")[2]
         line = {
@@ -117,8 +118,8 @@ class SandboxServer:
                 self._log.flush()
 
 
-_REACHABLE_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to go, not to listen
-"""Addresses that only a server can use, and what a client uses instead."""
+_REACHABLE_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - translated for clients, not listened on
+"""Addresses that only a server can use, and those for its clients."""
 
 
 class _Server(ThreadingTCPServer):
@@ -137,13 +138,13 @@ class _Server(ThreadingTCPServer):
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in a thread of its own, and know of it."""
+        """Answer a connection in its own thread, and remember the connection."""
         with self._changed:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, in good order unless it is to break."""
+        """Close a connection, or reset it if its answer is to be cut."""
         if request in self.breaking:
             self.breaking.discard(request)
             self.close_request(request)
@@ -154,23 +155,23 @@ class _Server(ThreadingTCPServer):
             self._changed.notify_all()
 
     def hang_up(self) -> None:
-        """End every connection, whatever it waits for."""
+        """Shut down all connections."""
         with self._changed:
             for connection in self._connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._connections, PATIENCE)
+            self._changed.wait_for(lambda: not self._connections, CLOSE_TIMEOUT)
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing: a client that goes away is its own business."""
+        """Print nothing when a client disconnects."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # What cannot be understood gets a whole answer, and not that of 1991.
+    # An invalid request gets a complete answer, not one of HTTP/0.9.
     default_request_version = "HTTP/1.0"
     server_version = f"writer-sandbox/{__version__}"
-    # Without these two, an answer waits 40 ms for an acknowledgement that waits for an answer.
+    # Without these two, Nagle's algorithm and delayed acknowledgements add 40 ms to each answer.
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = 60  # seconds for each part of a request: a client that stalls holds a thread
@@ -190,15 +191,15 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError as error:
             self.send_error(500, f"--log: {error.strerror}")
             return
-        if response.is_late and not self._still_there_after(LATE):
+        if response.is_late and not self._still_there_after(LATE_DELAY):
             self.close_connection = True
             return
         self._write(response)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - as the library calls them
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _answer  # noqa: N815 - the names of the library
 
     def _read(self) -> Request:
-        """Read the body. Raises `FailureError` where it is not known where that ends."""
+        """Read the request. Raises `FailureError` if the length of its body is not valid."""
         if self.headers.get("Transfer-Encoding"):
             raise refusal(411, "the body needs a Content-Length")
         length = self.headers.get("Content-Length", "0").lstrip("0") or "0"
@@ -211,24 +212,24 @@ class _Handler(BaseHTTPRequestHandler):
             raise refusal(400, "the body is shorter than its Content-Length")
         return Request(
             method=self.command,
-            path=self.requestline.split()[1],  # as it was sent; `self.path` has lost a slash
+            path=self.requestline.split()[1],  # as it was sent; `self.path` drops a double slash
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
         )
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
-        """Refuse what the library or this class does not understand, as the API would."""
+        """Answer an invalid request with an error in the API's JSON."""
         self._refuse(refusal(code, message or HTTPStatus(code).phrase))
 
     def _refuse(self, failure: FailureError) -> None:
-        """Answer, and hang up: what else the client sends has no meaning."""
+        """Send an error, and close the connection: the rest of the request is not read."""
         response = failure.response()
         headers = {"action-id": action_id(self.requestline), "connection": "close"}
         self._write(replace(response, headers=response.headers | headers))
-        # A connection that is closed before its end was read takes the answer back.
+        # Read on for a moment: closing a connection with unread data would discard the answer.
         self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(PATIENCE)
-        ends = time.monotonic() + PATIENCE
+        self.connection.settimeout(CLOSE_TIMEOUT)
+        ends = time.monotonic() + CLOSE_TIMEOUT
         while time.monotonic() < ends and self.connection.recv(65536):
             pass
 
@@ -240,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         if is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
         elif not response.is_stream:
-            # A body that is cut announces more than it has.
+            # A cut body has a longer Content-Length than it sends.
             self.send_header("Content-Length", str(len(response.body) + response.is_cut))
         else:
             self.send_header("Connection", "close")
@@ -255,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
 
     def _cut(self) -> None:
-        """Reset the connection, once what was sent has had time to arrive."""
+        """Reset the connection, after the sent data had time to arrive."""
         self.server.owner.closing.wait(0.05)
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -263,17 +264,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _still_there_after(self, seconds: float) -> bool:
-        """Wait, and return whether the client waited too."""
+        """Wait, and return whether the client is still connected."""
         self.connection.settimeout(seconds)
         try:
-            # It hung up: nobody sends a second request before the answer.
+            # Readable means closed: a client sends no second request before the answer.
             self.connection.recv(1, socket.MSG_PEEK)
         except TimeoutError:
             return True
         return False
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing; `--log` is for that."""
+        """Print nothing; `--log` writes a log."""
 
 
 def _readable(body: bytes, key: str) -> str:

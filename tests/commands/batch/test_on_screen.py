@@ -40,7 +40,7 @@ def test_any_text_survives_a_table() -> None:
             ["index", "id", "prompt", "choice", "text", "error"],
             ["0", "x", "a\nb", "0", HOSTILE, ""],
             ["0", "x", "a\nb", "1", "plain", ""],
-            ["1", "5", "", "", "", "line 2: there is no prompt; there is: id"],
+            ["1", "5", "", "", "", "line 2: no prompt; found: id"],
         ]
 
 
@@ -72,7 +72,7 @@ def test_the_summary_is_drawn_within_80_columns() -> None:
     assert sum(int(bar.split()[-1]) for bar in bars) == 20
     assert max(bar.count("█") for bar in bars) == 40
     [failed] = [line for line in lines if " x usage" in line]
-    assert failed == f"  1 x usage: line 21: stop: '{'x' * 59}… is not a list of texts"[:79] + "…"
+    assert failed == f"  1 x usage: line 21: stop: '{'x' * 59}… is not a list of strings"[:79] + "…"
     assert all(len(line) <= 80 for line in lines if not line.startswith("hint: "))
 
 

@@ -16,8 +16,8 @@ USAGE = {
     "no input": (["nowhere.txt", "-o", "o"], "nowhere.txt: No such file or directory"),
     "NUL": (["in\0.txt", "-o", "o"], "in\0.txt: embedded null byte"),
     "directory": ([".", "--format", "txt", "-o", "o"], ".: Is a directory"),
-    "format": (["in.dat", "-o", "o"], "--format: how is in.dat written?"),
-    "stdin": (["-", "-o", "o"], "--format: how is standard input written?"),
+    "format": (["in.dat", "-o", "o"], "--format: the format of in.dat is unknown"),
+    "stdin": (["-", "-o", "o"], "--format: the format of standard input is unknown"),
     "output is a directory": (["in.txt", "-o", "."], "--output .: Is a directory"),
     "output is empty": (["in.txt", "-o", ""], "--output .: Is a directory"),
     "output is nowhere": (
@@ -53,14 +53,14 @@ USAGE = {
         ["in.txt", "-o", "o", "--template", "{a}", "--template-file", "in.txt"],
         "--template and --template-file exclude each other",
     ),
-    "template": (["in.txt", "-o", "o", "--template", "{"], "--template: a stray { at character 1"),
+    "template": (["in.txt", "-o", "o", "--template", "{"], "--template: a single { at character 1"),
     "template file": (
         ["in.txt", "-o", "o", "--template-file", "nowhere"],
         "--template-file: nowhere: No such file or directory",
     ),
     "template file without": (
         ["in.txt", "-o", "o", "--template-file", "in.txt"],
-        "--template-file: there is no variable in it, so all prompts would be the same",
+        "--template-file: it has no variable, so all prompts would be the same",
     ),
     "template file is empty": (
         ["in.txt", "-o", "o", "--template-file", "empty"],
@@ -73,7 +73,7 @@ USAGE = {
     "shard": (["in.txt", "-o", "o", "--shard", "4/4"], "--shard 4/4: there is no shard 4 of 4"),
     "auto": (
         ["in.txt", "-o", "o", "--shard", "auto"],
-        "--shard auto: no job system has said which part this is",
+        "--shard auto: no variable of a job system is set",
     ),
     "limit": (["in.txt", "-o", "o", "--limit", "-1"], "--limit -1 is out of range: 0 or more"),
     "concurrency": (
@@ -144,7 +144,7 @@ def test_a_first_line_that_is_wrong_stops_before_anything_is_sent() -> None:
     source = write("in.csv", "product", "tea")
     terminal = batch(source, *LEAST, "-o", "out.jsonl", "--json", exits=2)
     assert error(terminal)["message"] == (
-        "the first line, which names the columns: there is no column 'prompt'; there is: product"
+        "the header line: there is no column 'prompt'; found: product"
     )
     assert terminal.output == b""
 

@@ -199,7 +199,7 @@ def test_a_dry_run_is_one_json_object_for_a_script() -> None:
         "problems": [
             {"line": 2, "id": None, "message": MESSAGES[0].partition(": ")[2]},
             {"line": 3, "id": None, "message": MESSAGES[1].partition(": ")[2]},
-            {"line": 4, "id": "x", "message": "there is no prompt; there is: id"},
+            {"line": 4, "id": "x", "message": "no prompt; found: id"},
         ],
     }
     assert error(terminal)["message"] == "3 of 4 records cannot be sent"

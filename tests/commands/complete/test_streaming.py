@@ -219,7 +219,7 @@ def test_what_came_of_a_cut_stream_is_kept_beside_the_file(tmp_path: Path) -> No
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         ran = ask(server, "--stream", "-o", str(out))
     assert (ran.code, ran.output) == (9, "")
-    assert ran.errors.startswith(f"warning: what came of the text is in {out}.partial\n")
+    assert ran.errors.startswith(f"warning: the incomplete text is in {out}.partial\n")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "out": "old",
         "out.partial": "one two",
