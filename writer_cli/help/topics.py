@@ -21,7 +21,7 @@ OTHER_VARIABLES = {
 FAULTS = {
     "fault-400": "400: the request is refused",
     "fault-401": "401: the key is wrong",
-    "fault-403": "403: the key may not do this",
+    "fault-403": "403: the key has no permission for this",
     "fault-404": "404: there is no such model",
     "fault-429": "429: too many requests, come back in a second",
     "fault-quota": "429: the quota of the month is used up",
@@ -29,7 +29,7 @@ FAULTS = {
     "fault-502-html": "502 with the page of a gateway",
     "fault-slow": "no answer comes until --timeout is over",
     "fault-cut": "the connection breaks in the middle of the answer",
-    "fault-garbage": "the answer says that it is JSON and is not",
+    "fault-garbage": "the answer is declared as JSON but is not valid JSON",
     "fault-moderation": "400: the content filter refuses the prompt",
     "fault-flaky": "503 twice, then an answer",
 }
