@@ -1,4 +1,4 @@
-"""The command line: global options, the commands, and the boundary where every error ends."""
+"""The command line: it parses the arguments, runs a command, and handles all errors."""
 
 import errno
 import os
@@ -62,7 +62,7 @@ def pages() -> Iterator[Page]:
 
 
 def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAMS[0]) -> int:
-    """Run the program and return what it exits with. Every error ends here."""
+    """Run the program, and return its exit code. All exceptions are handled here."""
     as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     app = App(terminal)
     try:
@@ -80,10 +80,10 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
     except BrokenPipeError:
         return ExitCode.READER_GONE
     except OSError as error:
-        # What a shell asks for its completion is not written by our terminal.
+        # Typer, not our terminal, writes the output for shell completion.
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         failure = OutputError(f"standard output: {error.strerror}") if is_full else _bug(error, app)
-    except Exception as error:  # noqa: BLE001 - the boundary
+    except Exception as error:  # noqa: BLE001 - the last handler
         failure = _bug(error, app)
     finally:
         app.close()
@@ -117,6 +117,6 @@ def _bug(error: Exception, app: App) -> WriterError:
 
 
 def program_name() -> str:
-    """Return the name that the program was started under."""
+    """Return the name under which the program was started."""
     name = os.path.basename(sys.argv[0])  # noqa: PTH119 - argv may be anything
     return name if name in PROGRAMS else PROGRAMS[0]

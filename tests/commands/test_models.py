@@ -326,7 +326,7 @@ def test_a_removed_model_is_asked_with_a_warning(model_id: str) -> None:
     ran = run("complete", "--sandbox", "-m", model_id, "p")
     assert ran.code == 0
     assert ran.errors == (
-        f"warning: {model_id} was removed on 2026-07-13; Writer names palmyra-x5 in its place\n"
+        f"warning: {model_id} was removed on 2026-07-13; Writer recommends palmyra-x5 instead\n"
     )
     assert run("complete", "--sandbox", "-m", model_id, "p", "--quiet").errors == ""
 

@@ -1,4 +1,4 @@
-"""One file a command: options, a class of flags, and `run(options, app)`.
+"""The commands, one file each: a class with its options, and `run(options, app)`.
 
-A command neither speaks HTTP nor prints.
+A command does not use HTTP or print by itself: it calls the client and `output/`.
 """

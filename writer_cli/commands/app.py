@@ -1,4 +1,4 @@
-"""What a command gets to work with: terminal, settings and client, each made when first used."""
+"""The context of one command: its terminal, settings and client, created on first use."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class App:
-    """One run of the program.
+    """The context of one command.
 
     Attributes:
-        terminal: What it reads and writes.
-        given_before: The global options that stood before the command's name.
-        options: The global options, as the command got them.
+        terminal: The standard streams.
+        given_before: The global options before the name of the command.
+        options: The global options, as the command has them.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -31,7 +31,7 @@ class App:
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether `--sandbox` or `$WRITER_SANDBOX` asks for the embedded model."""
+        """Whether `--sandbox` or `$WRITER_SANDBOX` turns the sandbox on."""
         value = self.terminal.env.get("WRITER_SANDBOX", "")
         if value.lower() in {"1", "true", "yes", "on"}:
             return True
@@ -43,7 +43,7 @@ class App:
 
     @cached_property
     def settings(self) -> "Settings":
-        """What is set. Raises `ConfigurationError`."""
+        """The settings. Raises `ConfigurationError`."""
         from writer_cli.config.settings import Settings, default_path
 
         loaded = Settings(
@@ -58,11 +58,11 @@ class App:
 
     @cached_property
     def writer(self) -> "Writer":
-        """The client of this run; see `new_writer`."""
+        """The client of this command, see `new_writer`."""
         return self.new_writer()
 
     def new_writer(self) -> "Writer":
-        """Return a client as the settings say; a key is not asked for yet."""
+        """Create a client from the settings; it reads the key later."""
         from writer_cli.client import Writer
         from writer_cli.config.schema import LONGEST_TIMEOUT
 
@@ -98,29 +98,29 @@ class App:
             self.report(str(wait))
 
     def start_spinner(self, text: str) -> None:
-        """Show a person that something is waited for, unless `--quiet` asks not to."""
+        """Show a spinner with a text, unless `--quiet` is set."""
         if not self.options.quiet:
             from writer_cli.output.spinner import Spinner
 
             self._spinner = Spinner(self.terminal, text)
 
     def stop_spinner(self) -> None:
-        """Take the spinner away, if there is one."""
+        """Remove the spinner, if there is one."""
         if self._spinner is not None:
             self._spinner.stop()
             self._spinner = None
 
     def check_key(self) -> None:
-        """Raise `ConfigurationError` unless there is a key, or none is needed."""
+        """Raise `ConfigurationError` if the key is invalid, or required and missing."""
         self.writer.connection.check_key()
 
     def known_key(self) -> str | None:
-        """Return the key as far as it is known, for what must not show it. Runs no command."""
+        """Return the key if it is known, to redact it. Runs no command."""
         loaded = vars(self).get("settings")
         return self.terminal.env.get("WRITER_API_KEY") if loaded is None else loaded.known_key()
 
     def model_id(self) -> str:
-        """Return the model to ask. Raises `UsageError` where none is named."""
+        """Return the id of the model. Raises `UsageError` if no source has one."""
         named: str | None = self.settings.get("model_id").value
         if named is None and self.uses_sandbox:
             from writer_cli import sandbox
@@ -135,24 +135,24 @@ class App:
         return named
 
     def warn_if_retired(self, model_id: str) -> None:
-        """Say so if Writer has removed a model."""
+        """Show a warning if Writer has removed the model."""
         retirement = self.writer.api.retired_models.get(model_id)
         if retirement is not None:
             self.warn(
-                f"{model_id} was removed on {retirement.day}; Writer names "
-                f"{retirement.successor} in its place"
+                f"{model_id} was removed on {retirement.day}; "
+                f"Writer recommends {retirement.successor} instead"
             )
 
     def warn(self, text: str) -> None:
-        """Say on standard error what is unusual, unless `--quiet` asks not to."""
+        """Write a warning to standard error, unless `--quiet` is set."""
         self.say(f"warning: {text}")
 
     def say(self, text: str) -> None:
-        """Say on standard error what was done, unless `--quiet` asks not to."""
+        """Write a note to standard error, unless `--quiet` is set."""
         if not self.options.quiet:
             self.terminal.note(text)
 
     def report(self, text: str) -> None:
-        """Say on standard error what `--verbose` asks to know."""
+        """Write a detail to standard error, if `--verbose` is set."""
         if self.options.verbose:
             self.terminal.note(text)

@@ -1,4 +1,4 @@
-"""`writer batch`: many prompts go in, exactly one result for each comes out."""
+"""`writer batch`: complete many prompts, with exactly one result for each."""
 
 import json
 import math
@@ -80,8 +80,8 @@ def run(options: BatchOptions, app: App) -> None:
 
 
 def _work(job: Job, options: BatchOptions, app: App) -> WriterError | int | None:
-    """Do what is left, and return the error or the signal that stopped it."""
-    # On a screen that shows the results themselves there is no place for it.
+    """Run the job, and return the error or the signal that stopped it."""
+    # No progress on a terminal that shows the results themselves.
     is_quiet = options.quiet or (is_stdout(options.output) and app.terminal.stdout_is_terminal)
     try:
         with ProgressLine(app.terminal, quiet=is_quiet) as progress:
@@ -99,7 +99,7 @@ def _end(
     journal: Journal | OrderedOutput,
     app: App,
 ) -> None:
-    """End a batch that has a result for each record. Raises `PartialError` if some failed."""
+    """Finish a complete batch. Raises `PartialError` if some records failed."""
     count = journal.answered + journal.failed
     if journal.failed:
         raise PartialError(
@@ -112,7 +112,7 @@ def _end(
 
 
 def _input(options: BatchOptions, app: App) -> Input:
-    """Return where the records come from. Raises `UsageError` before the first one is read."""
+    """Return the input. Raises `UsageError` before the first record is read."""
     return Input(
         open=lambda: _opened(options.input, app),
         can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
@@ -124,12 +124,12 @@ def _input(options: BatchOptions, app: App) -> Input:
 
 
 def _plan(options: BatchOptions, app: App) -> tuple[Plan, str]:
-    """Return what to ask, and what all requests have in common as text.
+    """Return the plan, and the settings that all requests share as a string.
 
-    Raises `UsageError` for what no record could be asked with.
+    Raises `UsageError` if the flags are not valid for any record.
     """
     model_id = app.model_id()
-    # A field that the API does not carry, or a value that cannot be right, is seen here.
+    # Raises for an invalid value, and `prepare` for a field that the API does not have.
     request = options.request("?")
     for name, advice in request.advice().items():
         app.warn(f"{flag_of(name)}: {advice}")
@@ -139,7 +139,7 @@ def _plan(options: BatchOptions, app: App) -> tuple[Plan, str]:
         model_id=model_id,
         customization_id=options.customization_id,
     )
-    # The host and the user agent may change between two runs; the path and the body may not.
+    # Between two runs, the host and the user agent may change; the path and the body may not.
     identity = json.dumps([urlsplit(prepared.url).path, prepared.body], sort_keys=True)
     plan = Plan(
         model_id=model_id,
@@ -161,7 +161,7 @@ def _template(options: BatchOptions, app: App) -> Template | None:
     if options.template_file is None:
         return None
     if prompts.STDIN == options.input == str(options.template_file):
-        raise UsageError("standard input is asked for twice", hint="use `-` once")
+        raise UsageError("- (standard input) is given twice", hint="use `-` once")
     try:
         return Template(prompts.read((), [options.template_file], app.terminal.stdin))
     except UsageError as error:
@@ -185,7 +185,7 @@ def _check_numbers(options: BatchOptions) -> None:
 
 
 def _check_all(options: BatchOptions, plan: Plan, source: Input, app: App) -> None:
-    """Read everything, and say what is wrong with which record. Sends nothing."""
+    """Read all records, and report the invalid ones. Sends nothing."""
     count = bad = 0
     first: str | None = None
     problems: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""`writer batch merge`: the outputs of shards become one."""
+"""`writer batch merge`: merge the outputs of shards into one file."""
 
 from pathlib import Path
 from typing import Annotated

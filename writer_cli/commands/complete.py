@@ -1,4 +1,4 @@
-"""`writer complete`: a prompt goes in, a text comes out."""
+"""`writer complete`: send a prompt, and print the text that continues it."""
 
 import shlex
 from collections.abc import Generator, Iterator, Sequence
@@ -52,7 +52,7 @@ def run(options: CompleteOptions, app: App) -> None:
 
 
 class _CompletionCall(NamedTuple):
-    """What is sent to which model, and whether the answer comes as a stream."""
+    """The request, its model, and whether the answer is streamed."""
 
     request: "CompletionRequest"
     model_id: str
@@ -61,7 +61,7 @@ class _CompletionCall(NamedTuple):
 
 
 def complete(options: CompleteOptions, app: App, *, customization_id: str | None) -> None:
-    """Do what `complete` and `complete-custom` have in common: all but one word of the address."""
+    """Run `complete`, or `complete-custom` with a `customization_id`."""
     if options.dry_run and options.print_curl:
         raise UsageError("--dry-run and --print-curl exclude each other", hint="leave one out")
     for flag, is_given in (("--raw", options.raw), ("--logprobs", options.logprobs is not None)):
@@ -71,12 +71,12 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     delivery = Delivery(app.terminal, path, options.json, options.raw, app.warn)
     call = _call(options, app, delivery, customization_id)
     if options.dry_run or options.print_curl:
-        app.terminal.write(_as_sent(call, options, app))
+        app.terminal.write(_prepared(call, options, app))
         return
     app.start_spinner(f"waiting for {call.model_id}")
     try:
-        answered = _streamed if call.stream else _whole
-        with closing(answered(call, options, app, delivery)) as pieces:
+        pieces_of = _streamed if call.stream else _complete
+        with closing(pieces_of(call, options, app, delivery)) as pieces:
             delivery.deliver(pieces)
     except SDKError as error:
         if error.kind == "not_found":
@@ -87,7 +87,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
 
 
 def _suggest_model(error: SDKError, model_id: str, app: App) -> None:
-    """Add to an error the model that was meant, if one of the last list is much like it."""
+    """Add "did you mean" to an error, if a model of the last list has a similar id."""
     from writer_cli.config import model_cache
 
     near = model_cache.nearest(model_cache.path_for(app.settings.get("api").value), model_id)
@@ -124,7 +124,7 @@ def _call(
     return _CompletionCall(request, model_id, customization_id, stream)
 
 
-def _as_sent(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
+def _prepared(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
     prepared = app.writer.completions.prepare(
         completion_request=call.request,
         model_id=call.model_id,
@@ -136,10 +136,10 @@ def _as_sent(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
     return json_document(app.terminal, prepared_as_dict(prepared))
 
 
-def _whole(
+def _complete(
     call: _CompletionCall, options: CompleteOptions, app: App, delivery: Delivery
 ) -> Generator[str]:
-    """Yield the answer, once all of it is there."""
+    """Yield the complete answer as one piece."""
     completions = app.writer.completions
     request, model_id = call.request, call.model_id
     if call.customization_id is None:
@@ -172,7 +172,7 @@ def _whole(
 def _streamed(
     call: _CompletionCall, options: CompleteOptions, app: App, delivery: Delivery
 ) -> Generator[str]:
-    """Yield the text as it arrives; with `--json` the document at its end."""
+    """Yield the text as it arrives; with `--json`, yield the document at the end."""
     is_shown = delivery.is_to_screen and not options.json
     with app.writer.completions.stream(
         completion_request=call.request, model_id=call.model_id
@@ -193,7 +193,7 @@ def _streamed(
             if is_shown:
                 yield drawing.add("\n" if is_error and stream.text else "") + drawing.end()
             elif options.json and stream.text and not is_error:
-                # Without --json the text has been written as it came.
+                # Without --json, the text has already been written.
                 raise _interruption(stream, stop) from None
             raise
         app.stop_spinner()
@@ -209,15 +209,15 @@ def _streamed(
 
 
 def _drawn(stream: "CompletionStream", drawing: Drawing) -> Iterator[str]:
-    """Yield what is to be written of each piece of a text, where that is anything."""
+    """Yield the drawn form of each chunk, unless it is empty."""
     for chunk in stream:
         if piece := drawing.add(chunk.text):
             yield piece
 
 
 def _interruption(stream: "CompletionStream", stop: BaseException) -> WriterError:
-    """Return the error that has what came of a text before a signal did."""
-    error = WriterError("interrupted before the text was whole")
+    """Return an error that contains the text that arrived before a signal."""
+    error = WriterError("interrupted before the text was complete")
     error.kind = "interrupted"
     is_terminated = isinstance(stop, SystemExit)
     error.exit_code = ExitCode.TERMINATED if is_terminated else ExitCode.INTERRUPTED
@@ -238,7 +238,7 @@ def _report(response: "CreateCompletionResponse", app: App) -> None:
 def _note_limit(
     finish_reasons: Sequence[str | None], request: "CompletionRequest", app: App
 ) -> None:
-    """Tell a person that a text is not at its own end."""
+    """Show a note on a terminal if a text was cut at the maximum number of tokens."""
     if "length" not in finish_reasons or not app.terminal.stderr_is_terminal:
         return
     if request.max_tokens is not None:

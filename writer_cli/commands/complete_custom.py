@@ -1,4 +1,4 @@
-"""`writer complete-custom`: the same, asked of a customization of a model."""
+"""`writer complete-custom`: the same with a customization of a model."""
 
 from typing import Annotated
 

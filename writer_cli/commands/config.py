@@ -1,4 +1,4 @@
-"""`writer config`: settings, and where each comes from."""
+"""`writer config`: show and change settings."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output import documents
 
 LARGEST_VALUE = 64 * 1024
-"""Bytes of a value that is read from standard input."""
+"""Bytes of a value on standard input at most."""
 
 Name = Annotated[
     str,
@@ -55,13 +55,13 @@ def run_set(options: SetOptions, app: App) -> None:
     spec = SETTINGS[options.name]
     if spec.is_secret and options.value not in {None, "-"}:
         raise UsageError(
-            f"{options.name} is not taken from the command line, where others can read it",
+            f"{options.name} cannot be an argument, because other users can read arguments",
             hint=f"writer config set {options.name} asks for it; a pipe works too: "
             f"… | writer config set {options.name}",
         )
     path = settings.default_path(app.terminal.env)
     profile = _profile(options, app)
-    config_file.table(path)  # a file that is broken is known before anybody types a key
+    config_file.table(path)  # find a broken file before the user types a key
     setting = setting_from_text(options.name, _value(options, app, is_secret=spec.is_secret))
     if spec.is_secret:
         access.authorization(setting.value)
@@ -70,7 +70,7 @@ def run_set(options: SetOptions, app: App) -> None:
     if config_file.set_value(
         path, options.name, setting.stored(), profile=profile, instead_of=instead_of
     ):
-        app.warn(f"{instead_of} was taken out: a key comes from one place")
+        app.warn(f"{instead_of} was removed: only one of the two settings is allowed")
     for variable in spec.variables:
         if app.terminal.env.get(variable):
             app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
@@ -93,7 +93,7 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
         raise UsageError(f"no value for {name}", hint=f"for example: {example}")
     else:
         text = _from_stdin(name, app)
-    # Around a key that was copied there may be spaces, and the header's word before it.
+    # A copied key may have spaces around it, or the word Bearer before it.
     return text.strip().removeprefix("Bearer ").strip() if is_secret else text
 
 
@@ -118,14 +118,14 @@ def run_unset(options: NameOptions, app: App) -> None:
     path = settings.default_path(app.terminal.env)
     profile = _profile(options, app)
     was_set = config_file.unset_value(path, options.name, profile=profile)
-    if not was_set:  # what is no setting may be taken out all the same, being in the way there
+    if not was_set:  # an unknown name in the file is an error elsewhere, so it can be removed here
         check_name(options.name)
     if options.json:
         documents.write_json(
             app.terminal, name=options.name, was_set=was_set, **_place(path, profile)
         )
     else:
-        verb = "was taken out of" if was_set else "was not set in"
+        verb = "was removed from" if was_set else "was not set in"
         app.say(f"{options.name} {verb} {_named(path, profile)}")
 
 
@@ -153,7 +153,7 @@ def run_list(options: ProfileOptions, app: App) -> None:
             app.terminal, **_place(path, profile), profiles=profiles, settings=listed
         )
         return
-    # To a person the path, which is long, is said once; a script has it in every row.
+    # On a terminal the long path is shown once; a script gets it in every row.
     short = "the file" if app.terminal.stdout_is_terminal else str(path)
     rows = [
         (

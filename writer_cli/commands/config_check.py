@@ -1,4 +1,4 @@
-"""`writer config check`: what a request would use, and whether it looks right."""
+"""`writer config check`: check the settings of a request, without sending one."""
 
 import os
 import shlex
@@ -22,12 +22,12 @@ from writer_cli.errors import ConfigurationError, WriterError
 from writer_cli.output import documents
 
 SHORTEST_KEY = 16
-"""Characters; what is shorter may have been cut when it was copied."""
+"""Characters of a key; a shorter one may have been cut when it was copied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that a request needs, whether it looks right, and the command that helps."""
+    """One check: a setting, the verdict, and the command that corrects it."""
 
     name: str
     value: str
@@ -63,7 +63,7 @@ def run_check(options: TargetOptions, app: App) -> None:
     if wrong:
         names = ", ".join(check.name for check in wrong)
         steps = enumerate([*commands, "writer config check"], 1)
-        # A value that cannot be right says itself what to do.
+        # The note of an invalid value says what to do.
         notes = [check.note for check in wrong if not check.command]
         hint = notes[0] if notes else "  ".join(f"{number}. {step}" for number, step in steps)
         raise ConfigurationError(f"a request would fail: {names}", hint=hint)
@@ -116,9 +116,9 @@ def _file_check(app: App) -> Check:
         warnings = app.settings.warnings()
         return Check("file", str(path), "note" if warnings else "ok", "; ".join(warnings))
     if app.terminal.env.get("WRITER_CONFIG"):
-        note = "WRITER_CONFIG names it, and it is not there"
+        note = "WRITER_CONFIG names it, but it does not exist"
         return Check("file", str(path), "note", note)
-    return Check("file", str(path), "ok", "not there yet: writer config set makes it")
+    return Check("file", str(path), "ok", "does not exist yet: writer config set creates it")
 
 
 def _sandbox_check(app: App) -> Check:

@@ -1,4 +1,4 @@
-"""A prompt, from arguments, files and standard input."""
+"""Read the prompt from arguments, files and standard input."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import BinaryIO
 from writer_cli.errors import UsageError
 
 LARGEST_PROMPT = 64 * 1024 * 1024
-"""Bytes of one source of a prompt; the longest context known, a million tokens, is about 4 MB."""
+"""Bytes of one source of a prompt at most; a million tokens are about 4 MB."""
 
 STDIN = "-"
 
@@ -18,16 +18,15 @@ EXAMPLE = 'writer complete -m palmyra-x5 "Once upon a time", or a pipe: … | wr
 def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None) -> str:
     """Join the arguments, then the files, by a blank line; `-` stands for standard input.
 
-    Standard input is read where `-` asks for it, or where nothing else is given and it is not a
-    terminal; in no other case. What is read is UTF-8; a byte order mark and one line break at the
-    end are dropped.
+    Standard input is read only for `-`, or if nothing else is given and it is not a terminal.
+    Everything must be UTF-8; a byte order mark and one line break at the end are removed.
 
     Raises:
-        UsageError: There is no prompt, or it cannot be read; the message says which and where.
+        UsageError: There is no prompt, or it cannot be read.
     """
     sources = [*arguments, *map(str, files)]
     if sources.count(STDIN) > 1:
-        raise UsageError("standard input is asked for twice", hint="use `-` once")
+        raise UsageError("- (standard input) is given twice", hint="use `-` once")
     if not sources:
         if stdin is None or stdin.isatty():
             raise UsageError("no prompt", hint=f"for example: {EXAMPLE}")
@@ -39,7 +38,7 @@ def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None
 
 
 def asks_for_stdin(arguments: Sequence[str], files: Sequence[Path]) -> bool:
-    """Whether `read` reads standard input for these."""
+    """Whether `read` would read standard input."""
     sources = [*arguments, *map(str, files)]
     return not sources or STDIN in sources
 
@@ -54,7 +53,7 @@ def _parts(
 
 
 def _from_argument(argument: str) -> str:
-    # Python hides the bytes of an argument that are not in its encoding behind lone surrogates.
+    # Python decodes bytes of an argument that are not UTF-8 to lone surrogates.
     raw = argument.encode(sys.getfilesystemencoding(), "surrogateescape")
     return _decoded(raw, "the argument")
 
@@ -100,5 +99,5 @@ def _decoded(raw: bytes, name: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Drop the line break that `echo` and editors put at the end: one, and no other space."""
+    """Remove one line break at the end, as `echo` and editors add it."""
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

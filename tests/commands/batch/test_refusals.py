@@ -68,7 +68,7 @@ USAGE = {
     ),
     "stdin twice": (
         ["-", "--format", "txt", "-o", "o", "--template-file", "-"],
-        "standard input is asked for twice",
+        "- (standard input) is given twice",
     ),
     "shard": (["in.txt", "-o", "o", "--shard", "4/4"], "--shard 4/4: there is no shard 4 of 4"),
     "auto": (
@@ -163,7 +163,7 @@ def test_a_warning_of_complete_is_one_of_batch() -> None:
     terminal = batch(source, *arguments)
     assert terminal.errors.startswith(
         "warning: --temperature: 3; the documented range is 0 to 2\n"
-        "warning: palmyra-med was removed on 2026-07-13; Writer names palmyra-x5 in its place\n"
+        "warning: palmyra-med was removed on 2026-07-13; Writer recommends palmyra-x5 instead\n"
     )
 
 

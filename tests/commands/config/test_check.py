@@ -37,7 +37,7 @@ def test_what_check_says_where_nothing_is_set(home: Home) -> None:
     """Each row says what is missing and what sets it."""
     del home.env["WRITER_CONFIG"]
     found = verdicts(home, expected=3)
-    assert found.pop("file")[1:] == ("ok", "not there yet: writer config set makes it")
+    assert found.pop("file")[1:] == ("ok", "does not exist yet: writer config set creates it")
     found.pop("max_retries", None)
     assert found == {
         "api_key": (
@@ -183,7 +183,7 @@ def test_check_notes_a_file_that_others_read_and_one_that_is_not_there(home: Hom
     assert found["file"] == (
         str(home.path),
         "note",
-        "WRITER_CONFIG names it, and it is not there",
+        "WRITER_CONFIG names it, but it does not exist",
     )
     home.write(f"api_key = '{KEY}'\n")
     home.path.chmod(0o644)

@@ -189,7 +189,7 @@ def test_a_person_is_told_of_a_broken_file_before_typing_the_key(home: Home) -> 
 def test_unset_takes_a_value_out_and_says_so(home: Home) -> None:
     """A second time there is nothing to take out, which is no error."""
     home.write("timeout = 5\nmodel_id = 'm'\n")
-    assert home.run("unset", "timeout").errors == f"timeout was taken out of {home.path}\n"
+    assert home.run("unset", "timeout").errors == f"timeout was removed from {home.path}\n"
     assert home.path.read_text() == "model_id = 'm'\n"
     assert home.run("unset", "timeout").errors == f"timeout was not set in {home.path}\n"
     assert home.path.read_text() == "model_id = 'm'\n"

@@ -127,7 +127,7 @@ def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
     """Others could read it in the list of processes; the message does not repeat it."""
     terminal = home.run("set", "api_key", KEY, expected=2)
     assert terminal.errors == (
-        "error: api_key is not taken from the command line, where others can read it\n"
+        "error: api_key cannot be an argument, because other users can read arguments\n"
         "hint: writer config set api_key asks for it; a pipe works too: "
         "… | writer config set api_key\n"
     )
@@ -226,7 +226,7 @@ def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
     home.run("set", "api_key_command", "pass show writer", *profile)
     terminal = home.run("set", "api_key", *profile, stdin=KEY.encode())
     assert terminal.errors.startswith(
-        "warning: api_key_command was taken out: a key comes from one place\n"
+        "warning: api_key_command was removed: only one of the two settings is allowed\n"
     )
     home.run("list", *profile)
     terminal = home.run("set", "api_key_command", "pass show writer", *profile)
