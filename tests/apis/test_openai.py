@@ -114,7 +114,7 @@ def test_a_base_url_is_required_and_the_usual_ones_are_shown() -> None:
     assert run("--api", "openai", "complete", "-m", "m", "p") == Ran(
         3,
         "",
-        "error: no base URL: this API has no address of its own\n"
+        "error: no base URL: this API has no default URL\n"
         "hint: writer config set base_url URL, or WRITER_BASE_URL, or --base-url; usual ones: "
         "vLLM http://127.0.0.1:8000, llama.cpp http://127.0.0.1:8080, "
         "Ollama http://127.0.0.1:11434, LM Studio http://127.0.0.1:1234\n",
@@ -228,7 +228,7 @@ def test_a_stream_without_its_end_mark_was_cut() -> None:
     with Server(streamed(answer(choice("Once")), end=b"")) as server:
         ran = ask(server, "--stream")
     assert (ran.code, ran.output) == (9, "Once")
-    assert ran.errors.startswith("error: the stream ended without its end mark, [DONE]\n")
+    assert ran.errors.startswith("error: the stream ended without [DONE]\n")
 
 
 def test_an_error_inside_a_stream_has_the_status_that_it_names() -> None:
@@ -249,7 +249,7 @@ def test_an_event_of_another_shape_is_a_bad_answer(wrong: dict[str, Any]) -> Non
     with Server(streamed(wrong)) as server:
         ran = ask(server, "--stream")
     assert ran.code == 9
-    assert ran.errors.startswith("error: the stream has an event that is no text: ")
+    assert ran.errors.startswith("error: the stream has an event without text: ")
     assert ran.errors.endswith(
         "hint: check that --base-url is the URL of the server: `writer config check`\n"
     )
@@ -423,7 +423,7 @@ def test_a_server_that_does_not_run_has_a_hint_that_fits_an_engine() -> None:
     ran = ask(server)
     assert ran.code == 8
     assert ran.errors.endswith(
-        "hint: is the server running at this address? `writer config check` shows it\n"
+        "hint: check that the server runs at this URL: `writer config check`\n"
     )
 
 

@@ -191,7 +191,7 @@ def test_a_server_that_is_not_there_is_a_network_error() -> None:
     """With a hint that fits an engine."""
     ran = complete(WRITER_BASE_URL="http://127.0.0.1:9")
     assert ran.code == 8
-    assert "hint: is the server running at this address?" in ran.errors
+    assert "hint: check that the server runs at this URL" in ran.errors
 
 
 def test_a_batch_of_500_with_32_in_flight(

@@ -230,5 +230,5 @@ def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
     )
     home.run("list", *profile)
     terminal = home.run("set", "api_key_command", "pass show writer", *profile)
-    assert terminal.errors.startswith("warning: api_key was taken out: ")
+    assert terminal.errors.startswith("warning: api_key was removed: ")
     assert KEY not in home.path.read_text()
