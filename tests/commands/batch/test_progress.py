@@ -252,7 +252,7 @@ def test_the_summary_has_the_command_that_shows_the_failures(name: str) -> None:
     terminal = batch(source, *LEAST, "-o", name, exits=10)
     lines = terminal.errors.splitlines()
     start = lines.index("failed in this run:")
-    kinds = "  2 x usage: line 2: there is no prompt; there is: (nothing)"
+    kinds = "  2 x usage: line 2: no prompt; found nothing"
     assert lines[start + 1].startswith(kinds[:26])
     assert lines[start + 2] == "to see every error:"
     command = lines[start + 3].strip()
