@@ -13,22 +13,22 @@ demo: $(READY)  ## a completion with no key and no network
 test: $(READY)  ## the whole suite, on every core, in any order
 	$(BIN)/python -m pytest -n auto -q
 
-check: lint types coverage test-sdks test-package  ## what a change must pass, beside `make test`
+check: lint types coverage test-sdks test-package  ## all checks of a change except `make test`
 
-lint: $(READY)  ## style, and what often goes wrong
+lint: $(READY)  ## style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## every type, strictly
+types: $(READY)  ## strict type checks
 	$(BIN)/mypy writer_cli tests
 
-coverage: $(READY)  ## the suite once more, with every branch of the code covered
+coverage: $(READY)  ## the suite, with 100 % branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n auto -q
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-test-lowest:  ## the suite with the oldest dependencies that pyproject.toml admits
+test-lowest:  ## the suite with the oldest dependencies that pyproject.toml allows
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
 	.venv-lowest/bin/python -m pytest -n auto -q
@@ -39,7 +39,7 @@ test-pythons:  ## the suite with each Python that pyproject.toml names, where it
 test-package: $(READY)  ## what is built and installed as users do it: wheel, sources, Dockerfile, action.yml
 	$(BIN)/python tests/package.py
 
-test-httpx2:  ## the suite with httpx2 in the place of httpx, whose door is kept open
+test-httpx2:  ## the suite with httpx2, the successor of httpx, in its place
 	$(MAKE) VENV=.venv-httpx2 .venv-httpx2/.ready
 	.venv-httpx2/bin/python -m pip install -q httpx2
 	echo 'import httpx2; httpx2.alias_httpx()' > \
@@ -52,13 +52,13 @@ test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they c
 test-engines: $(READY)  ## vLLM and llama.cpp's server, where they can be had; ENGINES="llama.cpp"
 	$(BIN)/python -m tests.engines.run $(ENGINES)
 
-bench: $(READY)  ## everything side by side; ROWS="startup batch" RUNS=15 GROWTH=1000000
+bench: $(READY)  ## the benchmark; ROWS="startup batch" RUNS=15 GROWTH=1000000
 	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
 
 bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
 	$(BIN)/python -m bench --write-readme
 
-clean:  ## take away what all of these have made
+clean:  ## delete everything that these targets created
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml
