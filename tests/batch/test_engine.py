@@ -118,7 +118,6 @@ def test_a_record_that_cannot_be_sent_is_a_failed_result() -> None:
         ("fault-400", "refused", 1),
         ("fault-404", "not_found", 1),
         ("fault-500", "server", 3),
-        ("fault-429", "rate_limit", 3),
         ("fault-garbage", "bad_answer", 1),
         ("fault-cut", "cut", 1),
     ],
@@ -199,30 +198,6 @@ def test_a_budget_that_suffices_is_not_mentioned() -> None:
             records(20), Plan(model_id="m", max_requests=20), make_writer=writer_for(server)
         )
         assert len(list(batch)) == 20
-
-
-def test_a_429_holds_every_thread() -> None:
-    """From a refusal on, until the second that it names is over, nobody sends anything."""
-    refused_at: list[float] = []
-
-    def fault(prompt: str, count: int) -> Response | None:
-        if (prompt, count) != ("prompt 20", 1):
-            return None
-        refused_at.append(time.monotonic())
-        return failure("fault-429")
-
-    echo = Echo(fault)
-    with serving(echo) as server:
-        batch = run_batch(records(40), Plan(model_id="m"), make_writer=writer_for(server))
-        results, held = 0, False
-        while not batch.is_over:
-            results += batch.poll(0.1) is not None
-            held = held or batch.is_holding
-    assert (results, held, batch.is_holding) == (40, True, False)
-    # What was under way when the refusal was sent has 0.3 s to arrive.
-    quiet = [at for at in echo.times if 0.3 < at - refused_at[0] < 0.99]
-    assert quiet == []
-    assert max(echo.times) >= refused_at[0] + 0.99
 
 
 def test_a_stopped_batch_sends_nothing_more() -> None:

@@ -1,26 +1,17 @@
-"""How fast to send: limits that were told, and one that is learned from being refused."""
+"""When each request may be sent: below the limits that the user states, and the learned one."""
 
 import threading
 import time
 from collections.abc import Callable
 
+from writer_cli.batch.pacing import Pacing, Ticket
+
 MARGIN = 0.99
-"""What of a told limit is used: what leaves evenly does not arrive evenly."""
+"""How much of a stated limit is used: evenly spaced requests do not arrive evenly."""
 
-GROWTH = 0.002
-"""What a learned rate grows by in a second, soon after a refusal."""
 
-PATIENCE = 30.0
-"""Seconds after a refusal in which growth doubles; it grows on with the square of the time."""
-
-BACK_OFF = 0.95
-"""What is kept of a rate that was refused."""
-
-EVIDENCE = 5.0
-"""Seconds since the last refusal below which another one teaches no more than to halve the rate."""
-
-SLOWEST = 1 / 60
-"""Requests a second that a learned rate does not fall below."""
+LONGEST_NAP = 0.25
+"""Seconds until a thread that waits looks whether it may go sooner than it was said."""
 
 
 class StoppedError(Exception):
@@ -36,16 +27,11 @@ class _Meter:
 
 
 class Pace:
-    """When each request may be sent, for all threads together.
-
-    A refusal (429) holds everybody for as long as the server asks, and teaches a rate: the one
-    that was refused, spread over the time since the last refusal, holds included. From there the
-    rate grows slowly until it is refused again. It is the rate that is learned and not the number
-    of threads, because one thread alone can be too fast for a limit, and thirty too slow for it.
+    """Lets the threads of a batch send one after the other, each when it may.
 
     Args:
         rpm: Requests a minute, at the most.
-        tpm: Tokens a minute, at the most, as far as they can be told beforehand.
+        tpm: Tokens a minute, at the most, as far as they can be estimated beforehand.
         stop: Set when nothing more is to be sent; its `wait` is the only waiting there is.
         clock: Seconds that only grow.
     """
@@ -60,26 +46,35 @@ class Pace:
     ) -> None:
         self._requests = None if rpm is None else _Meter(rpm / 60 * MARGIN)
         self._tokens = None if tpm is None else _Meter(tpm / 60 * MARGIN)
-        self._learned: _Meter | None = None
+        self._pacing = Pacing(clock())
         self._stop = stop
         self._clock = clock
         self._turn = threading.Lock()
         self._lock = threading.Lock()
-        self._held_until = 0.0
-        self._cycle_began = clock()
-        self._answered = 0
-        self._grown_at = 0.0
+        """Guards what follows, and the pacing."""
+        self._bound = ""
+        self._is_network_down = False
 
-    @property
-    def is_holding(self) -> bool:
-        """Whether everybody waits because of a refusal."""
-        return self._clock() < self._held_until
+    def bound(self) -> str:
+        """Say what bounds the speed, if it is not the number of threads.
 
-    def acquire(self, tokens: float) -> float:
-        """Wait until a request may be sent, and return when that is.
-
-        Raises `StoppedError`.
+        One of "server overloaded, probing", "no connection, probing", "waiting 90 s, as the
+        server asks", "limited by the server to 598/min", "limited by --rpm", "limited by --tpm";
+        or an empty text.
         """
+        with self._lock:
+            if self._pacing.outage.is_on:
+                what = "no connection" if self._is_network_down else "server overloaded"
+                return f"{what}, probing"
+            held_for = self._pacing.wall.held_until - self._clock()
+            if held_for >= 1:
+                return f"waiting {held_for:.0f} s, as the server asks"
+            if self._bound == "server" and self._pacing.rate is not None:
+                return f"limited by the server to {self._pacing.rate * 60:.0f}/min"
+            return f"limited by {self._bound}" if self._bound.startswith("--") else ""
+
+    def acquire(self, tokens: float) -> Ticket:
+        """Wait until a request may be sent, and count it. Raises `StoppedError`."""
         # One thread waits for the next moment, the others for their turn: what changes the moment
         # meanwhile, a refusal or a correction, concerns nothing that was promised to anybody.
         with self._turn:
@@ -87,48 +82,41 @@ class Pace:
             while not self._stop.is_set():
                 with self._lock:
                     now = self._clock()
-                    # Not `now`: waking up late must not add up.
-                    start = max(asked_at, self._held_until)
-                    meters = (self._requests, 1.0), (self._learned, 1.0), (self._tokens, tokens)
-                    for meter, _ in meters:
-                        start = start if meter is None else max(start, meter.free_at)
+                    start = self._next_start(asked_at)
                     if start <= now:
-                        for meter, amount in meters:
+                        # Not `now`: waking up late must not add up.
+                        for meter, amount in ((self._requests, 1.0), (self._tokens, tokens)):
                             if meter is not None:
                                 meter.free_at = start + amount / meter.per_second
-                        return now
-                self._stop.wait(start - now)
+                        return self._pacing.sent(asked_at, now)
+                self._stop.wait(min(start - now, LONGEST_NAP))
             raise StoppedError
 
-    def answered(self) -> None:
-        """Take note of a request that was not refused; a learned rate grows by it."""
-        with self._lock:
-            self._answered += 1
-            now = self._clock()
-            learned = self._learned
-            if learned is None or now <= self._grown_at:
-                return
-            if learned.free_at > now:  # or it is not the learned rate that bounds the batch
-                age = (now - self._held_until) / PATIENCE
-                learned.per_second *= 1 + GROWTH * (1 + age * age) * (now - self._grown_at)
-            self._grown_at = now
+    def _next_start(self, asked_at: float) -> float:
+        start = self._pacing.next_start(asked_at)
+        bound = "server" if start > asked_at else ""
+        for meter, flag in ((self._requests, "--rpm"), (self._tokens, "--tpm")):
+            if meter is not None and meter.free_at > start:
+                start, bound = meter.free_at, flag
+        self._bound = bound
+        return start
 
-    def refused(self, sent_at: float, seconds: float) -> None:
-        """Take note of a 429 to a request sent at `sent_at`: hold everybody, and learn."""
+    def answered(self, ticket: Ticket) -> None:
+        """Take note of an answer that says nothing against the rate or the server."""
         with self._lock:
-            now, was_held_until = self._clock(), self._held_until
-            self._held_until = self._grown_at = max(was_held_until, now + seconds)
-            if sent_at < self._cycle_began or self._answered == 0:
-                return  # a late answer to what is known, or the same wall again: no news
-            elapsed = now - self._cycle_began
-            if self._learned is None:
-                self._learned = _Meter(self._answered / (elapsed or 1.0))
-            else:
-                in_force = now - max(was_held_until, self._cycle_began)
-                kept = in_force / (elapsed or 1.0) * BACK_OFF
-                self._learned.per_second *= kept if elapsed >= EVIDENCE else max(kept, 0.5)
-            self._learned.per_second = max(SLOWEST, self._learned.per_second)
-            self._answered, self._cycle_began = 0, now
+            self._pacing.answered(self._clock(), ticket)
+
+    def failed(self, ticket: Ticket, *, is_first_attempt: bool, is_network: bool) -> bool:
+        """Take note that the server or the network failed, and return whether it does for all."""
+        with self._lock:
+            self._is_network_down = is_network
+            self._pacing.failed(self._clock(), ticket, is_first_attempt=is_first_attempt)
+            return self._pacing.outage.is_on
+
+    def refused(self, ticket: Ticket, retry_after: float | None) -> None:
+        """Take note of a 429, and of how many seconds it asks to wait, if it does."""
+        with self._lock:
+            self._pacing.refused(self._clock(), ticket, retry_after)
 
     def settle(self, estimated: float, actual: float) -> None:
         """Correct what a request was thought to need in tokens by what it needed."""

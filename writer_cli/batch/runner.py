@@ -1,5 +1,7 @@
 """Run a batch: threads take records, send them, and return results."""
 
+import heapq
+import itertools
 import threading
 import time
 from collections import deque
@@ -11,7 +13,7 @@ from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
 from writer_cli.batch.traffic import Traffic
-from writer_cli.batch.worker import Worker
+from writer_cli.batch.worker import Pending, Worker
 from writer_cli.client import Writer
 
 SHORTEST_LOOK = 0.005
@@ -23,6 +25,9 @@ BUSY = 0.5
 
 RESULTS_PER_THREAD = 4
 """Unread results, per thread, at which the threads wait before they send more."""
+
+WAITING_PER_THREAD = 4
+"""Records that wait to be tried again before a thread takes no new one."""
 
 
 class BatchRun:
@@ -50,6 +55,10 @@ class BatchRun:
         """Notified when there is room for another result."""
         self._results: deque[Result] = deque()
         self._most_results = RESULTS_PER_THREAD * plan.concurrency
+        self._waiting: list[tuple[float, int, Pending]] = []
+        """Records that are to be tried again, by when."""
+        self._order = itertools.count()
+        self._most_waiting = WAITING_PER_THREAD * plan.concurrency
         self._is_input_over = threading.Event()
         self._threads = 1  # the one that starts the others
         self._busy = 0
@@ -88,9 +97,25 @@ class BatchRun:
             return self._is_over()
 
     @property
-    def is_holding(self) -> bool:
-        """Whether the batch waits because the API answered 429."""
-        return self._traffic.pace.is_holding
+    def bound(self) -> str:
+        """What bounds the speed at the moment, in words for a person.
+
+        One of:
+
+        - "32 in flight": the threads are all busy, or what is left keeps only so many busy;
+        - "limited by the server to 598/min": the rate that the batch has learned from 429s;
+        - "limited by --rpm", "limited by --tpm": the limit that the user states;
+        - "3 waiting to be tried again": nothing else is left, and their time has not come;
+        - "waiting 90 s, as the server asks": nobody sends anything until then;
+        - "server overloaded, probing", "no connection, probing": everything fails, and a request
+          now and then looks whether that has changed.
+        """
+        in_flight, waiting = self._traffic.in_flight, len(self._waiting)
+        if bound := self._traffic.pace.bound():
+            return bound
+        if waiting and not in_flight:
+            return f"{waiting} waiting to be tried again"
+        return f"{in_flight} in flight"
 
     def poll(self, timeout: float | None) -> Result | None:
         """Return the next result; None after `timeout` seconds, or if no more will come."""
@@ -171,34 +196,57 @@ class BatchRun:
     def _work(self) -> None:
         with self._make_writer() as writer:
             worker = Worker(writer, self._plan, self._traffic)
-            while (record := self._take()) is not None:
+            while (pending := self._take()) is not None:
                 try:
-                    result = worker.answer(record)
-                    if result is None:
-                        self.stop()
-                    else:
+                    result = worker.attempt(pending)
+                    if result is not None:
                         self._on_result(result)
+                    else:
+                        self._put_back(pending)
                 finally:
                     with self._changed:
                         self._busy -= 1
                         if self._traffic.is_stopped:
                             self._changed.notify_all()
 
-    def _take(self) -> Record | None:
-        """Wait for room for a result, and return the next record; None at the end."""
+    def _take(self) -> Pending | None:
+        """Return what to send next once there is room for its result; None at the end."""
         if len(self._results) >= self._most_results:
             with self._room:
                 self._room.wait_for(
                     lambda: len(self._results) < self._most_results or self._traffic.is_stopped
                 )
-        with self._taking:
-            record = None if self._traffic.is_stopped else next(self._records, None)
+        while not self._traffic.is_stopped:
+            with self._changed:
+                until_due = self._waiting[0][0] - time.monotonic() if self._waiting else -1.0
+                if self._waiting and until_due <= 0:
+                    self._busy += 1
+                    return heapq.heappop(self._waiting)[2]
+                if self._is_input_over.is_set() and not self._waiting:
+                    return None
+                if self._is_input_over.is_set() or len(self._waiting) >= self._most_waiting:
+                    self._changed.wait(until_due)
+                    continue
+            # Another thread may be waiting for the input for longer than until a record is due.
+            if self._taking.acquire(timeout=min(until_due, threading.TIMEOUT_MAX)):
+                try:
+                    record = self._read()
+                finally:
+                    self._taking.release()
+                with self._changed:
+                    if record is not None:
+                        self._busy += 1
+                        return Pending(record)
+                    self._is_input_over.set()
+        return None
+
+    def _read(self) -> Record | None:
+        return None if self._traffic.is_stopped else next(self._records, None)
+
+    def _put_back(self, pending: Pending) -> None:
+        """Let a record wait until it is to be tried again."""
         with self._changed:
-            if record is None or self._traffic.is_stopped:
-                self._is_input_over.set()
-                return None
-            self._busy += 1
-            return record
+            heapq.heappush(self._waiting, (pending.due, next(self._order), pending))
 
     def _queue_up(self, result: Result) -> None:
         with self._changed:

@@ -1,6 +1,7 @@
 """The summary of a batch; its size does not grow with the number of records."""
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,21 @@ class Summary:
     tokens: Counter[str] = field(default_factory=Counter)
     """The sums of the token counts that the answers contain."""
     _latencies: Counter[int] = field(default_factory=Counter)
+    _bounds: Counter[str] = field(default_factory=Counter)
+    _last_bounds: dict[str, str] = field(default_factory=dict)
+
+    def see_bound(self, bound: str) -> None:
+        """Take note of what bounds the speed at the moment."""
+        kind = re.sub(r"\d+", "", bound)
+        self._bounds[kind] += 1
+        self._last_bounds[kind] = bound
+
+    @property
+    def bound(self) -> str | None:
+        """What bounded the speed for most of the time; None if only the number of threads did."""
+        most = self._bounds.most_common(1)
+        bound = self._last_bounds[most[0][0]] if most else ""
+        return None if not bound or bound.endswith("in flight") else bound
 
     def add(self, result: Result) -> None:
         """Count a result."""
@@ -76,6 +92,7 @@ class Summary:
             "failed": self.failed,
             "attempts": self.attempts,
             "usage": {name: self.tokens.get(name) for name in TOKENS} if self.tokens else None,
+            "bound": self.bound,
             "latency": latencies if self.answered else dict.fromkeys(latencies),
             "errors": [
                 {"kind": kind, "count": count, "first": self.first_messages[kind]}

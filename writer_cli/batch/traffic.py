@@ -1,10 +1,16 @@
 """What the threads of a batch share while they send: the pace, the budget, and the end."""
 
 import threading
+import time
 
 from writer_cli.batch.limits import Pace, StoppedError
+from writer_cli.batch.pacing import Ticket
 from writer_cli.batch.plan import Plan
-from writer_cli.errors import PartialError
+from writer_cli.batch.tokens import TokenEstimate
+from writer_cli.errors import DeadlineError, PartialError, WriterError
+
+PATIENCE = 600.0
+"""Seconds without a single success after which a batch stops, if no deadline says otherwise."""
 
 
 class Traffic:
@@ -14,6 +20,7 @@ class Traffic:
         requests: How many requests have been sent, retries included.
         in_flight: How many of them have no answer yet.
         pace: When the next request may be sent.
+        estimate: How many tokens a request will need.
         failure: What stopped the batch, if anything did.
     """
 
@@ -23,9 +30,11 @@ class Traffic:
         self.failure: BaseException | None = None
         self._stopped = threading.Event()
         self.pace = Pace(rpm=plan.rpm, tpm=plan.tpm, stop=self._stopped)
+        self.estimate = TokenEstimate()
         self._max_requests = plan.max_requests
+        self._patient_since = time.monotonic()
         self._lock = threading.Lock()
-        """Guards the counters and the failure."""
+        """Guards the counters, the failure, and since when nothing has succeeded."""
 
     @property
     def is_stopped(self) -> bool:
@@ -42,15 +51,20 @@ class Traffic:
             self.failure = self.failure or error
         self.stop()
 
-    def before_request(self, tokens: float) -> float:
-        """Wait for a request's turn, count it, and return when it is. Raises `StoppedError`."""
-        sent_at = self.pace.acquire(tokens)
+    def before_request(self, tokens: float, ends: float | None) -> Ticket:
+        """Wait for a request's turn, and count it.
+
+        Raises `StoppedError`, and `DeadlineError` if its turn comes after `ends`.
+        """
+        ticket = self.pace.acquire(tokens)
+        if ends is not None and ticket.at >= ends:
+            raise DeadlineError
         with self._lock:
             is_budget_used_up = self.requests == self._max_requests
             if not is_budget_used_up and not self.is_stopped:
                 self.requests += 1
                 self.in_flight += 1
-                return sent_at
+                return ticket
         if not self.is_stopped:
             self.fail(
                 PartialError(
@@ -60,12 +74,25 @@ class Traffic:
             )
         raise StoppedError
 
-    def after_request(self) -> None:
+    def after_request(self, *, is_success: bool) -> None:
         """Count a request as answered."""
         with self._lock:
             self.in_flight -= 1
+            if is_success:
+                self._patient_since = max(self._patient_since, time.monotonic())
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, unless the batch stops. Raises `StoppedError`."""
-        if self._stopped.wait(seconds):
-            raise StoppedError
+    def wait_as_asked(self, seconds: float) -> None:
+        """Have patience for as long as a server asks to wait, and from then on as usual."""
+        with self._lock:
+            self._patient_since = max(self._patient_since, time.monotonic() + seconds)
+
+    def give_up_after(self, failure: WriterError, patience: float | None) -> None:
+        """Stop the batch if nothing has succeeded for so many seconds. Raises `StoppedError`."""
+        patience = PATIENCE if patience is None else patience
+        with self._lock:
+            if time.monotonic() - self._patient_since < patience:
+                return
+        failure.message = f"nothing was answered for {patience:g} s: {failure.message}"
+        failure.hint = "the same command goes on with what is left, when the API is back"
+        self.fail(failure)
+        raise StoppedError

@@ -1,77 +1,163 @@
 """One thread of a batch: a record becomes a request, and its answer or failure a result."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
+from writer_cli.batch.limits import StoppedError
 from writer_cli.batch.lines import quoted
+from writer_cli.batch.pacing import Ticket
 from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
 from writer_cli.batch.traffic import Traffic
 from writer_cli.client import Writer
-from writer_cli.errors import BadAnswerError, SDKError, UsageError, WriterError
+from writer_cli.errors import (
+    BadAnswerError,
+    DeadlineError,
+    NetworkError,
+    SDKError,
+    UsageError,
+    WriterError,
+)
 from writer_cli.exits import ExitCode
+from writer_cli.http.retry import LONGEST_RETRY_AFTER, RetryPolicy, wait_after
 from writer_cli.models import CompletionRequest, CompletionResponse
 
-BYTES_PER_TOKEN = 4
-"""What a token is estimated at, for `tpm`: the API does not say how many it counted."""
+LONGEST_HOLD = 3600.0
+"""Seconds that a server may ask a batch to wait after a 429; more than that stops the batch."""
 
-USUAL_TOKENS = 256
-"""What an answer is estimated at that has no `max_tokens`."""
 
-USUAL_HOLD = 1.0
-"""Seconds that all wait after a 429 that names no time and is not tried again."""
+@dataclass(slots=True)
+class Pending:
+    """A record that has no result yet.
+
+    Attributes:
+        record: What to complete.
+        requests: How many requests were sent for it.
+        failures: How many of them failed in a way that counts: refusals (429) do not, nor does
+            what fails while the server fails for everybody.
+        refusals: How many of them were refused with 429.
+        first_sent_at: When the first of them was sent.
+        due: When it is to be tried again.
+    """
+
+    record: Record
+    requests: int = 0
+    failures: int = 0
+    refusals: int = 0
+    first_sent_at: float = 0.0
+    due: float = 0.0
 
 
 class Worker:
-    """One thread's client, and what it is sending."""
+    """One thread's client. It sends a record once at a time; others wait in the engine's line."""
 
     def __init__(self, writer: Writer, plan: Plan, traffic: Traffic) -> None:
         self._writer = writer
         self._plan = plan
         self._traffic = traffic
+        self._max_retries = writer.connection.retries.max_retries
+        self._deadline = writer.connection.retries.deadline
         self._tokens = 0.0
-        self._attempts = 0
-        self._sent_at = 0.0
-        self._first_sent_at = 0.0
-        self._is_under_way = False
-        connection = writer.connection
-        connection.retries = connection.retries._replace(
-            before_attempt=self._before_attempt,
-            on_wait=lambda wait: self._after_attempt(wait.failure, wait.seconds),
-            sleep=traffic.sleep,
-        )
+        self._ticket: Ticket | None = None
 
-    def answer(self, record: Record) -> Result | None:
-        """Send a record and return its result, or None if it concerns all records.
+    def attempt(self, pending: Pending) -> Result | None:
+        """Send a record, and return its result, or None if it is to be tried again when it is due.
 
-        Raises `StoppedError` if the batch is to stop before there is an answer.
+        Raises `StoppedError` if the batch is to stop.
         """
-        self._attempts = 0
         answer: CompletionResponse | None = None
         failure: WriterError | None = None
         try:
-            request = request_for(record, self._plan.defaults)
-            self._tokens = _estimated_tokens(request)
+            request = request_for(pending.record, self._plan.defaults)
+            self._tokens = self._traffic.estimate.before(request)
+            self._writer.connection.retries = RetryPolicy(
+                max_retries=0,
+                deadline=self._time_left(pending),
+                before_attempt=lambda: self._before_request(pending),
+            )
             answer = self._ask(request)
-            self._traffic.pace.settle(self._tokens, _actual_tokens(request, answer))
+            actual = self._traffic.estimate.after(request, answer)
+            self._traffic.pace.settle(self._tokens, actual)
         except WriterError as error:
             failure = error
         finally:
-            self._after_attempt(failure)
+            is_out = self._after_request(pending, failure)
         if failure is not None:
-            failure.attempts = self._attempts
+            failure.attempts = pending.requests
             if _concerns_all(failure):
                 self._traffic.fail(failure)
+                raise StoppedError
+            if failure.retryable and (is_out or failure.exit_code == ExitCode.LIMITED):
+                self._traffic.give_up_after(failure, self._deadline)
+            wait = self._wait_after(failure, pending, is_out=is_out)
+            if wait is not None:
+                pending.due = time.monotonic() + wait
                 return None
         return Result(
-            record=record,
+            record=pending.record,
             **(answer.as_dict() if answer else {}),
             error=None if failure is None else failure.as_dict(),
             model_id=self._plan.model_id,
-            attempts=self._attempts,
-            elapsed_s=time.monotonic() - self._first_sent_at if self._attempts else 0.0,
+            attempts=pending.requests,
+            elapsed_s=time.monotonic() - pending.first_sent_at if pending.requests else 0.0,
         )
+
+    def _time_left(self, pending: Pending) -> float | None:
+        """Return how many seconds of the deadline are left; it begins with the first request."""
+        if self._deadline is None or not pending.requests:
+            return self._deadline
+        return self._deadline - (time.monotonic() - pending.first_sent_at)
+
+    def _before_request(self, pending: Pending) -> None:
+        left = self._time_left(pending)
+        is_first = not pending.requests
+        ends = None if left is None or is_first else time.monotonic() + left
+        self._ticket = self._traffic.before_request(self._tokens, ends)
+        pending.requests += 1
+        if is_first:
+            pending.first_sent_at = self._ticket.at
+
+    def _after_request(self, pending: Pending, failure: WriterError | None) -> bool:
+        """Tell the others what a request ended with; return whether the server fails for all."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            return False
+        pace = self._traffic.pace
+        is_limited = failure is not None and failure.exit_code == ExitCode.LIMITED
+        is_failure = failure is not None and (
+            failure.exit_code in {ExitCode.SERVER, ExitCode.NETWORK}
+        )
+        self._traffic.after_request(is_success=not is_limited and not is_failure)
+        if is_limited and isinstance(failure, SDKError):
+            if failure.retry_after is not None:
+                self._traffic.wait_as_asked(failure.retry_after)
+            pace.refused(ticket, failure.retry_after)
+        elif is_failure and not isinstance(failure, DeadlineError):
+            return pace.failed(
+                ticket,
+                is_first_attempt=pending.requests == 1,
+                is_network=isinstance(failure, NetworkError),
+            )
+        elif not is_failure:
+            pace.answered(ticket)
+        return False
+
+    def _wait_after(self, failure: WriterError, pending: Pending, *, is_out: bool) -> float | None:
+        """Return the seconds after which to try again, or None if that is not to be."""
+        if not failure.retryable:
+            return None
+        if failure.exit_code == ExitCode.LIMITED:
+            pending.refusals += 1
+            wait = wait_after(failure, pending.refusals)
+        else:
+            pending.failures += not is_out
+            wait = wait_after(failure, max(1, pending.failures))
+            if pending.failures > self._max_retries or wait > LONGEST_RETRY_AFTER:
+                return None
+        left = self._time_left(pending)
+        return None if left is not None and wait >= left else wait
 
     def _ask(self, request: CompletionRequest) -> CompletionResponse:
         completions, plan = self._writer.completions, self._plan
@@ -86,24 +172,6 @@ class Worker:
         if created.completion_response is None or not created.completion_response.choices:
             raise BadAnswerError("the answer has no choices", hint="try again")
         return created.completion_response
-
-    def _before_attempt(self) -> None:
-        self._sent_at = self._traffic.before_request(self._tokens)
-        self._attempts += 1
-        if self._attempts == 1:
-            self._first_sent_at = self._sent_at
-        self._is_under_way = True
-
-    def _after_attempt(self, failure: WriterError | None, wait: float = USUAL_HOLD) -> None:
-        """Tell the others what an attempt ended with, if one was made and not told of yet."""
-        if not self._is_under_way:
-            return
-        self._is_under_way = False
-        self._traffic.after_request()
-        if isinstance(failure, SDKError) and failure.exit_code == ExitCode.LIMITED:
-            self._traffic.pace.refused(self._sent_at, failure.retry_after or wait)
-        else:
-            self._traffic.pace.answered()
 
 
 def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:
@@ -128,17 +196,9 @@ def request_for(record: Record, defaults: dict[str, Any]) -> CompletionRequest:
 def _concerns_all(error: WriterError) -> bool:
     """Whether no other record would fare better: no key, a refused one, a quota used up."""
     is_final = error.exit_code == ExitCode.LIMITED and not error.retryable
-    return error.exit_code in {ExitCode.CONFIGURATION, ExitCode.DENIED} or is_final
-
-
-def _estimated_tokens(request: CompletionRequest) -> float:
-    answers = max(request.n or 1, request.best_of or 1)
-    length = len(request.prompt) / BYTES_PER_TOKEN
-    return length + answers * min(request.max_tokens or USUAL_TOKENS, USUAL_TOKENS)
-
-
-def _actual_tokens(request: CompletionRequest, answer: CompletionResponse) -> float:
-    if answer.usage is not None and answer.usage.total_tokens is not None:
-        return answer.usage.total_tokens
-    length = len(request.prompt) + sum(len(choice.text) for choice in answer.choices)
-    return length / BYTES_PER_TOKEN
+    asks_too_much = (
+        isinstance(error, SDKError)
+        and error.exit_code == ExitCode.LIMITED
+        and (error.retry_after or 0.0) > LONGEST_HOLD
+    )
+    return error.exit_code in {ExitCode.CONFIGURATION, ExitCode.DENIED} or is_final or asks_too_much

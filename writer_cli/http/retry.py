@@ -118,7 +118,7 @@ class RetryPolicy(NamedTuple):
                 bool(state.outcome and state.outcome.failed) and _failure_of(state).retryable
             ),
             stop=stop,
-            wait=lambda state: _wait_after(_failure_of(state), state.attempt_number),
+            wait=lambda state: wait_after(_failure_of(state), state.attempt_number),
             before_sleep=announce,
             sleep=self.sleep,
             reraise=True,
@@ -138,7 +138,8 @@ def _failure_of(state: "RetryCallState") -> WriterError:
     return error if isinstance(error, WriterError) else WriterError(repr(error))
 
 
-def _wait_after(error: WriterError, retry: int) -> float:
+def wait_after(error: WriterError, retry: int) -> float:
+    """Return how many seconds to wait before so many-th retry, from 1."""
     if isinstance(error, SDKError) and error.retry_after is not None:
         return error.retry_after
     import random

@@ -68,6 +68,8 @@ def _batch_summary(
         lines.append(
             f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
         )
+    if summary.bound is not None:
+        lines.append(f"speed: {summary.bound}")
     if tokens := result["this_run"]["usage"]:
         counts = [f"{tokens[f'{kind}_tokens'] or 0:,}" for kind in ("prompt", "completion")]
         lines.append("tokens: {} in, {} out".format(*counts))

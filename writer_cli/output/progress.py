@@ -122,9 +122,9 @@ def _parts(progress: "Progress", rate: float) -> list[Part]:
     if progress.failed:
         parts.append(Part(f"{progress.failed:,} failed", 3, "red"))
     parts.append(Part(f"{rate:.1f}/s", 5))
-    if batch.is_holding:
-        parts.append(Part("the API asks to wait", 6, "yellow"))
-    parts.append(Part(f"{batch.in_flight} in flight", 7, "dim"))
+    bound = batch.bound
+    is_usual = bound.endswith("in flight")
+    parts.append(Part(bound, 7 if is_usual else 3, "dim" if is_usual else "yellow"))
     if progress.left is not None and rate > 0:
         parts.append(Part(f"{_clock_time(progress.left / rate)} left", 2))
     return parts

@@ -1,0 +1,46 @@
+"""The rate that a batch learns from refusals, in simulated time, against every kind of server."""
+
+import pytest
+
+from tests.batch.scenarios import OUTAGE, ROWS, SHARDS, Row, measured, part_after_outages
+from writer_cli.batch.pacing import Pacing
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_most_of_what_a_server_allows_is_used(row: Row) -> None:
+    """From the second minute on, without being told, and little of what is sent is refused."""
+    figures = measured(row)
+    assert figures.goodput >= row.least
+    assert row.most_refused is None or figures.refused <= row.most_refused
+
+
+def test_an_outage_is_over_soon_after_its_end() -> None:
+    """Five seconds later nine tenths are answered, and meanwhile a probe now and then was sent."""
+    figures = measured(OUTAGE)
+    assert part_after_outages(figures.logs[0]) >= 0.9
+    assert max(sum(figures.logs[0].failed[at + 5 : at + 20]) for at in range(100, 1800, 120)) <= 20
+
+
+def test_shards_share_a_limit() -> None:
+    """Each of four batches that start together gets about a quarter."""
+    assert all(0.17 <= share <= 0.33 for share in measured(SHARDS).shares)
+
+
+def test_a_late_refusal_does_not_count_twice() -> None:
+    """Thirty requests under way when a limit was hit are one wall, not thirty."""
+    pacing = Pacing()
+    tickets = [pacing.sent(0.0, 0.0) for _ in range(30)]
+    for ticket in tickets:
+        pacing.refused(0.1, ticket, 5.0)
+    assert pacing.wall.held_until == pytest.approx(5.1)
+
+
+def test_a_learned_rate_has_a_floor() -> None:
+    """Whatever is refused, a request a minute is sent at the least."""
+    pacing, now = Pacing(), 0.0
+    for _ in range(3000):
+        now = max(now, pacing.next_start(now))
+        pacing.refused(now + 0.01, pacing.sent(now, now), None)
+        now += 0.01
+    assert pacing.rate is not None
+    assert pacing.next_start(now) - now <= 60
