@@ -10,6 +10,7 @@ from bench.results import Outcome, Plan
 from bench.rows.batch import batch
 from bench.rows.completion import completion
 from bench.rows.growth import growth
+from bench.rows.pace import pace
 from bench.rows.rate import rate
 from bench.rows.startup import startup
 from bench.rows.stream import stream
@@ -22,4 +23,5 @@ ROWS: dict[str, Callable[[Setting, Plan], Outcome]] = {
     "batch": batch,
     "growth": growth,
     "rate": rate,
+    "pace": pace,
 }

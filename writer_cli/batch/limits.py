@@ -1,5 +1,6 @@
 """When each request may be sent: below the limits that the user states, and the learned one."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,10 @@ MARGIN = 0.99
 
 LONGEST_NAP = 0.25
 """Seconds until a thread that waits looks whether it may go sooner than it was said."""
+
+
+SHORT_HOLD = 0.3
+"""Seconds of a hold that nobody needs to be told of."""
 
 
 class StoppedError(Exception):
@@ -67,8 +72,8 @@ class Pace:
                 what = "no connection" if self._is_network_down else "server overloaded"
                 return f"{what}, probing"
             held_for = self._pacing.wall.held_until - self._clock()
-            if held_for >= 1:
-                return f"waiting {held_for:.0f} s, as the server asks"
+            if held_for > SHORT_HOLD:
+                return f"waiting {math.ceil(held_for)} s, as the server asks"
             if self._bound == "server" and self._pacing.rate is not None:
                 return f"limited by the server to {self._pacing.rate * 60:.0f}/min"
             return f"limited by {self._bound}" if self._bound.startswith("--") else ""
