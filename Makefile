@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme pictures clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -57,6 +57,9 @@ bench: $(READY)  ## the benchmark; ROWS="startup batch" RUNS=15 GROWTH=1000000
 
 bench-readme: $(READY)  ## write the table of the last `make bench` into bench/README.md
 	$(BIN)/python -m bench --write-readme
+
+pictures: $(READY)  ## draw the pictures of the terminal in the documents again, from real runs
+	$(BIN)/python -m tests.harness.pictures
 
 clean:  ## delete everything that these targets created
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -49,6 +49,14 @@ class Screen:
         lines = ["".join(character for character, _ in line).rstrip() for line in self.lines]
         return "\n".join(lines).rstrip("\n")
 
+    def ansi_lines(self) -> list[str]:
+        """Return what is left to see, each line with its styles as escape sequences."""
+        shown = []
+        for line in self.lines[: self.text.count("\n") + 1]:
+            parts = (f"\x1b[0;{style}m{character}" for character, style in line if character)
+            shown.append("".join(parts) + "\x1b[0m")
+        return shown
+
     def _put(self, character: str) -> None:
         line = self.lines[self._row]
         width = cell_len(character)

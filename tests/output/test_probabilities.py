@@ -34,7 +34,7 @@ chance  token     likeliest
  10.0%  "\\u001b"
 """
 
-LEGEND = "probability:  ≥ 70 %  30-70 %  < 30 %"
+LEGEND = "probability:  ≥ 70%  30-70%  < 30%"
 
 
 def shown(answer: bytes, *flags: str, **env: str) -> Ran:
@@ -65,7 +65,7 @@ def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
     text, _, legend, *_ = ran.output.splitlines()
     assert text == "\x1b[32ma\x1b[0m \x1b[33mb\x1b[0m\x1b[1;31m␛\x1b[0m"
     assert legend == (
-        "probability:  \x1b[32m≥ 70 %\x1b[0m  \x1b[33m30-70 %\x1b[0m  \x1b[1;31m< 30 %\x1b[0m"
+        "probability:  \x1b[32m≥ 70%\x1b[0m  \x1b[33m30-70%\x1b[0m  \x1b[1;31m< 30%\x1b[0m"
     )
     assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
 
@@ -75,7 +75,7 @@ def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
     ran = shown(FULL, NO_COLOR="1")
     text, _, legend, *_ = ran.output.splitlines()
     assert text == "a \x1b[4mb\x1b[0m\x1b[7m␛\x1b[0m"
-    assert legend == "probability:  ≥ 70 %  \x1b[4m30-70 %\x1b[0m  \x1b[7m< 30 %\x1b[0m"
+    assert legend == "probability:  ≥ 70%  \x1b[4m30-70%\x1b[0m  \x1b[7m< 30%\x1b[0m"
     assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
 
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from writer_cli.models import CompletionGenerationChoiceLogprobs
 
 SHADES = (
-    (0.7, "≥ 70 %", "green", ""),
-    (0.3, "30-70 %", "yellow", "underline"),
-    (0.0, "< 30 %", "bold red", "reverse"),
+    (0.7, "≥ 70%", "green", ""),
+    (0.3, "30-70%", "yellow", "underline"),
+    (0.0, "< 30%", "bold red", "reverse"),
 )
 """From this probability on: the name in the legend, the style, and the style without colour."""
 
 LONGEST_TOKEN = 20
-"""The most cells of a token in one line of the table, or a quarter of the terminal if less."""
+"""The most cells of a token in one line of the table, or 30 % of the terminal if that is less."""
 
 GAP = 2
 """Cells between two columns of the table."""
@@ -63,7 +63,7 @@ def view(logprobs: "CompletionGenerationChoiceLogprobs", terminal: Terminal, *, 
 def _table(rows: "list[tuple[float | None, str, list[str]]]", terminal: Terminal) -> Table:
     """Return a table of the probability, the token, and the likeliest tokens in its place."""
     chance_width = len("chance")
-    longest = min(LONGEST_TOKEN, terminal.width // 4)
+    longest = min(LONGEST_TOKEN, terminal.width * 3 // 10)
     token_width = max(len("token"), min(longest, max(cell_len(token) for _, token, _ in rows)))
     rest = max(1, terminal.width - chance_width - token_width - 2 * GAP)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))

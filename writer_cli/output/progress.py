@@ -23,7 +23,7 @@ SCREEN_INTERVAL = 0.2
 WINDOW = 60.0
 """Seconds over which the rate is measured: what was long ago says little about what is left."""
 
-SHORTEST_BAR, LONGEST_BAR = 8, 40
+SHORTEST_BAR, LONGEST_BAR = 6, 40
 """Cells of the bar."""
 
 FREE = 3
@@ -117,7 +117,7 @@ def _parts(progress: "Progress", rate: float) -> list[Part]:
     batch, parts = progress.batch, []
     if progress.part_done is not None:
         # Rounded down: 100 % is the end.
-        parts.append(Part(f"{int(100 * progress.part_done)} %", 1, "bold"))
+        parts.append(Part(f"{int(100 * progress.part_done)}%", 1, "bold"))
     parts.append(Part(f"{progress.answered:,} answered", 4))
     if progress.failed:
         parts.append(Part(f"{progress.failed:,} failed", 3, "red"))

@@ -1,0 +1,200 @@
+"""Pictures of the terminal in the documents: real runs, drawn as SVG by `make pictures`."""
+
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
+from rich.text import Text
+
+from tests.harness.batches import Echo, env_for, serving
+from tests.harness.documents import ROOT
+from tests.harness.emulator import Screen
+from tests.harness.pseudo_terminal import OnTerminal
+from writer_cli.sandbox.messages import Request, Response
+
+FOLDER = ROOT / "docs" / "pictures"
+
+COLUMNS = 80
+
+MEASURED = re.compile(r"\d+(\.\d+)?( s\b|/s|%? +(?=\d+ answered)| in flight)|\d+:\d\d left")
+"""What is another number each time: a latency, a rate, how much is left."""
+
+CELL = 12.2
+"""Width of a cell in the SVG of rich."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture shows.
+
+    Attributes:
+        name: The name of its file, without `.svg`.
+        command: What is typed.
+        files: Files that are there, by name.
+        fault: What goes wrong in the API with a prompt; without it the sandbox answers.
+        answers: How many prompts the API answers before the picture is taken; all if None.
+        end: How the first line begins that the picture leaves out.
+    """
+
+    name: str
+    command: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    fault: Callable[[str, int], str | None] | None = None
+    answers: int | None = None
+    end: str | None = None
+
+
+PRODUCTS = "product\n" + "".join(f"product {number}\n" for number in range(1, 121))
+
+
+def _faults(prompt: str, _: int) -> str | None:
+    number = int(re.findall(r"\d+", prompt)[0])
+    return {17: "fault-moderation", 58: "fault-500", 83: "fault-500"}.get(number)
+
+
+PICTURES = [
+    Picture("complete", 'writer complete --sandbox --max-tokens 70 "The sea was"'),
+    Picture(
+        "logprobs", 'writer complete --sandbox --max-tokens 10 --logprobs 3 "Once upon a time"'
+    ),
+    Picture(
+        "batch",
+        'writer batch products.csv --template "Sell {product}:" -o slogans.csv',
+        files={"products.csv": PRODUCTS},
+        fault=lambda *_: None,
+        answers=54,
+    ),
+    Picture(
+        "summary",
+        'writer batch products.csv --template "Sell {product}:" -o slogans.csv',
+        files={"products.csv": PRODUCTS},
+        fault=_faults,
+        end="error:",
+    ),
+]
+
+
+class _Stopping(Echo):
+    """Answers some prompts, and lets the others wait."""
+
+    def __init__(self, fault: Callable[[str, int], str | None], answers: int | None) -> None:
+        super().__init__(fault)
+        self._left = answers
+        self._lock = threading.Lock()
+
+    def respond(self, request: Request) -> Response:
+        """Answer, unless it is the turn of the first that is to wait."""
+        if self._left is not None:
+            with self._lock:
+                self._left -= 1
+                if self._left < 0:
+                    self.gate.clear()
+        return super().respond(request)
+
+
+def screen_of(
+    picture: Picture, *, columns: int = COLUMNS, env: Mapping[str, str] | None = None
+) -> Screen:
+    """Run the command on a real terminal, and return what a person then sees below it."""
+    with tempfile.TemporaryDirectory() as name:
+        for file, text in picture.files.items():
+            (Path(name) / file).write_text(text)
+        variables = {"HOME": name, "XDG_CONFIG_HOME": name, "XDG_CACHE_HOME": name, **(env or {})}
+        if picture.fault is None:
+            return _run(picture, name, columns, variables)
+        echo = _Stopping(picture.fault, picture.answers)
+        with serving(echo, latency=0.02) as server:
+            return _run(picture, name, columns, variables | env_for(server))
+
+
+def _run(picture: Picture, folder: str, columns: int, env: Mapping[str, str]) -> Screen:
+    command = ["bash", "-c", f"cd {folder} && unset COLUMNS && {picture.command}"]
+    with OnTerminal(command, env={"WRITER_MAX_RETRIES": "0", **env}, columns=columns) as terminal:
+        if picture.answers is None:
+            terminal.wait()
+        else:
+            terminal.wait_for(f"{picture.answers} answered")
+        screen = Screen(columns)
+        screen.feed(f"$ {picture.command}\r\n").feed(terminal.raw.decode())
+    if picture.end is not None:
+        lines = screen.text.split("\n")
+        del screen.lines[next(n for n, line in enumerate(lines) if line.startswith(picture.end)) :]
+    return screen
+
+
+def svg_of(screen: Screen, name: str, theme: TerminalTheme = SVG_EXPORT_THEME) -> str:
+    """Draw a screen; nothing is loaded from elsewhere to show it."""
+    console = Console(
+        record=True,
+        width=screen.columns,
+        file=StringIO(),
+        force_terminal=True,
+        legacy_windows=False,
+    )
+    for line in screen.ansi_lines():
+        console.print(Text.from_ansi(line), soft_wrap=True)
+    svg = console.export_svg(title="writer", theme=theme, unique_id=f"writer-{name}")
+    svg = re.sub(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = _BLANKS.sub(_moved, svg)
+    return svg.replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
+
+
+_BLANKS = re.compile(
+    r'x="([\d.]+)" (y="[\d.]+") textLength="([\d.]+)"([^>]*>)((?:&#160;)+)(?=[^<])'
+)
+
+
+def _moved(text: re.Match[str]) -> str:
+    """Return a text without the blanks at its beginning, which some programs do not draw."""
+    x, y, length, rest, blanks = text.groups()
+    width = CELL * blanks.count(";")
+    return f'x="{float(x) + width:g}" {y} textLength="{float(length) - width:g}"{rest}'
+
+
+def text_of(svg: str) -> str:
+    """Return the text of a picture, line by line."""
+    lines: dict[float, dict[int, str]] = {}
+    for element in ET.fromstring(svg).iter(  # noqa: S314 - it is our own
+        "{http://www.w3.org/2000/svg}text"
+    ):
+        if element.get("clip-path") is None:
+            continue  # the title of the window
+        x, y = float(element.get("x", 0)), float(element.get("y", 0))
+        lines.setdefault(y, {})[round(x / CELL)] = "".join(element.itertext())
+    shown = []
+    for _, parts in sorted(lines.items()):
+        line = ""
+        for column, text in sorted(parts.items()):
+            line = line.ljust(column) + text.replace("\u00a0", " ")
+        shown.append(line.rstrip())
+    return "\n".join(shown).rstrip("\n")
+
+
+def comparable(text: str) -> str:
+    """Return a text without bars, and without what is another number each time it is measured."""
+    lines = [line for line in text.split("\n") if not line.startswith("  <= ")]
+    return re.sub("[━─]+ +", "", MEASURED.sub("N", "\n".join(lines)))
+
+
+def main() -> None:
+    """Make each picture anew whose text is not what the program prints now."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for picture in PICTURES:
+        path = FOLDER / f"{picture.name}.svg"
+        screen = screen_of(picture)
+        if path.exists() and comparable(text_of(path.read_text())) == comparable(screen.text):
+            continue
+        path.write_text(svg_of(screen, picture.name))
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
