@@ -1,5 +1,6 @@
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,21 +11,24 @@ from tests.harness.program import WRITER, environment
 from tests.harness.pseudo_terminal import OnTerminal, screen
 from tests.harness.servers import HANG, Received, Server, Step
 
-PROMPTLY = 0.05
-"""Seconds from the server's sending to the reader's seeing."""
-
 PIECES = ["<one>", "<two>", "<three>", "<four>"]
 
+PATIENCE = 30.0
+"""Seconds until a piece that its reader has not seen counts as held back."""
 
-class Metronome:
-    """A server that sends a piece of a text every 200 ms, and knows when it did.
 
-    The first piece takes longer, so that it meets a spinner that is just being prepared.
+class LockStep:
+    """A server that sends a piece of a text only when the reader has seen the one before it.
+
+    Attributes:
+        seen: Set for each piece by the reader.
+        held_back: The pieces that the reader did not see while the server waited.
     """
 
-    def __init__(self, *, first: float = 0.2) -> None:
-        self.sent: dict[str, float] = {}
-        self._first = first
+    def __init__(self, *, first_after: float = 0.0) -> None:
+        self.seen = {piece: threading.Event() for piece in PIECES}
+        self.held_back: list[str] = []
+        self._first_after = first_after
         self.server = Server(self._script)
 
     def env(self) -> dict[str, str]:
@@ -34,87 +38,83 @@ class Metronome:
     def _script(self, _: Received) -> Iterator[Step]:
         head, *chunks, last = texts(*PIECES)
         yield head
+        time.sleep(self._first_after)  # the client is to meet the first piece at this moment
         for piece, chunk in zip(PIECES, chunks, strict=True):
-            time.sleep(0.2 if self.sent else self._first)  # what is measured is who waits longer
-            self.sent[piece] = time.monotonic()
             yield chunk
-        time.sleep(0.2)
+            if not self.seen[piece].wait(PATIENCE):
+                self.held_back.append(piece)
         yield last
 
 
-def seen_in_a_pipe(metronome: Metronome, *flags: str) -> dict[str, float]:
-    """Return when a reader of a pipe sees each piece."""
+def read_in_a_pipe(lock_step: LockStep, *flags: str) -> None:
+    """Read the text from a pipe, and report each piece."""
     arguments = [WRITER, "complete", "-m", "m", "p", "--stream", *flags]
-    seen: dict[str, float] = {}
     text = b""
-    env = environment(metronome.env())
+    env = environment(lock_step.env())
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdout is not None
         while chunk := os.read(process.stdout.fileno(), 4096):
             text += chunk
-            now = time.monotonic()
             for piece in PIECES:
                 if piece.encode() in text:
-                    seen.setdefault(piece, now)
+                    lock_step.seen[piece].set()
     assert (process.returncode, text.decode()) == (0, "".join(PIECES) + "\n")
-    return seen
 
 
-def seen_on_a_terminal(metronome: Metronome, *flags: str) -> dict[str, float]:
-    """Return when a person at a terminal sees each piece."""
+def read_on_a_terminal(lock_step: LockStep, *flags: str) -> None:
+    """Read the text on a terminal, and report each piece."""
     arguments = [WRITER, "complete", "-m", "m", "p", *flags]
-    seen: dict[str, float] = {}
-    with OnTerminal(arguments, env=metronome.env()) as terminal:
+    with OnTerminal(arguments, env=lock_step.env()) as terminal:
         for piece in PIECES:
             terminal.wait_for(piece)
-            seen[piece] = time.monotonic()
+            lock_step.seen[piece].set()
         assert terminal.wait() == 0
         assert screen(terminal.raw)[0].endswith("".join(PIECES))
-    return seen
-
-
-def longest_delay(see: Callable[..., dict[str, float]], *flags: str, first: float = 0.2) -> float:
-    """Return how long the slowest piece took from the server to the reader."""
-    metronome = Metronome(first=first)
-    with metronome.server:
-        seen = see(metronome, *flags)
-    assert list(metronome.sent) == list(seen) == PIECES
-    return max(seen[piece] - metronome.sent[piece] for piece in PIECES)
 
 
 @pytest.mark.parametrize(
-    ("see", "flags"),
+    ("read", "flags"),
     [
-        (seen_in_a_pipe, []),
-        (seen_in_a_pipe, ["--deadline", "30"]),
-        (seen_on_a_terminal, []),
+        (read_in_a_pipe, []),
+        (read_in_a_pipe, ["--deadline", "100"]),
+        (read_on_a_terminal, []),
     ],
 )
-def test_each_piece_is_seen_when_it_is_sent(
-    see: Callable[..., dict[str, float]], flags: list[str]
+def test_each_piece_is_seen_before_the_next_is_sent(
+    read: Callable[..., None], flags: list[str]
 ) -> None:
-    """Within 50 ms, in a pipe and on a terminal."""
-    # Measured twice where the first was too long: on a machine with more to do than it has cores,
-    # any process may be kept waiting for so long now and then, and a buffer is slow every time.
-    assert any(longest_delay(see, *flags) < PROMPTLY for _ in range(2))
+    """In a pipe and on a terminal: nothing on the way holds a piece back."""
+    lock_step = LockStep()
+    with lock_step.server:
+        read(lock_step, *flags)
+    assert lock_step.held_back == []
 
 
-def test_a_spinner_does_not_hold_up_the_first_piece() -> None:
-    """It is being prepared then, 0.3 s after the question."""
-    # Twice, for the same reason.
-    assert any(longest_delay(seen_on_a_terminal, first=0.32) < PROMPTLY for _ in range(2))
+def test_a_spinner_does_not_hold_back_the_first_piece() -> None:
+    """The first piece comes 0.3 s after the request, while the spinner is being prepared."""
+    lock_step = LockStep(first_after=0.32)
+    with lock_step.server:
+        read_on_a_terminal(lock_step)
+    assert lock_step.held_back == []
 
 
 def test_a_spinner_leaves_no_trace() -> None:
     """The screen has the text and nothing else, and the cursor is back."""
-    metronome = Metronome(first=0.8)
-    with (
-        metronome.server,
-        OnTerminal([WRITER, "complete", "-m", "m", "p"], env=metronome.env()) as terminal,
-    ):
-        terminal.wait_for("waiting for m")
-        assert terminal.wait() == 0
-        assert screen(terminal.raw) == ("".join(PIECES), True)
+    head, *chunks, last = texts(*PIECES)
+    is_spinning = threading.Event()
+
+    def script(_: Received) -> Iterator[Step]:
+        yield head
+        assert is_spinning.wait(PATIENCE)
+        yield from [*chunks, last]
+
+    with Server(script) as server:
+        env = {"WRITER_API_KEY": "k", "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
+        with OnTerminal([WRITER, "complete", "-m", "m", "p"], env=env) as terminal:
+            terminal.wait_for("waiting for m")
+            is_spinning.set()
+            assert terminal.wait() == 0
+            assert screen(terminal.raw) == ("".join(PIECES), True)
 
 
 def test_a_reader_that_goes_away_ends_the_stream() -> None:
