@@ -135,10 +135,7 @@ def test_a_wrong_flag_exits_with_2() -> None:
     ("missing", "message"),
     [
         ("WRITER_API_KEY", "no API key"),
-        (
-            "WRITER_ORGANIZATION_ID",
-            "no organization id: it is part of the URL in the enterprise API",
-        ),
+        ("WRITER_ORGANIZATION_ID", "no organization"),
     ],
 )
 def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:

@@ -291,11 +291,8 @@ REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batc
         (["--version"], {}, {"typer", "writer_cli.cli", *DRAWING, *HTTP, *REST}),
         (["--help"], {}, {*COMMANDS, *DRAWING, *HTTP, *REST}),
         (["complete", "--help"], {}, {*DRAWING, *HTTP, *REST}),
-        (
-            [],
-            {"_WRITER_COMPLETE": "complete_bash", "COMP_WORDS": "writer comp", "COMP_CWORD": "1"},
-            {*COMMANDS, "writer_cli.config.settings", *DRAWING, *HTTP, *REST},
-        ),
+        (["__complete", "comp"], {}, {*COMMANDS, "tomllib", *DRAWING, *HTTP, *REST}),
+        (["__complete", "complete", "-m", ""], {}, {*DRAWING, *HTTP, *REST}),
         (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
         (
             ["complete", "p", "--sandbox"],

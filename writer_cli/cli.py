@@ -1,6 +1,5 @@
 """The command line: it parses the arguments, runs a command, and handles all errors."""
 
-import errno
 import os
 import sys
 import traceback
@@ -14,7 +13,7 @@ from writer_cli.commands.app import App
 from writer_cli.commands.global_options import GlobalOptions
 from writer_cli.commands.parsing import signature_of
 from writer_cli.commands.typer_classes import CommandApp, LazyGroup, page_of
-from writer_cli.errors import OutputError, ReaderGoneError, UsageError, WriterError
+from writer_cli.errors import ReaderGoneError, UsageError, WriterError
 from writer_cli.exits import ExitCode
 from writer_cli.help.commands import COMMANDS
 from writer_cli.help.page import Page
@@ -23,6 +22,22 @@ from writer_cli.redaction import redact
 
 PROGRAMS = ("writer", "writer-cli")
 """The names that the program is installed under."""
+
+TAB = "__complete"
+"""The command that a shell gives to learn what fits; see `commands.completion`."""
+
+WELCOME = """\
+writer completes text with language models.
+
+Try it without a key:
+  writer complete --sandbox "Once upon a time"
+Set up your key:
+  writer config init
+Use a model of Writer:
+  writer complete "Once upon a time"
+Help: writer --help
+error: no command"""
+"""What `writer` alone says. Its lines fit a terminal of 46 columns."""
 
 
 class _RootOptions(GlobalOptions):
@@ -36,7 +51,10 @@ def _root(ctx: typer.Context, **given: Any) -> None:
         raise typer.Exit
     app.given_before = given
     if ctx.invoked_subcommand is None:
-        raise UsageError("no command", hint='writer --help, or: writer complete "Once upon a time"')
+        if given["json"]:
+            raise UsageError("no command", hint="`writer --help` lists all commands")
+        app.terminal.note(WELCOME)
+        raise typer.Exit(ExitCode.USAGE)
 
 
 _root.__signature__ = signature_of(_RootOptions)  # type: ignore[attr-defined]
@@ -44,9 +62,7 @@ _root.__signature__ = signature_of(_RootOptions)  # type: ignore[attr-defined]
 
 def command_line() -> LazyGroup:
     """Return the whole command line."""
-    app = CommandApp(
-        cls=LazyGroup, callback=_root, invoke_without_command=True, add_completion=True
-    )
+    app = CommandApp(cls=LazyGroup, callback=_root, invoke_without_command=True)
     group: Any = typer.main.get_command(app)
     return cast("LazyGroup", group)
 
@@ -77,12 +93,6 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
             error.message = error.message.replace(error.field, flag_of(error.field), 1)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return ExitCode.READER_GONE
-    except OSError as error:
-        # Typer, not our terminal, writes the output for shell completion.
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        failure = OutputError(f"standard output: {error.strerror}") if is_full else _bug(error, app)
     except Exception as error:  # noqa: BLE001 - the last handler
         failure = _bug(error, app)
     finally:
@@ -95,8 +105,11 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
 
 def _run(arguments: Sequence[str], app: App, program: str) -> int:
     command: Any = command_line()
-    if f"_{program}_COMPLETE".replace("-", "_").upper() in app.terminal.env:
-        command.main(args=[], prog_name=program)  # answers the shell and ends the process
+    if arguments and arguments[0] == TAB:
+        from writer_cli.commands import tab
+
+        app.terminal.write(tab.answer(command, arguments[1:], app.terminal.env))
+        return ExitCode.OK
     try:
         with command.make_context(program, list(arguments), obj=app) as context:
             command.invoke(context)

@@ -141,10 +141,33 @@ def test_the_version_is_one_line() -> None:
     assert re.fullmatch(r"writer \d+\.\d+\.\d+\n", ran.output)
 
 
-def test_writer_alone_is_a_usage_error() -> None:
-    """Without a command there is nothing to do, and a script must notice."""
-    hint = 'writer --help, or: writer complete "Once upon a time"'
-    assert writer() == Ran(2, "", f"error: no command\nhint: {hint}\n")
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_writer_alone_says_how_to_begin(is_terminal: bool) -> None:
+    """In ten lines on standard error, terminal or not; the exit code is that of wrong usage."""
+    ran = writer(stdout_is_terminal=is_terminal, stderr_is_terminal=is_terminal)
+    assert ran == Ran(
+        2,
+        "",
+        """\
+writer completes text with language models.
+
+Try it without a key:
+  writer complete --sandbox "Once upon a time"
+Set up your key:
+  writer config init
+Use a model of Writer:
+  writer complete "Once upon a time"
+Help: writer --help
+error: no command
+""",
+    )
+
+
+def test_writer_alone_is_an_error_in_json_where_that_is_asked_for() -> None:
+    """A script reads what it always reads."""
+    ran = writer("--json")
+    assert (ran.code, ran.output) == (2, "")
+    assert json.loads(ran.errors)["error"]["message"] == "no command"
 
 
 ALL = "`writer complete --help` lists all flags"
@@ -199,7 +222,7 @@ MISTYPED = [
     ),
     (
         ["config"],
-        "writer config needs a command: set, get, unset, list, path, check",
+        "writer config needs a command: init, set, get, unset, list, path, check",
         "`writer config --help` says what each does",
     ),
     (
@@ -226,21 +249,3 @@ def test_a_mistyped_command_line_is_a_usage_error_with_a_suggestion(
     error = json.loads(ran.errors)["error"]
     assert (error["kind"], error["exit_code"]) == ("usage", 2)
     assert (error["message"], error["hint"]) == (message, hint)
-
-
-@pytest.mark.parametrize("program", ["writer", "writer-cli"])
-def test_the_shell_completes_commands_and_flags(program: str) -> None:
-    """TAB in bash gives the words that begin so."""
-    function = f"_{program.replace('-', '_')}_completion"
-    script = f"""
-        eval "$({program} --show-completion bash)"
-        tab() {{
-            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-            {function} {program}
-            echo "${{COMPREPLY[@]}}"
-        }}
-        tab {program} comp
-        tab {program} complete --model
-        tab {program} config un
-    """
-    assert shell(script) == Ran(0, "complete complete-custom\n--model-id\nunset\n", "")

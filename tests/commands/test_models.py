@@ -140,7 +140,10 @@ def test_a_key_is_needed_to_list() -> None:
     """And said to be missing before anything else."""
     for command in (["models"], ["customizations", "-m", "m"]):
         ran = run(*command)
-        assert (ran.code, ran.errors.splitlines()[0]) == (3, "error: no API key")
+        assert (ran.code, ran.errors.splitlines()[0]) == (
+            3,
+            "error: no API key and no organization",
+        )
 
 
 # Customizations.

@@ -10,7 +10,7 @@ from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Server, completion
 from writer_cli.commands.prompts import LARGEST_PROMPT
 
-EXAMPLE = 'writer complete -m palmyra-x5 "Once upon a time", or a pipe: … | writer complete'
+EXAMPLE = '`writer complete -m palmyra-x5 "Once upon a time"`, or a pipe: `… | writer complete`'
 
 
 def prompt_of(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = False) -> str:

@@ -268,17 +268,6 @@ def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
     assert not [message for message in said if KEY[:8] in message]
 
 
-def test_without_a_model_nothing_is_sent() -> None:
-    """Exit code 2, and the three ways to name one."""
-    code, terminal = run("complete", "hello", env={"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1"})
-    assert (code, terminal.output) == (2, b"")
-    assert terminal.errors == (
-        "error: no model: name one with -m\n"
-        "hint: -m palmyra-x5, or WRITER_MODEL_ID=palmyra-x5, "
-        "or writer config set model_id palmyra-x5\n"
-    )
-
-
 def test_the_sandbox_has_a_model_of_its_own() -> None:
     """Nothing has to be named to try it, and what is named is asked."""
     code, terminal = run("complete", "hello", "--sandbox", "--json")

@@ -189,7 +189,7 @@ def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) 
     """Zero is a wrong value and not a missing one."""
     flags = ["--timeout", "0"]
     before, after = (flags, []) if place == "before" else ([], flags)
-    code, terminal = run(*before, "models", *after)
+    code, terminal = run(*before, "models", "--sandbox", *after)
     assert code == 2
     assert "--timeout: 0.0 is not a number of seconds" in terminal.errors
 
@@ -388,14 +388,14 @@ WRONG_PROFILES = [
         "[profiles.work]\n[profiles.home]",
         (
             "no profile 'ci' in FILE; profiles there: work, home"
-            " | create it: writer config set --profile ci organization_id 123"
+            " | create it: `writer config init --profile ci`"
         ),
     ),
     (
         "",
         (
             "no profile 'ci' in FILE; profiles there: none"
-            " | create it: writer config set --profile ci organization_id 123"
+            " | create it: `writer config init --profile ci`"
         ),
     ),
 ]

@@ -61,8 +61,8 @@ def test_every_command_is_documented_and_exists() -> None:
     assert named == every_command()
 
 
-OTHER_PROGRAMS_FLAGS = {"--array", "--rm", "--time", "--install-completion", "--show-completion"}
-"""Of sbatch, of docker, and of typer."""
+OTHER_PROGRAMS_FLAGS = {"--array", "--rm", "--time"}
+"""Of sbatch, and of docker."""
 
 
 def test_every_flag_is_documented_and_exists() -> None:

@@ -17,12 +17,19 @@ HOW_TO_SET_A_KEY = (
 )
 
 
-API_HOSTS = ("api.writer.com", "enterprise-api.writer.com")
+BASE_URLS = {
+    "enterprise": "https://enterprise-api.writer.com",
+    "studio": "https://api.writer.com",
+}
+"""The base URLs of Writer's own APIs, by name; a server of your own has no usual one."""
+
+
+API_HOSTS = tuple(url.removeprefix("https://") for url in BASE_URLS.values())
 """The hosts of Writer's own APIs. One of them with `--api` of the other is a mistake."""
 
 
 USUAL_URLS = (
-    "writer config set base_url URL, or WRITER_BASE_URL, or --base-url; usual ones: "
+    "`writer config set base_url URL`, or WRITER_BASE_URL, or --base-url; usual ones: "
     "vLLM http://127.0.0.1:8000, llama.cpp http://127.0.0.1:8080, "
     "Ollama http://127.0.0.1:11434, LM Studio http://127.0.0.1:1234"
 )
@@ -44,6 +51,11 @@ def authorization(key: str | None, scheme: AuthScheme = "bearer") -> str:
             hint=HOW_TO_SET_A_KEY,
         )
     return f"Bearer {key}" if scheme == "bearer" else key
+
+
+def pasted_key(text: str) -> str:
+    """Return a key without the spaces around it, and without the header's word before it."""
+    return text.strip().removeprefix("Bearer ").strip()
 
 
 def checked_base_url(url: str | None, *, allow_http: bool = False) -> str:

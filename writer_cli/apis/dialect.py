@@ -235,7 +235,7 @@ def path_of(*segments: str | int) -> str:
     Raises `UsageError` for a segment that is empty, `.` or `..`, because it would change the path
     even when encoded, and for one that UTF-8 cannot encode or that is too long.
     """
-    hint = "an id looks like palmyra-x5; `writer config check` shows yours"
+    hint = "an id looks like palmyra-x5; `writer models` lists them"
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise UsageError(f"{segment!r} is not an id", hint=hint)

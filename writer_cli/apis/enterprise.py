@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from writer_cli.apis.access import BASE_URLS
 from writer_cli.apis.dialect import (
     EVENT_STREAM,
     JSON,
@@ -53,7 +54,7 @@ class EnterpriseApi:
     """The dialect of the enterprise API: ids are in the path, field names in camel case."""
 
     name: ApiName = "enterprise"
-    base_url: str | None = "https://enterprise-api.writer.com"
+    base_url: str | None = BASE_URLS["enterprise"]
     needs_key = True
     needs_organization = True
     ends_with_done = False
@@ -126,7 +127,7 @@ class EnterpriseApi:
         if target.organization_id is None:
             raise ConfigurationError(
                 "no organization id: it is part of the URL in the enterprise API",
-                hint="writer config set organization_id 123, or WRITER_ORGANIZATION_ID=123, "
+                hint="`writer config set organization_id 123`, or WRITER_ORGANIZATION_ID=123, "
                 "or --organization-id 123; in Python, Writer(organization_id=123)",
             )
         return ["llm", "organization", target.organization_id]

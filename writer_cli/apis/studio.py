@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from writer_cli.apis.access import BASE_URLS
 from writer_cli.apis.dialect import (
     EVENT_STREAM,
     JSON,
@@ -47,7 +48,7 @@ class StudioApi:
     """The dialect of AI Studio: the model is in the body, field names are in snake case."""
 
     name: ApiName = "studio"
-    base_url: str | None = "https://api.writer.com"
+    base_url: str | None = BASE_URLS["studio"]
     needs_key = True
     needs_organization = False
     ends_with_done = False

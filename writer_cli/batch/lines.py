@@ -79,7 +79,7 @@ class Lines:
         self.bytes_read = len(line)
         if line.startswith(_UTF_16_MARKS):
             raise UsageError(
-                "the input is UTF-16 and not UTF-8", hint="convert it: iconv -f UTF-16 -t UTF-8"
+                "the input is UTF-16 and not UTF-8", hint="convert it: `iconv -f UTF-16 -t UTF-8`"
             )
         line = line.removeprefix(_BYTE_ORDER_MARK)
         while line:

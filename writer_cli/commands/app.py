@@ -4,8 +4,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.commands.global_options import GlobalOptions
+from writer_cli.commands.missing import missing_settings
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.output.terminal import Terminal
+from writer_cli.output.terminal import Terminal, wrapped
 
 if TYPE_CHECKING:
     from writer_cli.client import Writer
@@ -119,6 +120,37 @@ class App:
         loaded = vars(self).get("settings")
         return self.terminal.env.get("WRITER_API_KEY") if loaded is None else loaded.known_key()
 
+    def check_settings(self, *, for_sending: bool = True, model: bool = True) -> None:
+        """Raise one error that names everything that a request lacks.
+
+        Args:
+            for_sending: Whether the request is to be sent, which takes a key.
+            model: Whether it names a model.
+
+        Raises:
+            ConfigurationError: There is no key, organization or base URL where one is needed.
+            UsageError: Only the model is missing.
+        """
+        if self.uses_sandbox:
+            return
+        from writer_cli import apis
+
+        api = apis.get(self.settings.get("api").value)
+        wanted = {
+            "base_url": api.base_url is None,
+            "api_key": for_sending and api.needs_key,
+            "organization_id": api.needs_organization,
+            "model_id": model,
+        }
+        missing = [name for name, is_wanted in wanted.items() if is_wanted and not self._has(name)]
+        if missing:
+            raise missing_settings(missing, self.options.profile)
+
+    def _has(self, name: str) -> bool:
+        if name == "api_key":
+            return self.settings.key_source() is not None
+        return self.settings.get(name).value is not None
+
     def model_id(self) -> str:
         """Return the id of the model. Raises `UsageError` if no source has one."""
         named: str | None = self.settings.get("model_id").value
@@ -127,11 +159,7 @@ class App:
 
             return sandbox.MODEL
         if named is None:
-            raise UsageError(
-                "no model: name one with -m",
-                hint="-m palmyra-x5, or WRITER_MODEL_ID=palmyra-x5, "
-                "or writer config set model_id palmyra-x5",
-            )
+            raise missing_settings(["model_id"], self.options.profile)
         return named
 
     def warn_if_retired(self, model_id: str) -> None:
@@ -147,12 +175,27 @@ class App:
         """Write a warning to standard error, unless `--quiet` is set."""
         self.say(f"warning: {text}")
 
-    def say(self, text: str) -> None:
-        """Write a note to standard error, unless `--quiet` is set."""
-        if not self.options.quiet:
-            self.terminal.note(text)
+    def say(self, text: str, command: str = "") -> None:
+        """Say on standard error what was done, unless `--quiet` asks not to.
+
+        A command line that follows has a line of its own on a terminal, so that it can be copied.
+        """
+        if self.options.quiet:
+            return
+        if self.terminal.stderr_is_terminal:
+            self._note(text)
+            if command:
+                self.terminal.note(f"  {command}")
+        else:
+            self.terminal.note(f"{text} {command}".rstrip())
 
     def report(self, text: str) -> None:
         """Write a detail to standard error, if `--verbose` is set."""
         if self.options.verbose:
-            self.terminal.note(text)
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        """Write a line to standard error; on a terminal it is wrapped at words."""
+        if self.terminal.stderr_is_terminal:
+            text = "\n  ".join(wrapped(text, self.terminal.error_width - 2))
+        self.terminal.note(text)

@@ -128,6 +128,7 @@ def _plan(options: BatchOptions, app: App) -> tuple[Plan, str]:
 
     Raises `UsageError` if the flags are not valid for any record.
     """
+    app.check_settings(for_sending=not options.dry_run)
     model_id = app.model_id()
     # Raises for an invalid value, and `prepare` for a field that the API does not have.
     request = options.request("?")

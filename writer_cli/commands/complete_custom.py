@@ -29,7 +29,7 @@ def run(options: CompleteCustomOptions, app: App) -> None:
     if options.customization_id is None:
         raise UsageError(
             "no customization: name one with --customization-id",
-            hint="for a model that is not customized: writer complete",
+            hint="for a model that is not customized: `writer complete`",
         )
     complete(options, app, customization_id=options.customization_id)
 

@@ -8,6 +8,7 @@ import typer
 from writer_cli.apis import access
 from writer_cli.commands.app import App
 from writer_cli.commands.config_check import run_check
+from writer_cli.commands.config_init import run_init
 from writer_cli.commands.global_options import CommonOptions, ProfileOptions, TargetOptions
 from writer_cli.commands.parsing import as_command
 from writer_cli.config import file as config_file
@@ -15,6 +16,7 @@ from writer_cli.config import settings
 from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, check_name, setting_from_text
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output import documents
+from writer_cli.output.checks import Item, listing
 
 LARGEST_VALUE = 64 * 1024
 """Bytes of a value on standard input at most."""
@@ -56,21 +58,19 @@ def run_set(options: SetOptions, app: App) -> None:
     if spec.is_secret and options.value not in {None, "-"}:
         raise UsageError(
             f"{options.name} cannot be an argument, because other users can read arguments",
-            hint=f"writer config set {options.name} asks for it; a pipe works too: "
-            f"… | writer config set {options.name}",
+            hint=f"`writer config set {options.name}` asks for it; a pipe works too: "
+            f"`… | writer config set {options.name}`",
         )
     path = settings.default_path(app.terminal.env)
-    profile = _profile(options, app)
+    profile = settings.profile_name(options.profile, app.terminal.env)
     config_file.table(path)  # find a broken file before the user types a key
     setting = setting_from_text(options.name, _value(options, app, is_secret=spec.is_secret))
     if spec.is_secret:
         access.authorization(setting.value)
-    other = next((n for n in KEY_NAMES if n != options.name), None)
-    instead_of = other if options.name in KEY_NAMES else None
-    if config_file.set_value(
-        path, options.name, setting.stored(), profile=profile, instead_of=instead_of
-    ):
-        app.warn(f"{instead_of} was removed: only one of the two settings is allowed")
+    others = [name for name in KEY_NAMES if options.name in KEY_NAMES and name != options.name]
+    values = {options.name: setting.stored()}
+    for name in config_file.set_values(path, values, profile=profile, without=others):
+        app.warn(f"{name} was removed: only one of the two settings is allowed")
     for variable in spec.variables:
         if app.terminal.env.get(variable):
             app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
@@ -79,7 +79,7 @@ def run_set(options: SetOptions, app: App) -> None:
             app.terminal, name=setting.name, value=_json_value(setting), **_place(path, profile)
         )
     else:
-        app.say(f"{options.name} = {setting.shown()} in {_named(path, profile)}")
+        app.say(f"{options.name} = {setting.shown()} in {config_file.place(path, profile)}")
 
 
 def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
@@ -90,17 +90,16 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
         text = app.terminal.ask_secretly(f"{name} (what you type is not shown): ")
     elif app.terminal.stdin_is_terminal and options.value is None:
         example = f"writer config set {name} {SETTINGS[name].example}"
-        raise UsageError(f"no value for {name}", hint=f"for example: {example}")
+        raise UsageError(f"no value for {name}", hint=f"for example: `{example}`")
     else:
         text = _from_stdin(name, app)
-    # A copied key may have spaces around it, or the word Bearer before it.
-    return text.strip().removeprefix("Bearer ").strip() if is_secret else text
+    return access.pasted_key(text) if is_secret else text
 
 
 def _from_stdin(name: str, app: App) -> str:
     stdin = app.terminal.stdin
     raw = stdin.read(LARGEST_VALUE + 1) if stdin is not None else b""
-    hint = f"pipe one line of text into it: … | writer config set {name}"
+    hint = f"pipe one line of text into it: `… | writer config set {name}`"
     if not raw:
         raise UsageError(f"no value for {name} on standard input", hint=hint)
     if len(raw) > LARGEST_VALUE:
@@ -116,7 +115,7 @@ def _from_stdin(name: str, app: App) -> str:
 def run_unset(options: NameOptions, app: App) -> None:
     """Take a value out of the configuration file, or of the profile that --profile names."""
     path = settings.default_path(app.terminal.env)
-    profile = _profile(options, app)
+    profile = settings.profile_name(options.profile, app.terminal.env)
     was_set = config_file.unset_value(path, options.name, profile=profile)
     if not was_set:  # an unknown name in the file is an error elsewhere, so it can be removed here
         check_name(options.name)
@@ -126,7 +125,7 @@ def run_unset(options: NameOptions, app: App) -> None:
         )
     else:
         verb = "was removed from" if was_set else "was not set in"
-        app.say(f"{options.name} {verb} {_named(path, profile)}")
+        app.say(f"{options.name} {verb} {config_file.place(path, profile)}")
 
 
 def run_get(options: NameOptions, app: App) -> None:
@@ -153,23 +152,25 @@ def run_list(options: ProfileOptions, app: App) -> None:
             app.terminal, **_place(path, profile), profiles=profiles, settings=listed
         )
         return
-    # On a terminal the long path is shown once; a script gets it in every row.
-    short = "the file" if app.terminal.stdout_is_terminal else str(path)
-    rows = [
-        (
-            setting.name,
-            setting.shown(),
-            setting.source.replace(str(path), short),
-            " ".join(SETTINGS[setting.name].variables),
-        )
-        for setting in found
-    ]
+    rows = [(s.name, s.shown(), s.source, " ".join(SETTINGS[s.name].variables)) for s in found]
     headers = ("name", "value", "from", "environment variable")
-    app.terminal.write(documents.table(app.terminal, headers, rows))
+    if app.terminal.stdout_is_terminal:
+        # To a person the path, which is long, is said once; a script has it in every row.
+        app.terminal.write(listing(app.terminal, [_item(row, str(path)) for row in rows]))
+    else:
+        app.terminal.write(documents.table(app.terminal, headers, rows))
     if app.terminal.stdout_is_terminal:
         app.say(f"the file: {path}" + ("" if path.exists() else " (not there yet)"))
         if profiles:
             app.say(f"its profiles, for --profile or WRITER_PROFILE: {', '.join(profiles)}")
+
+
+def _item(row: tuple[str, str, str, str], path: str) -> Item:
+    name, value, source, variables = row
+    note = source.replace(path, "the file")
+    if variables and source not in variables.split():
+        note += f" ({variables.replace(' ', ' or ')} sets it)"
+    return Item(name, value or note, note if value else "")
 
 
 def run_path(options: CommonOptions, app: App) -> None:
@@ -185,21 +186,7 @@ def _how_to_set(name: str) -> str:
     spec = SETTINGS[name]
     value = "" if spec.is_secret else f" {spec.example}"
     command = f"writer config set {name}{value}"
-    return f"{command}, or {spec.variables[0]}" if spec.variables else command
-
-
-def _profile(options: ProfileOptions, app: App) -> str | None:
-    if options.profile:
-        config_file.check_profile_name(options.profile, "--profile")
-        return options.profile
-    from_environment = app.terminal.env.get("WRITER_PROFILE") or None
-    if from_environment:
-        config_file.check_profile_name(from_environment, "WRITER_PROFILE")
-    return from_environment
-
-
-def _named(path: Path, profile: str | None) -> str:
-    return f"{path}, profile {profile}" if profile else str(path)
+    return f"`{command}`, or {spec.variables[0]}" if spec.variables else f"`{command}`"
 
 
 def _place(path: Path, profile: str | None) -> dict[str, Any]:
@@ -219,6 +206,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to a Typer app."""
     app.callback()(_group)
     for name, options, run in (
+        ("init", ProfileOptions, run_init),
         ("set", SetOptions, run_set),
         ("get", NameOptions, run_get),
         ("unset", NameOptions, run_unset),

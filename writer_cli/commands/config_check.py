@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -20,6 +20,7 @@ from writer_cli.config import settings
 from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
 from writer_cli.output import documents
+from writer_cli.output.checks import Item, listing
 
 SHORTEST_KEY = 16
 """Characters of a key; a shorter one may have been cut when it was copied."""
@@ -56,22 +57,28 @@ def run_check(options: TargetOptions, app: App) -> None:
         ]
         documents.write_json(app.terminal, ok=not wrong, checks=listed)
     else:
-        rows = [(c.name, c.value, c.verdict, c.note) for c in checks]
-        headers = ("what", "value", "verdict", "note")
-        app.terminal.write(documents.table(app.terminal, headers, rows))
+        app.terminal.write(_as_text(checks, app))
     commands = [check.command for check in checks if check.command]
     if wrong:
         names = ", ".join(check.name for check in wrong)
-        steps = enumerate([*commands, "writer config check"], 1)
+        steps = ", ".join(f"`{command}`" for command in [*commands, "writer config check"])
         # The note of an invalid value says what to do.
         notes = [check.note for check in wrong if not check.command]
-        hint = notes[0] if notes else "  ".join(f"{number}. {step}" for number, step in steps)
+        hint = notes[0] if notes else f"`writer config init` asks for it all; or {steps}"
         raise ConfigurationError(f"a request would fail: {names}", hint=hint)
     if app.terminal.stdout_is_terminal and not options.json:
         model = "" if app.uses_sandbox or app.settings.get("model_id").value else " -m palmyra-x5"
         flags = " --sandbox" if options.sandbox else ""
         flags += f" --profile {shlex.quote(options.profile)}" if options.profile else ""
-        app.say(f'nothing was sent; to try it: writer complete{flags}{model} "Once upon a time"')
+        command = f'writer complete{flags}{model} "Once upon a time"'
+        app.say("nothing was sent; to try it:", command)
+
+
+def _as_text(checks: Sequence[Check], app: App) -> str:
+    if app.terminal.stdout_is_terminal:
+        return listing(app.terminal, [Item(c.name, c.value, c.note, c.verdict) for c in checks])
+    rows = [(c.name, c.value, c.verdict, c.note) for c in checks]
+    return documents.table(app.terminal, ("what", "value", "verdict", "note"), rows)
 
 
 def _checks(app: App) -> Iterator[Check]:
@@ -118,7 +125,7 @@ def _file_check(app: App) -> Check:
     if app.terminal.env.get("WRITER_CONFIG"):
         note = "WRITER_CONFIG names it, but it does not exist"
         return Check("file", str(path), "note", note)
-    return Check("file", str(path), "ok", "does not exist yet: writer config set creates it")
+    return Check("file", str(path), "ok", "does not exist yet: `writer config init` creates it")
 
 
 def _sandbox_check(app: App) -> Check:
@@ -156,7 +163,7 @@ def _key_check(app: App) -> Check:
         return Check("api_key", "not set", "ok", "a server that needs none is asked without one")
     if key is None or source is None:
         command = "writer config set api_key"
-        note = f"set it with {command}, or WRITER_API_KEY"
+        note = f"set it with `{command}`, or WRITER_API_KEY"
         return Check("api_key", "not set", "wrong", note, command)
     shown = Setting("api_key", key, source.source).shown()
     by = "from api_key_command in" if source.name == "api_key_command" else "from"
@@ -172,7 +179,7 @@ def _organization_check(app: App) -> Check:
         return Check("organization_id", "not set", "ok", "this API needs none")
     if setting.value is None:
         command = "writer config set organization_id NUMBER"
-        note = f"set it with {command}, or WRITER_ORGANIZATION_ID"
+        note = f"set it with `{command}`, or WRITER_ORGANIZATION_ID"
         return Check("organization_id", "not set", "wrong", note, command)
     return Check("organization_id", setting.shown(), "ok", _from(setting))
 
@@ -181,7 +188,7 @@ def _model_check(app: App) -> Check:
     setting = app.settings.get("model_id")
     if setting.value is None:
         command = "writer config set model_id palmyra-x5"
-        note = f"each command then needs -m; or: {command}"
+        note = f"each command then needs -m; or: `{command}`"
         return Check("model_id", "not set", "note", note, command)
     return Check("model_id", setting.shown(), "ok", _from(setting))
 

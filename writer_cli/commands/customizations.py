@@ -14,6 +14,7 @@ class CustomizationsOptions(ModelOptions, OrganizationOptions):
 
 def run(options: CustomizationsOptions, app: App) -> None:
     """List the customizations of a model; only the enterprise API has any."""
+    app.check_settings()
     model_id = app.model_id()
     app.start_spinner("waiting for the list of customizations")
     try:

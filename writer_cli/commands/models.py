@@ -11,6 +11,7 @@ from writer_cli.output import documents
 
 def run(options: OrganizationOptions, app: App) -> None:
     """List the models that can be asked."""
+    app.check_settings(model=False)
     app.start_spinner("waiting for the list of models")
     try:
         models = app.writer.models.list()

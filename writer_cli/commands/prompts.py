@@ -12,7 +12,7 @@ LARGEST_PROMPT = 64 * 1024 * 1024
 
 STDIN = "-"
 
-EXAMPLE = 'writer complete -m palmyra-x5 "Once upon a time", or a pipe: … | writer complete'
+EXAMPLE = '`writer complete -m palmyra-x5 "Once upon a time"`, or a pipe: `… | writer complete`'
 
 
 def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None) -> str:
@@ -94,7 +94,7 @@ def _decoded(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{name} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}",
-            hint="convert it first, for example with: iconv -f ISO-8859-1 -t UTF-8",
+            hint="convert it first, for example with `iconv -f ISO-8859-1 -t UTF-8`",
         ) from error
 
 

@@ -146,8 +146,10 @@ class CommandApp(typer.Typer):
     """Makes commands and groups of our classes."""
 
     def __init__(self, **settings: Any) -> None:
-        defaults: dict[str, Any] = {"cls": Group, "add_completion": False}
-        super().__init__(pretty_exceptions_enable=False, **defaults | settings)
+        defaults: dict[str, Any] = {"cls": Group}
+        super().__init__(
+            add_completion=False, pretty_exceptions_enable=False, **defaults | settings
+        )
 
     def command(self, *names: Any, **settings: Any) -> Any:
         """Make a command of our class."""

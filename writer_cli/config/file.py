@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,19 +55,24 @@ def table(path: Path) -> dict[str, Any]:
     return _parsed(path, content, tomllib.loads)
 
 
-def set_value(
-    path: Path, name: str, value: Any, *, profile: str | None, instead_of: str | None = None
-) -> bool:
-    """Set a value at the top of the file or in the table of a profile.
+def place(path: Path, profile: str | None) -> str:
+    """Return the file, and the profile in it, as a message names them."""
+    return f"{path}, profile {profile}" if profile else str(path)
 
-    The file and the table are created if they do not exist. The same write removes the setting
-    `instead_of`; returns whether it was set. Raises `ConfigurationError` if the file cannot be
+
+def set_values(
+    path: Path, values: Mapping[str, Any], *, profile: str | None, without: Sequence[str] = ()
+) -> list[str]:
+    """Set values at the top of the file or in the table of a profile.
+
+    The file and the table are created if they do not exist. The same write removes the settings
+    in `without`; returns those that were set. Raises `ConfigurationError` if the file cannot be
     read or written.
     """
     document = _document(path)
     where = document if profile is None else _profile_table(document, path, profile)
-    removed = instead_of is not None and where.pop(instead_of, None) is not None
-    where[name] = value
+    removed = [name for name in without if where.pop(name, None) is not None]
+    where.update(values)
     _write(path, document)
     return removed
 
@@ -145,5 +150,6 @@ def _write(path: Path, document: "TOMLDocument") -> None:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(
             f"{path} cannot be written: {reason}",
-            hint=f"WRITER_CONFIG can name another file; see ls -ld {shlex.quote(str(path.parent))}",
+            hint="WRITER_CONFIG can name another file; see "
+            f"`ls -ld {shlex.quote(str(path.parent))}`",
         ) from error

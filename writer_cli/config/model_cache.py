@@ -1,7 +1,6 @@
 """The last list of model ids, kept in a cache: it allows "did you mean" for a mistyped id."""
 
 import contextlib
-import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +20,24 @@ def remember(path: Path, ids: Sequence[str]) -> None:
             file.write(json.dumps(list(ids)).encode())
 
 
-def nearest(path: Path, model_id: str) -> str | None:
-    """Return the id most similar to `model_id`; None if that is a known id, or none is similar."""
+def known(path: Path) -> list[str]:
+    """Return the ids in the last list, none where there is no list that can be read."""
     try:
         with path.open("rb") as file:
             ids = json.loads(file.read(LARGEST_CACHE))
-        known = [known for known in ids if isinstance(known, str)]
+        return [model_id for model_id in ids if isinstance(model_id, str)]
     except (OSError, ValueError, TypeError, RecursionError):
+        return []
+
+
+def nearest(path: Path, model_id: str) -> str | None:
+    """Return the id in the last list that is most like `model_id`, if one is, and no other."""
+    import difflib
+
+    ids = known(path)
+    if model_id in ids:
         return None
-    if model_id in known:
-        return None
-    return next(iter(difflib.get_close_matches(model_id, known, n=1)), None)
+    return next(iter(difflib.get_close_matches(model_id, ids, n=1)), None)
 
 
 def path_for(api: str) -> Path:

@@ -80,6 +80,7 @@ def _one_of(*values: str) -> Callable[[Any], str]:
             raise ValueError(" or ".join(values))
         return str(value)
 
+    parse.words = values  # type: ignore[attr-defined] # for whoever lists them
     return parse
 
 
@@ -176,13 +177,13 @@ def check_name(name: str) -> None:
     if name not in SETTINGS:
         # The text after `=` may be a key.
         name, equals, _ = name.partition("=")
-        hint = f"leave out the =: writer config set {name}" if equals else nearest_to(name)
+        hint = f"leave out the =: `writer config set {name}`" if equals else nearest_to(name)
         raise UsageError(f"there is no setting {quoted(name)}", hint=hint)
 
 
 def setting_from_text(name: str, text: str) -> Setting:
     """Parse the value of a setting for the file. Raises `UsageError`."""
-    example = f"writer config set {name} {{}}"
+    example = f"`writer config set {name} {{}}`"
     return Setting(name, parse_value(name, text, name, example, UsageError), "")
 
 

@@ -68,8 +68,7 @@ class Settings:
                 known = ", ".join(self.profiles) or "none"
                 raise ConfigurationError(
                     f"no profile {self.profile!r} in {path}; profiles there: {known}",
-                    hint=f"create it: writer config set --profile {shlex.quote(self.profile)} "
-                    "organization_id 123",
+                    hint=f"create it: `writer config init --profile {shlex.quote(self.profile)}`",
                 )
             where = f"profiles.{self.profile}"
             self._profile = _checked_table(profiles[self.profile], path, where)
@@ -92,11 +91,15 @@ class Settings:
         return Setting(name, spec.default, "default")
 
     def used(self, name: str) -> Setting:
-        """Return a setting as a request uses it: only one of `api_key` and `api_key_command`.
+        """Return a setting as a request uses it; without a base URL that is the API's own.
 
-        The other one has no value, and its source says why. Raises `ConfigurationError`.
+        Only one of `api_key` and `api_key_command` is used. The other one has no value, and its
+        source says why. Raises `ConfigurationError`.
         """
         setting = self.get(name)
+        if name == "base_url" and setting.value is None:
+            default = access.BASE_URLS.get(self.get("api").value)
+            setting = Setting(name, default, setting.source)
         key_source = self.key_source() if name in KEY_NAMES else None
         if setting.value is None:
             return Setting(name, None, "not set")
@@ -163,6 +166,18 @@ class Settings:
             (self._profile, f"profile {self.profile} in {self.path}"),
             (self._file, str(self.path)),
         ]
+
+
+def profile_name(flag: str | None, env: Mapping[str, str]) -> str | None:
+    """Return the profile that `--profile` or WRITER_PROFILE names.
+
+    Raises `UsageError` where no profile can have that name.
+    """
+    for name, source in ((flag, "--profile"), (env.get("WRITER_PROFILE"), "WRITER_PROFILE")):
+        if name:
+            config_file.check_profile_name(name, source)
+            return name
+    return None
 
 
 def default_path(env: Mapping[str, str]) -> Path:

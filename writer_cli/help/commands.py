@@ -89,6 +89,17 @@ COMMANDS: dict[str, CommandText] = {
             ),
         ),
     ),
+    "config init": CommandText(
+        "Set up the key and the other settings, step by step.",
+        (
+            (
+                "It asks which API you use, and for the key, the organization and the default "
+                "model. Enter skips a question. Nothing is written before the last answer."
+            ),
+            "With --profile the answers are saved as a profile.",
+        ),
+        ("writer config init", "writer config init --profile ci"),
+    ),
     "config set": CommandText(
         "Save a setting in the configuration file.",
         ("A key is never an argument, because others could read it there: it is asked for.",),
@@ -134,6 +145,23 @@ COMMANDS: dict[str, CommandText] = {
         (
             "writer sandbox --port 8000",
             "writer sandbox --fault-rate 0.2 --log requests.jsonl",
+        ),
+    ),
+    "completion": CommandText(
+        "Print the script that lets your shell complete with TAB.",
+        (
+            (
+                "It completes commands, flags, their values, profiles, settings, files, and the "
+                "model ids that `writer models` listed last."
+            ),
+        ),
+        sections=(
+            Section("In ~/.bashrc, for bash", commands=('eval "$(writer completion bash)"',)),
+            Section("In ~/.zshrc, for zsh", commands=('eval "$(writer completion zsh)"',)),
+            Section(
+                "Once, for fish",
+                commands=("writer completion fish > ~/.config/fish/completions/writer.fish",),
+            ),
         ),
     ),
     "help": CommandText(

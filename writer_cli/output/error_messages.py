@@ -1,9 +1,12 @@
 """The messages of errors, for people and for scripts."""
 
 import json
+import re
 
 from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
-from writer_cli.output.terminal import Terminal, escaped_json, visible
+from writer_cli.output.terminal import Terminal, escaped_json, visible, wrapped
+
+HINT = "hint: "
 
 MOST_MESSAGES = 20
 """Reasons of a `FailResponse` that are shown as text; JSON has all of them."""
@@ -24,25 +27,38 @@ def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> No
         facts += [f"Action-Id {failure.action_id}"] if failure.action_id else []
         lines.append(("dim", "       ", " · ".join(facts)))
     if failure.hint is not None:
-        lines.append(("bold", "hint: ", failure.hint))
-    # The lines of a server's message are indented, so that they cannot pass for lines of ours.
-    lines = [(style, label, _indented(text, len(label))) for style, label, text in lines]
+        lines.append(("bold", HINT, failure.hint))
     if not terminal.stderr_is_terminal:
         for _, label, text in lines:
-            terminal.note(label + text)
+            # What a server says over several lines is to look like nothing that we say.
+            terminal.note(label + text.replace("\n", "\n" + " " * len(label)))
         return
+    _draw(terminal, lines)
+
+
+_COMMAND = re.compile(r"[,;:. ]*`([^`\n]* [^`\n]*)`")
+"""A command line in a hint: what stands in backquotes and has a blank, and what separates it."""
+
+
+def _draw(terminal: Terminal, lines: list[tuple[str, str, str]]) -> None:
+    """Draw an error for a person: wrapped at words, each command of the hint on its own line."""
     from rich.text import Text
 
     console = terminal.console()
     for style, label, text in lines:
-        line = Text(label, style=style)
-        line.append(visible(text), style="dim" if style == "dim" else "not bold default")
-        console.print(line, soft_wrap=True)
-
-
-def _indented(text: str, width: int) -> str:
-    """Indent all lines but the first."""
-    return text.replace("\n", "\n" + " " * width)
+        plain = "dim" if style == "dim" else "not bold default"
+        # The odd pieces are the commands.
+        pieces = _COMMAND.split(text) if label == HINT else [text]
+        shown = []
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                shown.append(f"  {visible(piece)}")  # a long one stays one line to copy
+            for line in [] if number % 2 else visible(piece).splitlines():
+                prose = line.lstrip(",;:. ") if number else line
+                shown += wrapped(prose, console.width - len(label))
+        for number, line in enumerate(shown):
+            start = " " * len(label) if number else label
+            console.print(Text(start, style=style).append(line, style=plain), soft_wrap=True)
 
 
 def _messages(failure: FailResponse) -> list[str]:

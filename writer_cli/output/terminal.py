@@ -64,6 +64,15 @@ class Terminal:
         return USUAL_WIDTH
 
     @property
+    def error_width(self) -> int:
+        """Columns of the terminal that standard error is."""
+        try:
+            # Where standard output is a pipe, `shutil` asks nobody.
+            return int(self.env.get("COLUMNS") or os.get_terminal_size(2).columns)
+        except (OSError, ValueError):
+            return self.width
+
+    @property
     def help_width(self) -> int:
         """Columns of a help page: those of the terminal, or 80 in a pipe."""
         return self.width if self.stdout_is_terminal else 80
@@ -142,6 +151,20 @@ class Terminal:
             _environ=self.env,
         )
 
+    def ask(self, question: str) -> str:
+        """Ask the person at the terminal on standard error, and return the line that is typed.
+
+        Ctrl-D answers nothing.
+        """
+        if self._stderr is None or self.stdin is None:
+            return ""
+        self._stderr.write(visible(question))
+        self._stderr.flush()
+        line = self.stdin.readline()
+        if not line:
+            self.note("")
+        return line.decode("utf-8", "replace").rstrip("\r\n")
+
     def ask_secretly(self, question: str) -> str:
         """Ask for a secret without echo, and return it; "" after Ctrl-D."""
         from getpass import getpass
@@ -186,6 +209,13 @@ def visible(text: str) -> str:
     their Unicode picture or `<U+XXXX>`.
     """
     return _CONTROL_CHARACTERS.sub(_visible_form, text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text that is wrapped at words; a longer word is not broken."""
+    import textwrap
+
+    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
 
 
 def escaped_json(document: str) -> str:

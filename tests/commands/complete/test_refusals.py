@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands.complete.texts import HOSTILE, STORY
 from tests.harness.program import Ran, shell, writer
-from tests.harness.servers import CLOSE, Received, Script, Server, completion, http
+from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completion, http
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,14 @@ def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
 
 def test_a_model_must_be_named() -> None:
     """But for the sandbox, where it does not matter."""
-    ran = writer("complete", STORY)
-    assert (ran.code, ran.output) == (2, "")
-    assert ran.errors.startswith("error: no model: name one with -m\nhint: -m palmyra-x5")
+    ran = writer("complete", STORY, env={"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1"})
+    assert ran == Ran(
+        2,
+        "",
+        "error: no model: name one with -m\n"
+        "hint: add -m palmyra-x5, or choose a default with "
+        "`writer config set model_id palmyra-x5`, or with WRITER_MODEL_ID\n",
+    )
 
 
 def test_a_customization_must_be_named() -> None:
@@ -91,7 +96,7 @@ def test_a_customization_must_be_named() -> None:
         2,
         "",
         "error: no customization: name one with --customization-id\n"
-        "hint: for a model that is not customized: writer complete\n",
+        "hint: for a model that is not customized: `writer complete`\n",
     )
 
 

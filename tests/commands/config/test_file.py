@@ -116,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(home: Home) -> 
     reason = os.strerror(errno.EFBIG)
     assert terminal.errors == (
         f"error: {home.path} cannot be written: {home.path}: {reason}\n"
-        f"hint: WRITER_CONFIG can name another file; see ls -ld {home.path.parent}\n"
+        f"hint: WRITER_CONFIG can name another file; see `ls -ld {home.path.parent}`\n"
     )
     assert home.path.read_text() == f"api_key = '{KEY}'\n"
     assert [path.name for path in home.path.parent.iterdir()] == ["config.toml"]
@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_written_is_named(home: Home, path: str) -> None:
     """Exit code 3, the path, and how to look at it."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": path}, expected=3)
     assert terminal.errors.startswith(f"error: {path} cannot be written: ")
-    assert f"see ls -ld {Path(path).parent}\n" in terminal.errors
+    assert f"see `ls -ld {Path(path).parent}`\n" in terminal.errors
 
 
 def test_a_device_is_not_taken_for_the_file(home: Home) -> None:
@@ -238,11 +238,11 @@ def test_get_of_what_is_not_set_fails(home: Home) -> None:
         b"",
         (
             "error: organization_id is not set\n"
-            "hint: writer config set organization_id 123, or WRITER_ORGANIZATION_ID\n"
+            "hint: `writer config set organization_id 123`, or WRITER_ORGANIZATION_ID\n"
         ),
     )
     terminal = home.run("get", "api_key_command", expected=3)
-    assert terminal.errors.endswith("hint: writer config set api_key_command pass show writer\n")
+    assert terminal.errors.endswith("hint: `writer config set api_key_command pass show writer`\n")
 
 
 def test_get_shows_a_key_only_by_its_length(home: Home) -> None:
@@ -266,7 +266,7 @@ def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
         ["organization_id", "5", str(home.path), "WRITER_ORGANIZATION_ID WRITER_ORG_ID"],
         ["model_id", "m", "WRITER_MODEL_ID", "WRITER_MODEL_ID"],
         ["api", "enterprise", "default", "WRITER_API"],
-        ["base_url", "", "not set", "WRITER_BASE_URL"],
+        ["base_url", "https://enterprise-api.writer.com", "default", "WRITER_BASE_URL"],
         ["allow_http", "false", "default", ""],
         ["auth_scheme", "bearer", "default", ""],
         ["timeout", "30", f"profile ci in {home.path}", "WRITER_TIMEOUT"],
@@ -303,9 +303,11 @@ def test_list_on_a_terminal_has_headings_and_names_the_profiles(
     terminal = home.run("list", "--profile", "ci", on_terminal=True, env={"TERM": "dumb"})
     shown = terminal.output.decode()
     lines = [line.split() for line in shown.splitlines()]
-    assert [*lines[0]][:3] == ["name", "value", "from"]
-    assert ["model_id", "a␛[2J", "the", "file", "WRITER_MODEL_ID"] in lines
-    assert ["timeout", "5", "profile", "ci", "in", "the", "file", "WRITER_TIMEOUT"] in lines
+    at = lines.index(["model_id", "a␛[2J"])
+    assert lines[at + 1] == ["the", "file", "(WRITER_MODEL_ID", "sets", "it)"]
+    at = lines.index(["timeout", "5"])
+    assert " ".join(lines[at + 1]) == "profile ci in the file (WRITER_TIMEOUT sets it)"
+    assert "organization_id  not set (WRITER_ORGANIZATION_ID or WRITER_ORG_ID sets it)\n" in shown
     assert "\x1b[2J" not in shown
     assert terminal.errors == (
         f"the file: {home.path}\nits profiles, for --profile or WRITER_PROFILE: ci, work\n"

@@ -59,28 +59,28 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
             ["timeout", "soon"],
             (
                 "error: timeout: 'soon' is not a number of seconds above 0, up to 1000000\n"
-                "hint: for example: writer config set timeout 30\n"
+                "hint: for example: `writer config set timeout 30`\n"
             ),
         ),
         (
             ["organization_id", str(2**63)],
             (
                 "error: organization_id: '9223372036854775808' is not a whole number "
-                "from 0 to 2^63 - 1\nhint: for example: writer config set organization_id 123\n"
+                "from 0 to 2^63 - 1\nhint: for example: `writer config set organization_id 123`\n"
             ),
         ),
         (
             ["model_id", ""],
             (
                 "error: model_id: '' is not a string with at least one visible character\n"
-                "hint: for example: writer config set model_id palmyra-x5\n"
+                "hint: for example: `writer config set model_id palmyra-x5`\n"
             ),
         ),
         (
             ["model_id", "\udcff"],
             (
                 "error: model_id: '\\udcff' is not UTF-8\n"
-                "hint: for example: writer config set model_id palmyra-x5\n"
+                "hint: for example: `writer config set model_id palmyra-x5`\n"
             ),
         ),
         (
@@ -98,7 +98,7 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
             [f"api_key={KEY}"],
             (
                 "error: there is no setting 'api_key'\n"
-                "hint: leave out the =: writer config set api_key\n"
+                "hint: leave out the =: `writer config set api_key`\n"
             ),
         ),
         (
@@ -128,8 +128,8 @@ def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
     terminal = home.run("set", "api_key", KEY, expected=2)
     assert terminal.errors == (
         "error: api_key cannot be an argument, because other users can read arguments\n"
-        "hint: writer config set api_key asks for it; a pipe works too: "
-        "… | writer config set api_key\n"
+        "hint: `writer config set api_key` asks for it; a pipe works too: "
+        "`… | writer config set api_key`\n"
     )
     assert not home.path.exists()
 
@@ -150,25 +150,25 @@ def test_any_value_is_read_from_a_pipe(home: Home) -> None:
     assert home.path.read_text() == 'model_id = "palmyra-x5"\norganization_id = 7\n'
 
 
-PIPE = "pipe one line of text into it: … | writer config set"
+PIPE = "pipe one line of text into it: `… | writer config set"
 
 
 @pytest.mark.parametrize(
     ("name", "stdin", "code", "said"),
     [
-        ("api_key", b"", 2, f"no value for api_key on standard input\nhint: {PIPE} api_key\n"),
-        ("timeout", b"", 2, f"no value for timeout on standard input\nhint: {PIPE} timeout\n"),
+        ("api_key", b"", 2, f"no value for api_key on standard input\nhint: {PIPE} api_key`\n"),
+        ("timeout", b"", 2, f"no value for timeout on standard input\nhint: {PIPE} timeout`\n"),
         (
             "api_key",
             b"k" * 70_000,
             2,
-            f"the value for api_key on standard input is too large\nhint: {PIPE} api_key\n",
+            f"the value for api_key on standard input is too large\nhint: {PIPE} api_key`\n",
         ),
         (
             "api_key",
             b"\xff" * 40,
             2,
-            f"the value for api_key on standard input is not UTF-8\nhint: {PIPE} api_key\n",
+            f"the value for api_key on standard input is not UTF-8\nhint: {PIPE} api_key`\n",
         ),
         ("api_key", b"\n", 2, "api_key is not a string with at least one visible character\n"),
         (
@@ -205,7 +205,7 @@ def test_a_person_is_told_how_to_give_a_value(home: Home) -> None:
     terminal = home.run("set", "organization_id", on_terminal=True, expected=2)
     assert terminal.errors == (
         "error: no value for organization_id\n"
-        "hint: for example: writer config set organization_id 123\n"
+        "hint: for example: `writer config set organization_id 123`\n"
     )
 
 

@@ -1,0 +1,187 @@
+"""`writer config init`, on a real terminal."""
+
+import json
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from tests.commands.config.home import KEY, SHOWN, WRITER, Home
+from tests.harness.program import Ran, writer
+from tests.harness.pseudo_terminal import OnTerminal
+from tests.harness.servers import Server, http
+
+MODELS = http(
+    200,
+    {
+        "data": [
+            {"id": "palmyra-x5", "name": "Palmyra X5", "type": "GPT"},
+            {"id": "ours", "name": "Ours", "type": "GPT"},
+        ]
+    },
+)
+
+Turn = tuple[str, bytes]
+"""What the program asks, and what is typed then."""
+
+ENTER = b"\n"
+
+
+def talk(home: Home, turns: Sequence[Turn], *arguments: str, **env: str) -> tuple[int, str]:
+    """Answer the questions of `writer config init`; return the exit code and the screen."""
+    command = [str(WRITER), "config", "init", *arguments]
+    with OnTerminal(command, env={"WRITER_CONFIG": str(home.path), **env}) as terminal:
+        for question, keys in turns:
+            terminal.wait_for(question)
+            terminal.type(keys)
+        return terminal.wait(), terminal.text
+
+
+def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
+    """The key is not shown, a wrong answer is asked for again, and the file is for its owner."""
+    turns = [
+        ("API [enterprise]: ", ENTER),
+        ("API key, not shown as you type [none]: ", f"Bearer {KEY}\n".encode()),
+        ("Organization number [none]: ", b"twelve\n"),
+        ("Try again, or press Enter", b"12\n"),
+        ("which is free? [Y/n]: ", b"n\n"),
+        ("Default model, such as palmyra-x5 [none]: ", b"palmyra-x5\n"),
+    ]
+    code, screen = talk(home, turns)
+    assert code == 0
+    assert KEY not in screen
+    assert screen.endswith('Now try:\n  writer complete "Once upon a time"\n')
+    assert home.path.read_text() == (
+        f'api_key = "{KEY}"\norganization_id = 12\nmodel_id = "palmyra-x5"\n'
+    )
+    assert home.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_settings_are_tried_with_one_request(home: Home) -> None:
+    """For the models, which are shown before one of them is asked for; and kept, as `models` does.
+
+    What the file has already is kept, with its comments, and so is what Enter skips.
+    """
+    with Server(MODELS) as server:
+        home.write(f'# mine\nbase_url = "{server.url}"\nmodel_id = "old" # still\ntimeout = 5\n')
+        turns = [
+            ("API [enterprise]: ", ENTER),
+            ("[none]: ", f"{KEY}\n".encode()),
+            ("Organization number", b"7\n"),
+            ("[Y/n]: ", ENTER),
+            ("It works. The models: palmyra-x5, ours", b""),
+            ("palmyra-x5 [old]: ", ENTER),
+        ]
+        code, _ = talk(home, turns)
+        assert code == 0
+        [request] = server.requests
+    assert request.line == "GET /llm/organization/7/model HTTP/1.1"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert home.path.read_text() == (
+        f'# mine\nbase_url = "{server.url}"\nmodel_id = "old" # still\ntimeout = 5\n'
+        f'api_key = "{KEY}"\norganization_id = 7\n'
+    )
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_settings_that_do_not_work_are_saved_only_on_request(home: Home, saves: bool) -> None:
+    """The error is shown; without a yes nothing is written, and the exit code is the error's."""
+    refusal = http(401, {"error": {"message": "the key is not known"}})
+    with Server(refusal) as server:
+        turns = [
+            ("API [enterprise]: ", b"openai\n"),
+            ("Base URL, such as", f"{server.url}\n".encode()),
+            ("API key", f"{KEY}\n".encode()),
+            ("[Y/n]: ", b"y\n"),
+            ("Save the settings all the same? [y/N]: ", b"y\n" if saves else ENTER),
+            *([("Default model", ENTER)] if saves else []),
+        ]
+        code, screen = talk(home, turns)
+    assert "the key is not known" in screen
+    assert code == (0 if saves else 4)
+    assert home.path.exists() == saves
+    if saves:
+        assert home.json("get", "api")["value"] == "openai"
+
+
+def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
+    """Its table is made, and what it inherits stands in the brackets; a variable is a warning."""
+    home.write(f'api_key_command = "echo {KEY}"\norganization_id = 1\n')
+    turns = [
+        ("profile ci. Enter keeps", b""),
+        ("API [enterprise]: ", b"studio\n"),
+        ("API key", ENTER),
+        ("[Y/n]: ", b"n\n"),
+        ("Default model", b"m\n"),
+    ]
+    code, screen = talk(home, turns, "--profile", "ci", WRITER_API="studio")
+    assert code == 0
+    assert "warning: WRITER_API is set too, and comes before the file" in screen
+    assert 'writer complete --profile ci "Once upon a time"' in screen
+    assert home.path.read_text() == (
+        f'api_key_command = "echo {KEY}"\norganization_id = 1\n'
+        '\n[profiles.ci]\napi = "studio"\nmodel_id = "m"\n'
+    )
+    # Now that it is there, it is what the brackets show.
+    turns = [("API [studio]: ", ENTER), ("API key", f"{KEY}\n".encode())]
+    turns += [("[Y/n]: ", b"n\n"), ("palmyra-x5 [m]: ", ENTER)]
+    code, screen = talk(home, turns, "--profile", "ci", "--json")
+    assert code == 0
+    assert json.loads(screen[screen.index("{") :]) == {
+        "version": 1,
+        "saved": ["api_key"],
+        "path": str(home.path),
+        "profile": "ci",
+    }
+
+
+def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
+    """No file is made. Without a key there is nothing to try."""
+    turns = [("API [", b"\x04"), ("API key", b"\x04"), ("number [", ENTER), ("model", ENTER)]
+    code, screen = talk(home, turns)
+    assert code == 0
+    assert "Nothing was changed." in screen
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize("turns", [[("API [", b"\x03")], [("API [", ENTER), ("key", b"\x03")]])
+def test_ctrl_c_writes_nothing(home: Home, turns: list[Turn]) -> None:
+    """The process dies of the signal, at each kind of question."""
+    code, _ = talk(home, turns)
+    assert code == -signal.SIGINT
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize(("stdin", "stderr"), [(True, False), (False, True), (False, False)])
+def test_without_a_terminal_nothing_is_asked(stdin: bool, stderr: bool) -> None:
+    """It says which commands do the same."""
+    ran = writer(
+        "config",
+        "init",
+        "--profile",
+        "ci",
+        stdin_is_terminal=stdin,
+        stderr_is_terminal=False,
+        env={"WRITER_CONFIG": "/nowhere"},
+    )
+    if not stderr:
+        assert ran == Ran(
+            2,
+            "",
+            "error: writer config init asks questions: standard input and standard error must be "
+            "a terminal\n"
+            "hint: in a script use `writer config set --profile ci api_key < FILE`, "
+            "`writer config set --profile ci organization_id NUMBER`, "
+            "`writer config set --profile ci model_id palmyra-x5`, "
+            "`writer config check --profile ci`\n",
+        )
+    assert ran.code == 2
+
+
+def test_a_key_of_the_file_is_shown_by_its_length(home: Home) -> None:
+    """As everywhere."""
+    home.write(f'api_key = "{KEY}"\n')
+    turns = [("API [", ENTER), (f"[{SHOWN}]: ", b"\x03")]
+    code, screen = talk(home, turns)
+    assert code == -signal.SIGINT
+    assert KEY not in screen

@@ -1,0 +1,54 @@
+"""What is missing for a request is said all at once."""
+
+import json
+
+import pytest
+
+from tests.harness.program import Ran, writer
+from tests.harness.servers import KEY
+
+ALL = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m"}
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    """With the commands that set it; the exit code is 3."""
+    assert writer("complete", "The sea") == Ran(
+        3,
+        "",
+        "error: no API key, no organization and no model\n"
+        "hint: set up what is missing with `writer config init`, or one by one with "
+        "`writer config set api_key`, `writer config set organization_id NUMBER`, "
+        "`writer config set model_id palmyra-x5`; in a script set WRITER_API_KEY, "
+        "WRITER_ORGANIZATION_ID, WRITER_MODEL_ID; to try it without, add --sandbox\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "message"),
+    [
+        (["complete", "x"], ["WRITER_MODEL_ID"], "no API key and no organization"),
+        (["complete", "x"], ["WRITER_API_KEY"], "no organization and no model"),
+        (["complete", "x", "--dry-run"], [], "no organization and no model"),
+        (["complete", "x", "--api", "studio"], [], "no API key and no model"),
+        (["complete", "x", "--api", "openai"], [], "no base URL and no model"),
+        (["batch", "x.txt", "-o", "y"], [], "no API key, no organization and no model"),
+        (["batch", "x.txt", "--dry-run"], [], "no organization and no model"),
+        (["models"], [], "no API key and no organization"),
+        (["customizations"], ["WRITER_ORG_ID"], "no API key and no model"),
+    ],
+)
+def test_only_what_the_command_needs_is_missing(
+    command: list[str], given: list[str], message: str
+) -> None:
+    """It depends on the API, on the command, and on whether anything is sent."""
+    ran = writer(*command, "--json", env={name: ALL[name] for name in given})
+    assert (ran.code, ran.output) == (3, "")
+    assert json.loads(ran.errors)["error"]["message"] == message
+
+
+def test_a_missing_model_alone_is_wrong_usage() -> None:
+    """It is an argument of the command; the hint keeps to the profile in use."""
+    env = {name: ALL[name] for name in ("WRITER_API_KEY", "WRITER_ORG_ID")}
+    ran = writer("complete", "x", env=env)
+    assert ran.code == 2
+    assert ran.errors.startswith("error: no model: name one with -m\nhint: add -m palmyra-x5, ")

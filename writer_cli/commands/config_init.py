@@ -1,0 +1,196 @@
+"""`writer config init`: ask a person for the settings, try them, and save them."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from writer_cli import apis
+from writer_cli.apis import access
+from writer_cli.commands.app import App
+from writer_cli.commands.global_options import ProfileOptions
+from writer_cli.config import file as config_file
+from writer_cli.config import model_cache, settings
+from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, setting_from_text
+from writer_cli.errors import ConfigurationError, UsageError, WriterError
+from writer_cli.output import documents, error_messages
+
+QUESTIONS = {
+    "api": "API",
+    "base_url": "Base URL, such as http://127.0.0.1:8000",
+    "api_key": "API key, not shown as you type",
+    "organization_id": "Organization number",
+    "model_id": "Default model, such as palmyra-x5",
+}
+
+APIS = "The APIs: enterprise, studio (AI Studio), openai (a server of your own, such as vLLM)."
+
+MOST_MODELS = 10
+"""Model ids that are shown before the question for one."""
+
+
+def run_init(options: ProfileOptions, app: App) -> None:
+    """Ask for each setting, try them with one request if the person agrees, and save them."""
+    path = settings.default_path(app.terminal.env)
+    profile = settings.profile_name(options.profile, app.terminal.env)
+    if not (app.terminal.stdin_is_terminal and app.terminal.stderr_is_terminal):
+        raise _no_terminal(profile)
+    dialog = _Dialog(app, _stored(path, profile))
+    app.say(f"Settings for {config_file.place(path, profile)}. Enter keeps what is in brackets.")
+    app.say(APIS)
+    dialog.ask_for_access()
+    models = _models(dialog, app)
+    if models:
+        more = ", ..." if len(models) > MOST_MODELS else ""
+        app.say(f"It works. The models: {', '.join(models[:MOST_MODELS])}{more}")
+    dialog.ask("model_id")
+    saved = dialog.saved
+    if saved:
+        other = [name for name in KEY_NAMES if name != "api_key" and "api_key" in saved]
+        config_file.set_values(path, saved, profile=profile, without=other)
+    _report(options, app, saved, profile)
+
+
+def _stored(path: Path, profile: str | None) -> settings.Settings:
+    """Return what the file says, for a profile that need not exist yet."""
+    stored = settings.Settings(flags={}, env={}, path=path)
+    if profile not in stored.profiles:
+        return stored
+    return settings.Settings(flags={}, env={}, path=path, profile=profile)
+
+
+def _report(options: ProfileOptions, app: App, saved: dict[str, Any], profile: str | None) -> None:
+    path = settings.default_path(app.terminal.env)
+    for name in saved:
+        for variable in SETTINGS[name].variables:
+            if app.terminal.env.get(variable):
+                app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
+    if options.json:
+        place = {"path": str(path), "profile": profile}
+        documents.write_json(app.terminal, saved=list(saved), **place)
+        return
+    if saved:
+        app.say(f"Saved in {config_file.place(path, profile)}.")
+    else:
+        app.say("Nothing was changed.")
+    app.say("Now try:", f'writer complete{_flag(profile)} "Once upon a time"')
+
+
+def _flag(profile: str | None) -> str:
+    return f" --profile {shlex.quote(profile)}" if profile else ""
+
+
+def _no_terminal(profile: str | None) -> UsageError:
+    flag = _flag(profile)
+    commands = (
+        f"writer config set{flag} api_key < FILE",
+        f"writer config set{flag} organization_id NUMBER",
+        f"writer config set{flag} model_id palmyra-x5",
+        f"writer config check{flag}",
+    )
+    return UsageError(
+        "writer config init asks questions: standard input and standard error must be a terminal",
+        hint="in a script use " + ", ".join(f"`{command}`" for command in commands),
+    )
+
+
+class _Dialog:
+    """Asks for settings one after another.
+
+    Attributes:
+        saved: What was answered, as the file is to have it.
+    """
+
+    def __init__(self, app: App, stored: settings.Settings) -> None:
+        self.saved: dict[str, Any] = {}
+        self._app = app
+        self._stored = stored
+
+    def value(self, name: str) -> Any:
+        """Return what a setting will be: the answer, or what the file has, or the default."""
+        return self.saved.get(name, self._stored.get(name).value)
+
+    def key(self) -> str | None:
+        """Return the key that a request would use, if there is one."""
+        from_environment = self._app.terminal.env.get("WRITER_API_KEY")
+        return self.saved.get("api_key") or from_environment or self._stored.api_key()
+
+    def ask_for_access(self) -> None:
+        """Ask which API it is, and for what that API needs."""
+        self.ask("api")
+        api = apis.get(self.value("api"))
+        if api.base_url is None:
+            self.ask("base_url")
+        self.ask("api_key")
+        if api.needs_organization:
+            self.ask("organization_id")
+
+    def ask(self, name: str) -> None:
+        """Ask for one setting until the answer can be right; an empty one changes nothing."""
+        present = Setting(name, self.value(name), "").shown() or "none"
+        question = f"{QUESTIONS[name]} [{present}]: "
+        while True:
+            if SETTINGS[name].is_secret:
+                text = access.pasted_key(self._app.terminal.ask_secretly(question))
+            else:
+                text = self._app.terminal.ask(question).strip()
+            if not text:
+                return
+            try:
+                setting = setting_from_text(name, text)
+                if SETTINGS[name].is_secret:
+                    access.authorization(setting.value)
+            except (UsageError, ConfigurationError) as error:
+                self._app.terminal.note(f"{error.message}. Try again, or press Enter to skip it.")
+                continue
+            self.saved[name] = setting.stored()
+            return
+
+    def agrees(self, question: str, *, usually: bool) -> bool:
+        """Ask a question of yes or no; Enter is what is usual."""
+        answer = self._app.terminal.ask(f"{question} [{'Y/n' if usually else 'y/N'}]: ")
+        return answer.strip().lower() in {"y", "yes", *([""] if usually else [])}
+
+
+def _models(dialog: _Dialog, app: App) -> list[str]:
+    """Try the settings with one request for the list of models, if the person agrees.
+
+    Raises the error of that request if the person does not want to save the settings then.
+    """
+    from writer_cli.client import Writer
+
+    api = apis.get(dialog.value("api"))
+    key = dialog.key()
+    lacks_key = key is None and api.needs_key
+    lacks_organization = dialog.value("organization_id") is None and api.needs_organization
+    lacks_url = dialog.value("base_url") is None and api.base_url is None
+    if lacks_key or lacks_organization or lacks_url:
+        return []
+    if not dialog.agrees(
+        "Try it now, with a request for the list of models, which is free?", usually=True
+    ):
+        return []
+    app.start_spinner("waiting for the list of models")
+    try:
+        with Writer(
+            key,
+            dialog.value("organization_id"),
+            api=api.name,
+            base_url=dialog.value("base_url"),
+            auth_scheme=dialog.value("auth_scheme"),
+            allow_http=dialog.value("allow_http"),
+            max_retries=0,
+        ) as writer:
+            models = [model.id for model in writer.models.list()]
+    except WriterError as error:
+        app.stop_spinner()
+        error_messages.show_error(app.terminal, error, as_json=False)
+        if not dialog.agrees("Save the settings all the same?", usually=False):
+            app.say("Nothing was saved.")
+            raise typer.Exit(error.exit_code) from error
+        return []
+    finally:
+        app.stop_spinner()
+    model_cache.remember(model_cache.path_for(api.name), models)
+    return models

@@ -1,0 +1,48 @@
+"""Settings and what is said of them, as a list that can be read at any width."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from writer_cli.output.terminal import Terminal, visible, wrapped
+
+COLORS = {"ok": "32", "note": "33", "wrong": "1;31"}
+"""The ANSI colour of a verdict: green, yellow, bold red."""
+
+LEAST_ROOM = 40
+"""Columns that a value has beside its name; with less it stands below."""
+
+
+class Item(NamedTuple):
+    """A setting, its value, what is said of it, and a verdict if there is one."""
+
+    name: str
+    value: str
+    note: str = ""
+    verdict: str = ""
+
+
+def listing(terminal: Terminal, items: Sequence[Item]) -> str:
+    """Return settings for a person: each with its value beside it, or below where room is short."""
+    longest = max(len(item.verdict) for item in items)
+    indent = longest + 2 if longest else 0
+    names = max(len(item.name) for item in items) + 2
+    is_narrow = terminal.width - indent - names < LEAST_ROOM
+    column = indent + 2 if is_narrow else indent + names
+    lines = []
+    for item in items:
+        start = _colored(item.verdict, terminal) + " " * (indent - len(item.verdict)) + item.name
+        details = [
+            line
+            for text in (item.value, item.note)
+            for line in wrapped(visible(text), terminal.width - column)
+        ]
+        if details and not is_narrow:
+            start += " " * (names - len(item.name)) + details.pop(0)
+        lines += [start, *(" " * column + detail for detail in details)]
+    return "\n".join(lines) + "\n"
+
+
+def _colored(verdict: str, terminal: Terminal) -> str:
+    if not (verdict and terminal.stdout_shows_color):
+        return verdict
+    return f"\x1b[{COLORS[verdict]}m{verdict}\x1b[0m"
