@@ -115,7 +115,7 @@ def test_a_base_url_is_required_and_the_usual_ones_are_shown() -> None:
         3,
         "",
         "error: no base URL: this API has no default URL\n"
-        "hint: writer config set base_url URL, or WRITER_BASE_URL, or --base-url; usual ones: "
+        "hint: `writer config set base_url URL`, or WRITER_BASE_URL, or --base-url; usual ones: "
         "vLLM http://127.0.0.1:8000, llama.cpp http://127.0.0.1:8080, "
         "Ollama http://127.0.0.1:11434, LM Studio http://127.0.0.1:1234\n",
     )

@@ -247,7 +247,7 @@ def test_utf_16_is_told_by_its_first_bytes(form: Format, encoding: str) -> None:
     """Some editors write it; the hint has the command that converts it."""
     with pytest.raises(UsageError, match="is UTF-16 and not UTF-8") as caught:
         read("\ufeffprompt\n".encode(encoding), form)
-    assert caught.value.hint == "convert it: iconv -f UTF-16 -t UTF-8"
+    assert caught.value.hint == "convert it: `iconv -f UTF-16 -t UTF-8`"
 
 
 class Endless(io.RawIOBase):

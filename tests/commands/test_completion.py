@@ -183,6 +183,6 @@ def test_zsh_completes(tmp_path: Path) -> None:
         ]:
             terminal.type(typed)
             terminal.wait_for(word.decode())
-            terminal.type(b"\x03")
+            terminal.type(b"\x15")  # takes the line away
         terminal.type(b"exit\r")
         terminal.wait()

@@ -143,7 +143,8 @@ class App:
             "model_id": model,
         }
         missing = [name for name, is_wanted in wanted.items() if is_wanted and not self._has(name)]
-        if missing:
+        # A base URL alone is left to the error that lists the usual ones.
+        if missing and missing != ["base_url"]:
             raise missing_settings(missing, self.options.profile)
 
     def _has(self, name: str) -> bool:
