@@ -279,7 +279,13 @@ def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) ->
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-DRAWING = {"rich.markdown", "rich.console"}
+DRAWING = {
+    "rich.markdown",
+    "rich.console",
+    "rich.cells",
+    "markdown_it",
+    "writer_cli.output.wrapping",
+}
 HTTP = {"httpx", "pydantic", "writer_cli.client", "writer_cli.http.stream"}
 COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in COMMAND_NAMES}
 REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}

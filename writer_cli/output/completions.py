@@ -7,7 +7,6 @@ from writer_cli.errors import BadAnswerError
 from writer_cli.output.documents import JSON_VERSION
 from writer_cli.output.reading import Reading
 from writer_cli.output.terminal import Terminal, visible
-from writer_cli.output.wrapping import cells
 
 if TYPE_CHECKING:
     from writer_cli.models import CompletionGenerationChoice, CreateCompletionResponse
@@ -101,6 +100,8 @@ LONGEST_REASON = 20
 
 def _rule(number: str, reason: str | None, terminal: Terminal) -> str:
     """Return a line across the terminal that names the text below it."""
+    from writer_cli.output.wrapping import cells
+
     label = f"── {number} "
     if reason:
         label += f"· {visible(' '.join(reason.split())[:LONGEST_REASON].rstrip())} "

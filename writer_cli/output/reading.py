@@ -3,7 +3,6 @@
 from typing import NamedTuple, Protocol
 
 from writer_cli.output.terminal import Terminal, visible
-from writer_cli.output.wrapping import Wrapper
 
 
 class Drawing(Protocol):
@@ -53,5 +52,7 @@ class Reading(NamedTuple):
 
             return MarkdownBlocks(terminal)
         if self.wrap and not self.raw and terminal.stdout_can_draw:
+            from writer_cli.output.wrapping import Wrapper
+
             return Wrapper(lambda: terminal.width)
         return AsItCame(is_safe=self.raw)
