@@ -20,11 +20,11 @@ def pace(_: Setting, plan: Plan) -> Outcome:
         allowed = 60 * sum(row.allowed(second) for second in seconds) / len(seconds)
         rate = figures.goodput * allowed
         notes = {
-            "part of what is allowed": round(figures.goodput, 3),
-            "part refused": round(figures.refused, 3),
+            "% of what is allowed": 100 * figures.goodput,
+            "in a thousand refused": 1000 * figures.refused,
         }
         if row is SHARDS:
-            notes |= {f"shard {n}": round(part, 2) for n, part in enumerate(figures.shares)}
+            notes |= {f"% in shard {n}": 100 * part for n, part in enumerate(figures.shares)}
         unit = "tokens/min" if row.has_tokens else "requests/min"
         lines.append(Measurement(WORK, row.name, rate, (rate, rate), unit, 1, notes))
         what = f"{row.name}: part of what is allowed"

@@ -9,7 +9,7 @@ which one it is. It knows no threads and no clock: whoever uses it says what tim
 refusal lowers it by STEP. Both together hold the rate where a small part of the requests is
 refused, and that is at the limit, whatever its form: a bucket, a window, a log, a sum of tokens.
 The budget is REFUSALS_PER_SECOND, so a slower sender may have a larger part of its requests
-refused than a faster one. That makes senders who share a limit equal after a while, as with TCP.
+refused than a faster one. That draws senders who share a limit towards equal rates, but slowly.
 Without refusals the rate grows faster and faster, as with CUBIC, to find a limit that was raised.
 
 **A single refusal makes its own request wait and nobody else.** Only a wall holds everybody: so
@@ -33,8 +33,8 @@ it to others. If they do not fall, the limit is ours, and the rate is lowered ag
 
 **Where everything fails** (5xx, no connection), it is an outage: see `outage.py`.
 
-What this learned from: TCP's CUBIC and BBR (grow with the time since the last loss; learn the rate
-that was delivered), PCC (try a rate and look what it brings, instead of a rule for each loss).
+This learned from TCP's CUBIC and BBR (grow with the time since the last loss; learn the rate that
+was delivered) and PCC (try a rate and see what it brings, instead of a rule for each loss).
 """
 
 import math
@@ -71,9 +71,11 @@ FIRST_TEST, LAST_TEST = 30.0, 300.0
 
 SHORT, LONG = 5.0, 90.0
 """Seconds between two walls: too short to tell a rate by; too long for a window of a minute."""
-
 ENOUGH, COMPARABLE = 50, 12
 """Requests that tell what is usual; refusals that are expected where noise is compared."""
+
+HEADROOM = 6
+"""The first rate is so many times what was sent: a batch that has just begun has few threads."""
 
 SLOWEST = 1 / 60
 """Requests a second that a learned rate does not fall below."""
@@ -187,7 +189,7 @@ class Pacing:
 
     def _begin(self, now: float) -> None:
         elapsed = max(0.001, now - self._second.at)
-        self.rate = max(SLOWEST, self._last_rate, self._second.sent / elapsed)
+        self.rate = HEADROOM * max(SLOWEST, self._last_rate, self._second.sent / elapsed)
         self._free_at = now
         self._set_peak(now)
 

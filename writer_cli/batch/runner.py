@@ -26,7 +26,7 @@ BUSY = 0.5
 RESULTS_PER_THREAD = 4
 """Unread results, per thread, at which the threads wait before they send more."""
 
-WAITING_PER_THREAD = 4
+WAITING_PER_THREAD = 16
 """Records that wait to be tried again before a thread takes no new one."""
 
 
