@@ -161,7 +161,7 @@ def test_a_batch_gives_up_when_nothing_succeeds(is_there: bool) -> None:
             batch.raise_failure()
     assert caught.value.message.startswith("nothing was answered for 1.8 s: ")
     assert str(caught.value.hint).startswith("the same command goes on")
-    assert len(results) < 100
+    assert len(results) < 400
     what = "server overloaded" if is_there else "no connection"
     assert f"{what}, probing" in bounds
 
@@ -281,7 +281,7 @@ def test_threads_do_not_run_ahead_of_records_that_wait() -> None:
         batch = run_batch(
             counted(), Plan(model_id="m", concurrency=2), make_writer=writer_for(server)
         )
-        echo.wait_for_requests(9)
+        echo.wait_for_requests(33)
         assert not batch.wait(0.3)
         batch.stop()
-    assert len(taken) <= 2 * 4 + 2 + 2
+    assert len(taken) <= 2 * 16 + 2 + 2

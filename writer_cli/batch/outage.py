@@ -32,11 +32,10 @@ class Outage:
 
     def failed(self, now: float, number: int, *, is_first_attempt: bool) -> None:
         """Take note of a failure of the request with this number."""
-        if not is_first_attempt:
-            return
-        if self._records == 0:
-            self._began, self._first_number = now, number
-        self._records += 1
+        if is_first_attempt:
+            if self._records == 0:
+                self._began, self._first_number = now, number
+            self._records += 1
         if not self.is_on and self._records >= ENOUGH_RECORDS:
             self.is_on = now - self._began >= ENOUGH_SECONDS
             self.probe_at = now + FIRST_PROBE
