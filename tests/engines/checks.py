@@ -90,12 +90,12 @@ def test_a_stream_is_the_same_text_with_reason_and_usage() -> None:
 
 def test_logprobs_run_in_parallel_with_the_text() -> None:
     """The tokens are the text, also where one of them is a part of a character."""
-    flags = ["--max-tokens", "200", "--logprobs", "2", "--random-seed", "3"]
+    flags = ["--max-tokens", "200", "--logprobs", "2", "--random-seed", "3", "--temperature", "1"]
     [choice] = result(*flags)["choices"]
     logprobs = choice["logprobs"]
     tokens = logprobs["tokens"]
     if ENGINE == "llama.cpp":  # vLLM writes a part of a character in ways of its own
-        assert "" in tokens
+        assert any("\ufffd" in token for token in tokens)  # bytes that make no character
         assert "".join(tokens) == choice["text"]
         assert logprobs["text_offset"] == [*accumulate(map(len, tokens), initial=0)][:-1]
     assert len(tokens) == len(logprobs["token_logprobs"]) == len(logprobs["top_logprobs"])
@@ -200,7 +200,7 @@ def test_a_batch_of_500_with_32_in_flight(
     """Every prompt gets its answer, and the summary adds the tokens up."""
     prompts, output = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
     prompts.write_text("".join(f"the sea was {number}\n" for number in range(500)))
-    flags = ["--concurrency", "32", "--max-tokens", "8", "--json", "--max-retries", "3"]
+    flags = ["--concurrency", "32", "--max-tokens", "8", "--json", "--quiet"]
     ran = writer("batch", str(prompts), "-o", str(output), *flags)
     assert (ran.code, ran.errors) == (0, "")
     summary = json.loads(ran.output)
