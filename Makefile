@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme pictures clean
 
@@ -52,6 +53,15 @@ test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they c
 test-engines: $(READY)  ## vLLM and llama.cpp's server, where they can be had; ENGINES="llama.cpp"
 	$(BIN)/python -m tests.engines.run $(ENGINES)
 
+.PHONY: lock audit
+lock: $(READY)  ## choose the newest versions for requirements-dev.txt, and list the licences
+	$(BIN)/python -m tests.lock
+	$(MAKE) $(READY)
+	$(BIN)/python -m tests.licences
+
+audit: $(READY)  ## fail if a version in requirements-dev.txt is known to be vulnerable
+	$(BIN)/python -m tests.audit
+
 bench: $(READY)  ## the benchmark; ROWS="startup batch" RUNS=15 GROWTH=1000000
 	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
 
@@ -64,7 +74,8 @@ pictures: $(READY)  ## draw the pictures of the terminal in the documents again,
 clean:  ## delete everything that these targets created
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(READY): pyproject.toml
+# Exactly what requirements-dev.txt names, checked against its hashes; then the checkout itself.
+$(READY): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "writer needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
@@ -72,6 +83,6 @@ $(READY): pyproject.toml
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq python3-venv; } || \
 	  { echo "python3 cannot make virtual environments yet: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -q --editable . --group test --group lint
+	$(PIP) --no-deps --require-hashes --requirement requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
