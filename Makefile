@@ -53,7 +53,7 @@ test-sdks: $(READY)  ## Writer's own SDKs against `writer sandbox`, where they c
 test-engines: $(READY)  ## vLLM and llama.cpp's server, where they can be had; ENGINES="llama.cpp"
 	$(BIN)/python -m tests.engines.run $(ENGINES)
 
-.PHONY: lock audit
+.PHONY: lock audit fuzz mutants
 lock: $(READY)  ## choose the newest versions for requirements-dev.txt, and list the licences
 	$(BIN)/python -m tests.lock
 	$(MAKE) $(READY)
@@ -61,6 +61,13 @@ lock: $(READY)  ## choose the newest versions for requirements-dev.txt, and list
 
 audit: $(READY)  ## fail if a version in requirements-dev.txt is known to be vulnerable
 	$(BIN)/python -m tests.audit
+
+fuzz: $(READY)  ## input that nobody meant, with fresh seeds; MINUTES=10 PROPERTIES="stream config"
+	$(BIN)/python -m tests.fuzz.run $(or $(MINUTES),10) $(PROPERTIES)
+
+mutants: $(READY)  ## change the code and see which tests notice; ROOMS="http apis" SAMPLE=100 SEED=1
+	$(BIN)/python -m tests.mutants.run --rooms "$(or $(ROOMS),apis config http batch)" \
+	  --sample $(or $(SAMPLE),100) --seed $(or $(SEED),1)
 
 bench: $(READY)  ## the benchmark; ROWS="startup batch" RUNS=15 GROWTH=1000000
 	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)

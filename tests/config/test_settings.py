@@ -312,6 +312,16 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
         "FILE: auth_scheme: ['raw'] is not bearer or raw | for example: auth_scheme = \"bearer\"",
     ),
     (
+        "a list where true or false belongs",
+        "allow_http = []",
+        "FILE: allow_http: [] is not true or false | for example: allow_http = true",
+    ),
+    (
+        "1 is not true",
+        "allow_http = 1",
+        "FILE: allow_http: 1 is not true or false | for example: allow_http = true",
+    ),
+    (
         "two places for a key",
         f"api_key = '{KEY}'\napi_key_command = 'pass writer'",
         "FILE has both api_key and api_key_command | keep one of them",

@@ -69,9 +69,11 @@ def _base_url(value: Any) -> str:
 
 
 def _yes_or_no(value: Any) -> bool:
-    if value not in {True, False, "true", "false"}:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value not in {"true", "false"}:
         raise ValueError("true or false")
-    return value in {True, "true"}
+    return value == "true"
 
 
 def _one_of(*values: str) -> Callable[[Any], str]:
