@@ -1,0 +1,211 @@
+"""Change the code in small ways, and see whether the tests notice.
+
+Usage: python -m tests.mutants.run --rooms "apis config" [--sample 100] [--seed 1]
+
+Each change is made in a copy of the project, and the tests of the module are run there, then
+those of its room. A change that makes no test fail has survived: it is printed, and either a test
+is missing, or the change makes no difference. Those of the second kind stand in `equivalent.toml`,
+with the reason, and are left out.
+"""
+
+import argparse
+import os
+import queue
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.mutants.mutations import Mutant, mutants_of
+
+PROJECT = Path(__file__).parents[2]
+
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+
+LEFT_OUT = shutil.ignore_patterns(".*", "bench", "docs/pictures", "__pycache__")
+
+PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+
+OWN, ROOM, LATE, SURVIVED = "own tests", "room's tests", "time limit", "survived"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if at least 95 of 100 changes were noticed."""
+    parser = argparse.ArgumentParser(prog="make mutants")
+    parser.add_argument("--rooms", default="apis config http batch")
+    parser.add_argument("--sample", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    everything = [mutant for room in given.rooms.split() for mutant in mutants_in(room)]
+    number = min(given.sample, len(everything))
+    chosen = random.Random(given.seed).sample(everything, number)  # noqa: S311 - no secret
+    print(f"{number} of {len(everything)} changes of {given.rooms}, seed {given.seed}", flush=True)
+    outcomes = try_all(chosen)
+    print(table(chosen, outcomes))
+    noticed = sum(outcome != SURVIVED for outcome in outcomes)
+    print(f"noticed: {noticed} of {number}, {100 * noticed / max(number, 1):.1f} %")
+    return int(noticed < 0.95 * number)
+
+
+def mutants_in(room: str) -> list[Mutant]:
+    """Return the changes of the modules of a room that may make a difference."""
+    mutants: list[Mutant] = []
+    for path in sorted((PROJECT / "writer_cli" / room).glob("*.py")):
+        name = str(path.relative_to(PROJECT))
+        mutants += mutants_of(name, path.read_text(encoding="utf-8"))
+    known = {(one["file"], one["old"], one["new"]) for one in equivalent()}
+    return [mutant for mutant in mutants if (mutant.file, *mutant.changed()) not in known]
+
+
+def equivalent() -> list[dict[str, str]]:
+    """Return the changes that make no difference: file, old line, new line, reason."""
+    entries: list[dict[str, str]] = tomllib.loads(EQUIVALENT.read_text())["equivalent"]
+    return entries
+
+
+def own_tests(file: str) -> list[str]:
+    """Return the test files of a module: those of its room and outside that name it."""
+    room, name = Path(file).parts[1], Path(file).stem
+    naming = re.compile(
+        rf"from writer_cli\.{room}\.{name} import|from writer_cli\.{room} import [^\n]*\b{name}\b"
+    )
+    return [
+        str(path.relative_to(PROJECT))
+        for path in sorted((PROJECT / "tests").rglob("test_*.py"))
+        if path.parent.name not in {"fuzz", "docs"}
+        and (
+            (path.parent.name == room and path.stem.startswith(f"test_{name}"))
+            or naming.search(path.read_text(encoding="utf-8"))
+        )
+    ]
+
+
+def room_tests(file: str) -> list[str]:
+    """Return the tests of a module's room: its folders, wherever they are."""
+    room = Path(file).parts[1]
+    folders = (PROJECT / "tests" / room, PROJECT / "tests" / "commands" / room)
+    return [str(path.relative_to(PROJECT)) for path in folders if path.is_dir()]
+
+
+def try_all(mutants: list[Mutant]) -> list[str]:
+    """Try each change, as many at once as there are processors, and return what noticed it."""
+    outcomes = [SURVIVED] * len(mutants)
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(mutants)):
+        waiting.put(number)
+    workers = [
+        threading.Thread(target=_work, args=(mutants, waiting, outcomes))
+        for _ in range(os.cpu_count() or 1)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return outcomes
+
+
+def _work(mutants: list[Mutant], waiting: "queue.SimpleQueue[int]", outcomes: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder) / "project")
+        while not waiting.empty():
+            try:
+                number = waiting.get_nowait()
+            except queue.Empty:  # the other worker has taken the last one
+                return
+            mutant = mutants[number]
+            outcomes[number] = copy.outcome(mutant)
+            if outcomes[number] == SURVIVED:
+                print(f"survived in {mutant.file}\n{mutant.diff()}\n", flush=True)
+
+
+class Copy:
+    """A copy of the project in which one module after another is changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._durations: dict[tuple[str, ...], float] = {}
+        shutil.copytree(PROJECT, folder, ignore=LEFT_OUT)
+        for name in (".dockerignore", ".ci"):
+            source = PROJECT / name
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
+
+    def outcome(self, mutant: Mutant) -> str:
+        """Make a change, run the tests, and take it back."""
+        own, room = own_tests(mutant.file), room_tests(mutant.file)
+        for tests in (own, room):
+            self._measure(tuple(tests))
+        path = self._folder / mutant.file
+        path.write_text(mutant.after, encoding="utf-8")
+        try:
+            for name, tests in ((OWN, own), (ROOM, room)):
+                passed = self._passes(tests, limit=30 + 5 * self._durations[*tests])
+                if passed is None:
+                    return LATE
+                if not passed:
+                    return name
+        finally:
+            path.write_text(mutant.before, encoding="utf-8")
+        return SURVIVED
+
+    def _measure(self, tests: tuple[str, ...]) -> None:
+        """Find out how long tests take without a change; end the program if they do not pass."""
+        if tests not in self._durations:
+            began = time.monotonic()
+            if not self._passes(tests, limit=600):
+                print(f"without a change, these tests fail: {' '.join(tests)}", flush=True)
+                os._exit(2)
+            self._durations[tests] = time.monotonic() - began
+
+    def _passes(self, tests: Sequence[str], limit: float) -> bool | None:
+        """Whether tests pass; None if they do not end in time."""
+        if not tests:
+            return True
+        env = os.environ | {"PYTHONPATH": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [*PYTEST, "--hypothesis-seed=0", *tests]
+        with subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                return process.wait(limit) == 0
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the tests and what they have started."""
+    try:
+        os.killpg(process.pid, 9)
+    except ProcessLookupError:  # all of them have ended
+        process.wait()
+
+
+def table(mutants: list[Mutant], outcomes: list[str]) -> str:
+    """Return a line for each module: how many changes, and what noticed them."""
+    rows: dict[str, Counter[str]] = {}
+    for mutant, outcome in zip(mutants, outcomes, strict=True):
+        rows.setdefault(mutant.file, Counter())[outcome] += 1
+    columns = (OWN, ROOM, LATE, SURVIVED)
+    lines = [f"| module | changes | {' | '.join(columns)} |", "| --- |" + " ---: |" * 5]
+    for file in sorted(rows):
+        cells = [str(rows[file].total()), *(str(rows[file][column]) for column in columns)]
+        lines.append(f"| {file.removeprefix('writer_cli/')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
