@@ -83,7 +83,8 @@ def test_any_command_line_ends_as_documented(
             *arguments,
             env={"WRITER_SANDBOX": "1", "WRITER_CONFIG": "config", "WRITER_MAX_RETRIES": "0"},
             stdin=stdin.encode(),
-            stdin_is_terminal=reads_terminal,
+            # Those that ask for a key read it from a real terminal.
+            stdin_is_terminal=reads_terminal and arguments[0] != "config",
             stdout_is_terminal=writes_terminal,
             stderr_is_terminal=writes_terminal,
         )
