@@ -62,6 +62,7 @@ def test_every_exit_code_has_a_reason() -> None:
         "BAD_ANSWER": 9,
         "PARTIAL": 10,
         "OUTPUT": 11,
+        "NOT_RECORDED": 12,
         "INTERRUPTED": 130,
         "READER_GONE": 141,
         "TERMINATED": 143,

@@ -25,9 +25,12 @@ HOUSE = [
     "errors",
     "models",
     "atomic",
+    "recording",
     "apis",
     "sandbox",
     "http",
+    "cache",
+    "lists",
     "client",
     "batch",
     "config",
@@ -227,7 +230,7 @@ def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
 
 def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
     """All models and errors, and the client; but not what only the command line uses."""
-    expected = {"Writer", "CompletionStream", "Wait"}
+    expected = {"Writer", "CompletionStream", "Wait", "Cache", "CacheEvent"}
     for module in ("errors", "models"):
         for name, value in vars(importlib.import_module(f"writer_cli.{module}")).items():
             if isinstance(value, type) and value.__module__ == f"writer_cli.{module}":
@@ -288,7 +291,8 @@ DRAWING = {
 }
 HTTP = {"httpx", "pydantic", "writer_cli.client", "writer_cli.http.stream"}
 COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in COMMAND_NAMES}
-REST = {"tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
+CACHE = {"writer_cli.recording", "writer_cli.cache", "writer_cli.cache.folder"}
+REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ Every start of the command line imports this module, so a name is imported when 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from writer_cli.cache.folder import Cache as Cache
+    from writer_cli.cache.folder import CacheEvent as CacheEvent
     from writer_cli.client import Writer as Writer
     from writer_cli.errors import BadAnswerError as BadAnswerError
     from writer_cli.errors import ConfigurationError as ConfigurationError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from writer_cli.errors import FailMessage as FailMessage
     from writer_cli.errors import FailResponse as FailResponse
     from writer_cli.errors import NetworkError as NetworkError
+    from writer_cli.errors import NotRecordedError as NotRecordedError
     from writer_cli.errors import PartialError as PartialError
     from writer_cli.errors import RequestTimeoutError as RequestTimeoutError
     from writer_cli.errors import SDKError as SDKError
@@ -48,6 +51,8 @@ __version__ = "0.1.0"
 
 _MODULE_OF = {
     "BadAnswerError": "errors",
+    "Cache": "cache.folder",
+    "CacheEvent": "cache.folder",
     "CompletionChunk": "models",
     "CompletionGenerationChoice": "models",
     "CompletionGenerationChoiceLogprobs": "models",
@@ -64,6 +69,7 @@ _MODULE_OF = {
     "FailResponse": "errors",
     "Model": "models",
     "NetworkError": "errors",
+    "NotRecordedError": "errors",
     "PartialError": "errors",
     "RequestTimeoutError": "errors",
     "SDKError": "errors",

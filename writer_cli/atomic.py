@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,11 @@ def _wanted_mode(mode: int | None, old_mode: int | None) -> int:
         return mode
     if old_mode is not None:
         return stat.S_IMODE(old_mode)
-    umask = os.umask(0)
-    os.umask(umask)
+    with _reading_umask:
+        umask = os.umask(0)
+        os.umask(umask)
     return 0o666 & ~umask
+
+
+_reading_umask = threading.Lock()
+"""The umask can only be read by setting it: of two threads, the second would read the other's 0."""

@@ -79,7 +79,8 @@ def pages() -> Iterator[Page]:
 
 def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAMS[0]) -> int:
     """Run the program, and return its exit code. All exceptions are handled here."""
-    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+    flags = arguments[: arguments.index("--") if "--" in arguments else None]
+    as_json = "--json" in flags
     app = App(terminal)
     try:
         return _run(arguments, app, program)
@@ -97,9 +98,10 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         failure = _bug(error, app)
     finally:
         app.close()
-    from writer_cli.output import error_messages
+    from writer_cli.output import annotations, error_messages
 
-    error_messages.show_error(terminal, failure, as_json=as_json)
+    annotated = annotations.are_wanted(terminal.env, flag="--annotate" in flags)
+    error_messages.show_error(terminal, failure, as_json=as_json, annotated=annotated)
     return failure.exit_code
 
 

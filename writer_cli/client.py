@@ -1,30 +1,33 @@
 """The library: `Writer(...).completions.create(...)`, with the interface of Writer's SDK."""
 
-import builtins
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from writer_cli import apis
 from writer_cli.apis import access, dialect
 from writer_cli.apis.access import AuthScheme
 from writer_cli.apis.dialect import ApiName, Call, Target
-from writer_cli.errors import UsageError, WriterError
+from writer_cli.errors import WriterError
 from writer_cli.http.connection import Connection, PreparedRequest
 from writer_cli.http.deadline import DEFAULT_TIMEOUT
 from writer_cli.http.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
+from writer_cli.lists import Customizations, Models
 from writer_cli.models import (
     CompletionRequest,
+    CompletionResponse,
     CreateCompletionResponse,
     CreateModelCustomizationCompletionResponse,
-    Customization,
-    Model,
 )
 
 if TYPE_CHECKING:
+    from writer_cli.cache.folder import Cache
+    from writer_cli.http.answer import Answer
+    from writer_cli.http.reply import Reply
     from writer_cli.http.stream import CompletionStream
 
+_Answered = TypeVar("_Answered")
 _Response = TypeVar("_Response", bound=CreateCompletionResponse)
 
 
@@ -49,6 +52,8 @@ class Writer:
         allow_http: Allow plain http to a host in a private network. Anyone in that network can then
             read the key and the texts.
         sandbox: Answer in this process, without a key and without the network.
+        cache: The folder to keep answers in, or a `Cache`. An answer that is there is used, and no
+            request is sent. A `Cache` with `offline` needs neither key nor organization.
 
     Raises:
         ConfigurationError: The base URL is invalid, not safe for a key, or missing.
@@ -68,10 +73,19 @@ class Writer:
         auth_scheme: AuthScheme = "bearer",
         allow_http: bool = False,
         sandbox: bool = False,
+        cache: "Cache | str | os.PathLike[str] | None" = None,
     ) -> None:
         self.api = apis.get(api)
         self.sandbox = sandbox
         self.organization_id = organization_id
+        self.answers = None
+        if cache is not None:
+            from writer_cli.cache.answers import Answers
+
+            self.answers = Answers(cache, self.api, sandbox=sandbox)
+            if self.answers.cache.offline:  # nothing is sent: any address will do
+                base_url = base_url or self.api.base_url or "https://offline.invalid"
+                self.organization_id = organization_id or 0
         transport = None
         if sandbox:
             from writer_cli import sandbox as embedded
@@ -115,16 +129,19 @@ class Writer:
 
         Raises `UsageError` for an id that UTF-8 cannot encode.
         """
-        for name, value in (("model_id", model_id), ("customization_id", customization_id)):
-            if value is not None and any("\ud800" <= letter <= "\udfff" for letter in value):
-                raise UsageError(
-                    f"{name} is not UTF-8", hint="an id looks like palmyra-x5", field=name
-                )
         if organization_id is None:
             organization_id = self.organization_id
-        return Target(
-            model_id=model_id, organization_id=organization_id, customization_id=customization_id
-        )
+        return Target(model_id, organization_id, customization_id).checked()
+
+    def ask(
+        self, make_call: Callable[[], Call], read: Callable[[dict[str, Any]], _Answered]
+    ) -> _Answered:
+        """Send a call whose answer is never recorded, and read the answer."""
+        if self.answers is not None:
+            self.answers.check_list()
+        with self.hints():
+            self.connection.check_key()
+            return self.connection.send(make_call()).parsed(read)
 
     @contextmanager
     def hints(self) -> Iterator[None]:
@@ -216,9 +233,18 @@ class Completions:
         target = self._writer.target(model_id, organization_id)
         writer = self._writer
         with writer.hints():
-            writer.connection.check_key()
-            call = self._call(completion_request, target, stream=True)
-            return CompletionStream(writer.connection.stream(call), writer.api, writer.hints)
+            dialect.check_streaming(completion_request, target)
+
+            def ask() -> "Reply":
+                writer.connection.check_key()
+                call = self._call(completion_request, target, stream=True)
+                return writer.connection.stream(call)
+
+            if writer.answers is None:
+                return CompletionStream(ask(), writer.api, writer.hints)
+            return writer.answers.stream(
+                completion_request, target, ask, writer.connection, writer.hints
+            )
 
     def prepare(
         self,
@@ -240,23 +266,27 @@ class Completions:
     def _call(
         self, completion_request: CompletionRequest, target: Target, *, stream: bool = False
     ) -> Call:
-        obstacle = dialect.obstacle_to_streaming(completion_request, target) if stream else None
-        if obstacle is not None:
-            raise UsageError(
-                f"{obstacle}: a request with it cannot be streamed",
-                hint="leave it out, or do not ask for a stream",
-                field=obstacle,
-            )
+        if stream:
+            dialect.check_streaming(completion_request, target)
         return self._writer.api.completion(completion_request, target, stream=stream)
 
     def _create(
         self, kind: type[_Response], completion_request: CompletionRequest, target: Target
     ) -> _Response:
         writer = self._writer
-        with writer.hints():
+
+        def ask() -> "tuple[Answer, CompletionResponse]":
             writer.connection.check_key()
             answer = writer.connection.send(self._call(completion_request, target))
-            completion_response = answer.parsed(writer.api.read_completion)
+            return answer, answer.parsed(writer.api.read_completion)
+
+        with writer.hints():
+            if writer.answers is None:
+                answer, completion_response = ask()
+            else:
+                answer, completion_response = writer.answers.whole(
+                    completion_request, target, ask, writer.connection
+                )
         return kind(
             completion_response=completion_response,
             status_code=answer.status_code,
@@ -265,36 +295,5 @@ class Completions:
             make_raw_response=answer.raw_response,
             attempts=answer.attempts,
             elapsed_s=answer.elapsed_s,
+            recorded_at=answer.recorded_at,
         )
-
-
-class Models:
-    """The models of an API."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    def list(self, *, organization_id: int | None = None) -> "builtins.list[Model]":
-        """List the models of the API or of the organization. Raises the same errors as `create`."""
-        writer = self._writer
-        with writer.hints():
-            writer.connection.check_key()
-            call = writer.api.models(writer.target("", organization_id))
-            return writer.connection.send(call).parsed(writer.api.read_models)
-
-
-class Customizations:
-    """The customizations of a model; only the enterprise API has them."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    def list(
-        self, *, model_id: str, organization_id: int | None = None
-    ) -> "builtins.list[Customization]":
-        """List the customizations of a model. Raises the same errors as `create`."""
-        writer = self._writer
-        with writer.hints():
-            writer.connection.check_key()
-            call = writer.api.customizations(writer.target(model_id, organization_id))
-            return writer.connection.send(call).parsed(writer.api.read_customizations)

@@ -8,6 +8,7 @@ WriterError
 │       └── DeadlineError     ... before the deadline for all attempts together
 ├── BadAnswerError            an answer that does not match the API description
 │   └── CutError              ... because it ended too early
+├── NotRecordedError          offline, and the answer to the request is not recorded
 ├── OutputError               the result could not be written
 ├── PartialError              a batch ended, and some records have no answer
 ├── ReaderGoneError           the program that reads our output has closed it
@@ -15,7 +16,6 @@ WriterError
     └── FailResponse          ... and with a JSON body that describes the error
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -136,6 +136,13 @@ class CutError(BadAnswerError):
     hint = "the answer is incomplete: try again"
 
 
+class NotRecordedError(WriterError):
+    """Nothing may be sent, and no answer to the request is recorded."""
+
+    kind = "not_recorded"
+    exit_code = ExitCode.NOT_RECORDED
+
+
 class OutputError(WriterError):
     """The answer arrived, but could not be written to its destination."""
 
@@ -161,8 +168,7 @@ class ReaderGoneError(WriterError):
 class FailMessage:
     """One reason in a `FailResponse`; servers may leave out `key` and `extras`.
 
-    `field` is the field of the request that the server names as the cause, or None; the command
-    line shows it as a flag.
+    `field` is the field of the request that the server names as the cause, or None.
     """
 
     description: str
@@ -280,9 +286,7 @@ def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]
         return ("quota" if is_quota else "rate_limit"), ExitCode.LIMITED
     if status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "server", ExitCode.SERVER
-    if status_code == HTTPStatus.NOT_FOUND:
-        return "not_found", ExitCode.REFUSED
-    return "refused", ExitCode.REFUSED
+    return ("not_found" if status_code == HTTPStatus.NOT_FOUND else "refused"), ExitCode.REFUSED
 
 
 def status_message(status_code: int, body: str) -> str:
@@ -293,8 +297,3 @@ def status_message(status_code: int, body: str) -> str:
         status = f"HTTP {status_code}"
     excerpt = cleaned_excerpt(body)
     return f"{status}: {excerpt}" if excerpt else status
-
-
-def as_text(value: Any) -> str:
-    """Return a string unchanged, and any other JSON value as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -259,6 +259,7 @@ class CreateCompletionResponse:
         make_raw_response: Creates `raw_response` when it is first used.
         attempts: How many requests were sent.
         elapsed_s: Seconds from the first request to the end of the answer.
+        recorded_at: When the answer was recorded, in UTC, where it comes from a cache.
     """
 
     completion_response: CompletionResponse | None
@@ -268,6 +269,12 @@ class CreateCompletionResponse:
     make_raw_response: "Callable[[], httpx.Response]" = field(repr=False)
     attempts: int = 1
     elapsed_s: float = 0.0
+    recorded_at: str | None = None
+
+    @property
+    def cached(self) -> bool:
+        """Whether the answer comes from a cache; nothing was sent then."""
+        return self.recorded_at is not None
 
     @cached_property
     def raw_response(self) -> "httpx.Response":

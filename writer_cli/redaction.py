@@ -22,6 +22,12 @@ def redact(text: str, key: str | None) -> str:
     return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
 
 
+def contains_key(text: str, key: str | None) -> bool:
+    """Whether a key is part of a text, however its characters are written there."""
+    key = (key or "").removeprefix("Bearer ")
+    return len(key) >= SHORTEST_KEY and _encoded_key(key).search(text) is not None
+
+
 @lru_cache(maxsize=16)
 def _encoded_key(key: str) -> re.Pattern[str]:
     """Return a pattern for a key in plain text, JSON, HTML and URL encoding, also mixed."""

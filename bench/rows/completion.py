@@ -19,7 +19,27 @@ def completion(setting: Setting, plan: Plan) -> Outcome:
         for theirs, limit in (("plain script", 0.8), ("writer-sdk", 0.4), ("llm", 0.25)):
             what = f"complete / {theirs}, {scheme}"
             outcome.targets.append(Target(what, ratio(found, OURS, theirs), limit))
+    plan.progress("cache")
+    found = measured(
+        "one completion, sandbox and cache",
+        interleaved(_sandbox_and_cache(setting), plan.runs, plan.progress),
+        milliseconds,
+        "ms",
+    )
+    outcome.measurements.extend(found)
+    sandbox, hit = (measurement.median for measurement in found)
+    outcome.targets.append(Target("a hit - complete --sandbox", hit - sandbox, 10, unit="ms"))
     return outcome
+
+
+def _sandbox_and_cache(setting: Setting) -> list[Contender]:
+    """Return a completion in the sandbox, and the same from the cache once it is recorded."""
+    command = [setting.writer, "complete", "--sandbox", "--max-tokens", "12", "Once upon a time"]
+    kept = ["--cache", str(setting.directory / "cache")]
+    return [
+        Contender(name, [*command, *flags], setting.env, lambda out: out.endswith(b"\n"))
+        for name, flags in (("complete --sandbox", []), ("complete --cache, a hit", kept))
+    ]
 
 
 def _one_completion(setting: Setting, scheme: str, url: str) -> list[Contender]:

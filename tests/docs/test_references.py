@@ -61,8 +61,8 @@ def test_every_command_is_documented_and_exists() -> None:
     assert named == every_command()
 
 
-OTHER_PROGRAMS_FLAGS = {"--array", "--rm", "--time"}
-"""Of sbatch, and of docker."""
+OTHER_PROGRAMS_FLAGS = {"--array", "--exit-code", "--rm", "--time"}
+"""Of sbatch, git and docker."""
 
 
 def test_every_flag_is_documented_and_exists() -> None:
@@ -206,6 +206,7 @@ def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[st
                 ),
                 "action_id",
                 "usage",
+                "cached",
             ],
         ),
         ("Usage", [*models.Usage.model_fields]),
@@ -233,6 +234,7 @@ def test_the_tables_of_answers_have_every_field(heading: str, fields: list[str])
         ),
         ("stream", Completions.stream, 5),
         ("Writer", writer.Writer.__init__, 4),
+        ("Cache", writer.Cache.__init__, 4),
     ],
 )
 def test_the_tables_of_parameters_are_the_signatures(
@@ -260,6 +262,7 @@ def test_the_table_of_errors_is_the_tree() -> None:
         writer.RequestTimeoutError(""),
         writer.BadAnswerError(""),
         writer.CutError(""),
+        writer.NotRecordedError(""),
         *(writer.SDKError("", status) for status in (401, 403, 404, 418, 429)),
         writer.SDKError("", 429, keys=[writer.SDKError.QUOTA_KEYS[0]]),
         writer.SDKError("", 503),

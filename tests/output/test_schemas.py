@@ -85,6 +85,13 @@ def test_a_result(arguments: list[str]) -> None:
     check("result", ran.output)
 
 
+def test_a_result_from_a_cache(tmp_path: Path) -> None:
+    """An answer that was recorded is as the schema says too."""
+    for cached in (False, True):
+        ran = sandbox("complete", "--cache", str(tmp_path), "--max-tokens", "3", STORY)
+        assert check("result", ran.output)["cached"] is cached
+
+
 def test_a_result_with_gaps() -> None:
     """What a server does not say is null, as the schema says."""
     answer = {
@@ -139,6 +146,7 @@ def error_kinds(tmp_path: Path) -> Iterator[str]:
         yield kind(writer(*SENT, "-o", "/dev/full", STORY, env=server.env))
     (tmp_path / "in.jsonl").write_text('{"prompt": ""}\n')
     yield kind(sandbox("batch", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl")))
+    yield kind(sandbox("complete", "--offline", "--cache", str(tmp_path / "cache"), STORY))
     yield kind(writer("complete", "--json", STORY, env=Unreadable("WRITER_SANDBOX", {"A": "b"})))
 
 

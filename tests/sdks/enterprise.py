@@ -118,3 +118,16 @@ def test_the_lists_are_read(client: Any) -> None:
     assert [customization.base_model_id for customization in found.customizations] == [
         "palmyra-x5"
     ] * 2
+
+
+def test_a_recorded_answer_is_replayed() -> None:
+    """What is not recorded is a `FailResponse` that says so."""
+    url = os.environ["WRITER_REPLAY_URL"]
+    client = writer.Writer(api_key="made-up", organization_id=1, server_url=url)
+    recorded = models.CompletionRequest(prompt="A recorded prompt", max_tokens=12, temperature=1)
+    response = client.completions.create(completion_request=recorded, model_id="palmyra-x5")
+    assert response.completion_response.choices[0].text == "a recorded text"
+    with pytest.raises(models.FailResponse) as caught:
+        client.completions.create(completion_request=request(), model_id="palmyra-x5")
+    assert "is not recorded in" in caught.value.errors[0].description
+    client.sdk_configuration.client.close()

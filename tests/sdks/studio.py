@@ -93,3 +93,30 @@ def test_the_sdks_own_retries_get_through(client: Any) -> None:
     """Two failures and an answer, for a request that has not been made before."""
     answered = create(client.with_options(max_retries=2), "fault-flaky", random_seed=9)
     assert answered.choices[0].text
+
+
+@pytest.fixture(scope="module")
+def replaying() -> Iterator[Any]:
+    """Return the SDK's client of `writer sandbox --replay`."""
+    with writerai.Writer(
+        api_key="made-up", base_url=os.environ["WRITER_REPLAY_URL"], max_retries=0
+    ) as client:
+        yield client
+
+
+RECORDED = {"model": "palmyra-x5", "prompt": "A recorded prompt", "max_tokens": 12}
+
+
+def test_a_recorded_answer_is_replayed(replaying: Any) -> None:
+    """Whole, and as a stream; 1 and 1.0 are the same temperature."""
+    for temperature in (1, 1.0):
+        completion = replaying.completions.create(**RECORDED, temperature=temperature)
+        assert completion.choices[0].text == "a recorded text"
+    with replaying.completions.create(**RECORDED, temperature=1, stream=True) as stream:
+        assert "".join(chunk.value for chunk in stream) == "a recorded text"
+
+
+def test_what_is_not_recorded_is_not_found(replaying: Any) -> None:
+    """The error says so."""
+    with pytest.raises(writerai.NotFoundError, match="is not recorded in"):
+        replaying.completions.create(**RECORDED, temperature=0.5)

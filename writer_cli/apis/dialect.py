@@ -43,6 +43,18 @@ class Target(NamedTuple):
     organization_id: int | None = None
     customization_id: str | None = None
 
+    def checked(self) -> Target:
+        """Return the target itself. Raises `UsageError` for an id that UTF-8 cannot carry."""
+        for name, value in (
+            ("model_id", self.model_id),
+            ("customization_id", self.customization_id),
+        ):
+            if value is not None and any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise UsageError(
+                    f"{name} is not UTF-8", hint="an id looks like palmyra-x5", field=name
+                )
+        return self
+
 
 LONGEST_ID = 1000
 """Characters of an id at most; servers and proxies refuse much longer URLs."""
@@ -134,6 +146,17 @@ def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | N
         if (getattr(request, name) or 1) > 1:
             return name
     return "logprobs" if request.logprobs is not None else None
+
+
+def check_streaming(request: CompletionRequest, target: Target) -> None:
+    """Raise `UsageError` for a request that cannot be streamed."""
+    obstacle = obstacle_to_streaming(request, target)
+    if obstacle is not None:
+        raise UsageError(
+            f"{obstacle}: a request with it cannot be streamed",
+            hint="leave it out, or do not ask for a stream",
+            field=obstacle,
+        )
 
 
 def read_value_event(event: Any) -> CompletionChunk:

@@ -6,10 +6,11 @@ out, or send a string in place of the object. Both shapes are read for every API
 can stand in front of any of them.
 """
 
+import json
 import re
 from typing import Any, NamedTuple
 
-from writer_cli.errors import FailMessage, as_text
+from writer_cli.errors import FailMessage
 
 _STATUS_OF_TPE = {
     "BadRequest": 400,
@@ -44,7 +45,7 @@ def read_failure(body: dict[str, Any]) -> Failure | None:
     """Return the error in a JSON object, or None if it has neither of the two shapes."""
     if "tpe" in body or "errors" in body:
         messages = body.get("errors")
-        tpe = as_text(body.get("tpe") or "")
+        tpe = _as_text(body.get("tpe") or "")
         errors = [_message(m) for m in messages] if isinstance(messages, list) else []
         return Failure(tpe, errors, body.get("extras"), _STATUS_OF_TPE.get(tpe, 500))
     error = body.get("error")
@@ -58,11 +59,11 @@ def read_failure(body: dict[str, Any]) -> Failure | None:
 def _message(item: Any) -> FailMessage:
     """Read one reason of an error, whatever its type."""
     if not isinstance(item, dict):
-        return FailMessage(description=as_text(item))
+        return FailMessage(description=_as_text(item))
     key = item.get("key")
     return FailMessage(
-        description=as_text(item.get("description") or ""),
-        key=None if key is None else as_text(key),
+        description=_as_text(item.get("description") or ""),
+        key=None if key is None else _as_text(key),
         extras=item.get("extras"),
     )
 
@@ -71,13 +72,13 @@ def _as_openai(error: dict[str, Any]) -> Failure:
     code, param = error.get("code"), error.get("param")
     message = FailMessage(
         # One server sends messages of several lines.
-        description=" ".join(as_text(error.get("message") or "").split()),
+        description=" ".join(_as_text(error.get("message") or "").split()),
         key=code if isinstance(code, str) else None,
         extras={"param": param, "code": code},
         field=_field_of(param) if isinstance(param, str) else None,
     )
     status_code = code if isinstance(code, int) and 400 <= code <= 599 else 500  # noqa: PLR2004
-    return Failure(as_text(error.get("type") or ""), [message], None, status_code)
+    return Failure(_as_text(error.get("type") or ""), [message], None, status_code)
 
 
 def _field_of(param: str) -> str | None:
@@ -89,3 +90,8 @@ def _field_of(param: str) -> str | None:
     name = {"seed": "random_seed", "model": "model_id"}.get(name, name)
     has_flag = {*CompletionRequest.model_fields, "model_id"} - {"prompt"}
     return name if name in has_flag else None
+
+
+def _as_text(value: Any) -> str:
+    """Return a text as it is, and as JSON what a server sent in the place of one."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -21,6 +21,8 @@ class Summary:
 
     answered: int = 0
     failed: int = 0
+    cached: int = 0
+    """How many of those that are answered were in the cache; nothing was sent for them."""
     attempts: int = 0
     longest: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
@@ -54,13 +56,16 @@ class Summary:
             self.first_messages.setdefault(kind, result.error["message"])
             return
         self.answered += 1
+        if result.attempts == 0:
+            self.cached += 1
+            return
         self.tokens.update({name: n for name, n in (result.usage or {}).items() if n is not None})
         self.longest = max(self.longest, result.elapsed_s)
         self._latencies[round(math.log(max(result.elapsed_s, 1e-4), STEP))] += 1
 
     def percentile(self, percent: float) -> float:
         """Return a percentile, 0 to 100, of the latencies in seconds."""
-        wanted = self.answered * percent / 100
+        wanted = (self.answered - self.cached) * percent / 100
         for step, count in sorted(self._latencies.items()):
             wanted -= count
             if wanted <= 0:
@@ -90,10 +95,11 @@ class Summary:
         return {
             "answered": self.answered,
             "failed": self.failed,
+            "cached": self.cached,
             "attempts": self.attempts,
             "usage": {name: self.tokens.get(name) for name in TOKENS} if self.tokens else None,
             "bound": self.bound,
-            "latency": latencies if self.answered else dict.fromkeys(latencies),
+            "latency": latencies if self.answered > self.cached else dict.fromkeys(latencies),
             "errors": [
                 {"kind": kind, "count": count, "first": self.first_messages[kind]}
                 for kind, count in self.errors.most_common()

@@ -78,8 +78,9 @@ class Worker:
                 before_attempt=lambda: self._before_request(pending),
             )
             answer = self._ask(request)
-            actual = self._traffic.estimate.after(request, answer)
-            self._traffic.pace.settle(self._tokens, actual)
+            if self._ticket is not None:  # or the answer was in the cache
+                actual = self._traffic.estimate.after(request, answer)
+                self._traffic.pace.settle(self._tokens, actual)
         except WriterError as error:
             failure = error
         finally:

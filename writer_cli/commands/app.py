@@ -9,6 +9,7 @@ from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output.terminal import Terminal, wrapped
 
 if TYPE_CHECKING:
+    from writer_cli.cache.folder import Cache, CacheEvent
     from writer_cli.client import Writer
     from writer_cli.config.settings import Settings
     from writer_cli.http.retry import Wait
@@ -33,14 +34,52 @@ class App:
     @property
     def uses_sandbox(self) -> bool:
         """Whether `--sandbox` or `$WRITER_SANDBOX` turns the sandbox on."""
-        value = self.terminal.env.get("WRITER_SANDBOX", "")
+        return self._is_on("WRITER_SANDBOX") or self.options.sandbox
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether `--offline` or `$WRITER_OFFLINE` forbids to send anything."""
+        return self._is_on("WRITER_OFFLINE") or getattr(self.options, "offline", False)
+
+    def _is_on(self, variable: str) -> bool:
+        value = self.terminal.env.get(variable, "")
         if value.lower() in {"1", "true", "yes", "on"}:
             return True
         if value.lower() in {"", "0", "false", "no", "off"}:
-            return self.options.sandbox
+            return False
         raise ConfigurationError(
-            f"WRITER_SANDBOX: {value!r} is neither yes nor no", hint="WRITER_SANDBOX=1 or unset it"
+            f"{variable}: {value!r} is neither yes nor no", hint=f"{variable}=1 or unset it"
         )
+
+    @cached_property
+    def cache(self) -> "Cache | None":
+        """The folder that answers are kept in, if one is named. Raises `UsageError`."""
+        directory = self.settings.get("cache").value
+        refresh = getattr(self.options, "refresh", False)
+        salt = getattr(self.options, "cache_salt", None)
+        if directory is None:
+            for flag, given in (
+                ("--offline", self.is_offline),
+                ("--refresh", refresh),
+                ("--cache-salt", salt is not None),
+            ):
+                if given:
+                    raise UsageError(
+                        f"{flag} needs a cache", hint="name a folder: --cache DIR, or WRITER_CACHE"
+                    )
+            return None
+        from writer_cli.cache.folder import Cache
+
+        return Cache(
+            directory,
+            refresh=refresh,
+            offline=self.is_offline,
+            salt=salt,
+            on_event=self._show_cache_event,
+        )
+
+    def _show_cache_event(self, event: "CacheEvent") -> None:
+        (self.warn if event.is_warning else self.report)(str(event))
 
     @cached_property
     def settings(self) -> "Settings":
@@ -85,6 +124,7 @@ class App:
             deadline=deadline,
             on_wait=self._show_wait,
             sandbox=self.uses_sandbox,
+            cache=self.cache,
         )
 
     def close(self) -> None:
@@ -113,6 +153,8 @@ class App:
 
     def check_key(self) -> None:
         """Raise `ConfigurationError` if the key is invalid, or required and missing."""
+        if self.is_offline:
+            return
         self.writer.connection.check_key()
 
     def known_key(self) -> str | None:
@@ -136,10 +178,11 @@ class App:
         from writer_cli import apis
 
         api = apis.get(self.settings.get("api").value)
+        has_server = not self.is_offline
         wanted = {
-            "base_url": api.base_url is None,
-            "api_key": for_sending and api.needs_key,
-            "organization_id": api.needs_organization,
+            "base_url": has_server and api.base_url is None,
+            "api_key": has_server and for_sending and api.needs_key,
+            "organization_id": has_server and api.needs_organization,
             "model_id": model,
         }
         missing = [name for name, is_wanted in wanted.items() if is_wanted and not self._has(name)]
@@ -174,7 +217,12 @@ class App:
 
     def warn(self, text: str) -> None:
         """Write a warning to standard error, unless `--quiet` is set."""
-        self.say(f"warning: {text}")
+        from writer_cli.output import annotations
+
+        if annotations.are_wanted(self.terminal.env, flag=self.options.annotate):
+            self.say(annotations.annotation("warning", "writer: warning", text))
+        else:
+            self.say(f"warning: {text}")
 
     def say(self, text: str, command: str = "") -> None:
         """Say on standard error what was done, unless `--quiet` asks not to.

@@ -8,6 +8,7 @@ import typer
 from writer_cli.batch.plan import DEFAULT_CONCURRENCY
 from writer_cli.batch.records import Format
 from writer_cli.batch.tables import OutputFormat
+from writer_cli.commands.cache_options import CacheOptions
 from writer_cli.commands.options import GenerationOptions, ModelOptions, OrganizationOptions
 
 
@@ -176,6 +177,7 @@ class _AskedOptions(ModelOptions):
 # The first class here is the last in the help: what is read, then what is written, and so on.
 class BatchOptions(
     OrganizationOptions,
+    CacheOptions,
     _SpeedOptions,
     GenerationOptions,
     _AskedOptions,

@@ -10,6 +10,7 @@ import typer
 
 from writer_cli.commands import prompts
 from writer_cli.commands.app import App
+from writer_cli.commands.cache_options import CacheOptions
 from writer_cli.commands.options import (
     GenerationOptions,
     ModelOptions,
@@ -39,7 +40,12 @@ if TYPE_CHECKING:
 
 
 class CompleteOptions(
-    ReadingOptions, OutputOptions, GenerationOptions, OrganizationOptions, ModelOptions
+    ReadingOptions,
+    OutputOptions,
+    CacheOptions,
+    GenerationOptions,
+    OrganizationOptions,
+    ModelOptions,
 ):
     """What `writer complete` can be told."""
 

@@ -135,7 +135,9 @@ def _sandbox_check(app: App) -> Check:
 
 
 def _plain_check(app: App, name: str) -> Check:
-    setting = app.settings.get(name)
+    setting = app.settings.used(name)
+    if setting.value is None:
+        return Check(name, "", "ok", setting.source)
     return Check(name, setting.shown(), "ok", _from(setting))
 
 

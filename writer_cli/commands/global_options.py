@@ -40,6 +40,14 @@ class CommonOptions(Options):
             rich_help_panel="Output",
         ),
     ] = False
+    annotate: Annotated[
+        bool,
+        typer.Option(
+            "--annotate",
+            help="In GitHub Actions, show errors and warnings as annotations.",
+            rich_help_panel="Output",
+        ),
+    ] = False
 
 
 class ProfileOptions(CommonOptions):

@@ -3,7 +3,7 @@
 import os
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,11 @@ from writer_cli.commands.global_options import CommonOptions
 from writer_cli.commands.options import out_of_range
 from writer_cli.commands.parsing import as_command
 from writer_cli.config.schema import LONGEST_TIMEOUT
+from writer_cli.errors import UsageError
 from writer_cli.output import documents
+
+if TYPE_CHECKING:
+    from writer_cli.sandbox.replay import Replay
 
 SLOWEST, FASTEST = 0.001, 1e9
 """Requests in a minute; the slowest is one in 17 hours."""
@@ -73,6 +77,21 @@ class SandboxOptions(CommonOptions):
             metavar="FILE",
         ),
     ] = None
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            help="Answer with the recordings of this folder; what is not there gets 404.",
+            metavar="DIR",
+        ),
+    ] = None
+    replay_else_generate: Annotated[
+        bool,
+        typer.Option(
+            "--replay-else-generate",
+            help="Let the embedded model answer what is not recorded in the folder of --replay.",
+        ),
+    ] = False
 
 
 def run(options: SandboxOptions, app: App) -> None:
@@ -82,7 +101,12 @@ def run(options: SandboxOptions, app: App) -> None:
     from writer_cli.sandbox.server import SandboxServer
 
     server = SandboxServer(
-        Sandbox(fault_rate=options.fault_rate, rpm=options.rpm, seed=options.seed),
+        Sandbox(
+            fault_rate=options.fault_rate,
+            rpm=options.rpm,
+            seed=options.seed,
+            replay=_replay(options),
+        ),
         host=options.host or "127.0.0.1",
         port=options.port,
         latency=options.latency,
@@ -108,6 +132,20 @@ def run(options: SandboxOptions, app: App) -> None:
         return  # stopping it is how it ends
     finally:
         server.close()
+
+
+def _replay(options: SandboxOptions) -> "Replay | None":
+    if options.replay is None:
+        if options.replay_else_generate:
+            raise UsageError("--replay-else-generate needs --replay", hint="--replay DIR")
+        return None
+    if not options.replay.is_dir():
+        raise UsageError(
+            f"--replay {options.replay} is no folder", hint="name a folder that --cache has filled"
+        )
+    from writer_cli.sandbox.replay import Replay
+
+    return Replay(options.replay, else_generate=options.replay_else_generate)
 
 
 def _check(options: SandboxOptions) -> None:

@@ -120,6 +120,9 @@ SETTINGS: dict[str, SettingSpec] = {
         "raw sends the bare key, without the word Bearer",
         default="bearer",
     ),
+    "cache": SettingSpec(
+        _text, ".writer-cache", "the folder to keep answers in", ("WRITER_CACHE",)
+    ),
     "timeout": SettingSpec(
         _seconds,
         "30",

@@ -134,6 +134,33 @@ COMMANDS: dict[str, CommandText] = {
         ("The exit code is 3 if a request would fail.",),
         ("writer config check", "writer config check --profile ci"),
     ),
+    "cache": CommandText(
+        "Look after the answers that --cache keeps.",
+        ("docs/ci.md of the project describes the cache, with recipes for CI.",),
+    ),
+    "cache stats": CommandText(
+        "Print how many answers are kept, and their size.",
+        (),
+        ("writer cache stats --cache recordings", "writer cache stats --json"),
+    ),
+    "cache mark": CommandText(
+        "Note the time, for `writer cache prune --unused`.",
+        ("The note is the file .mark in the folder. `prune --unused` deletes it.",),
+        ("writer cache mark --cache recordings",),
+    ),
+    "cache prune": CommandText(
+        "Delete recordings that are old or not used.",
+        (),
+        (
+            "writer cache prune --older-than 30d",
+            "writer cache prune --unused --dry-run --cache recordings",
+        ),
+    ),
+    "cache verify": CommandText(
+        "Read all recordings and list those that are damaged.",
+        ("The exit code is 9 if one is damaged, or if its name is not the key of its request.",),
+        ("writer cache verify --cache recordings",),
+    ),
     "sandbox": CommandText(
         "Serve the embedded model on this machine.",
         (
@@ -145,6 +172,7 @@ COMMANDS: dict[str, CommandText] = {
         (
             "writer sandbox --port 8000",
             "writer sandbox --fault-rate 0.2 --log requests.jsonl",
+            "writer sandbox --replay recordings",
         ),
     ),
     "completion": CommandText(

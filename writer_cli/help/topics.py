@@ -10,9 +10,11 @@ from writer_cli.help.page import Page, Row, Section
 OTHER_VARIABLES = {
     "WRITER_PROFILE": "the profile to use",
     "WRITER_CONFIG": "the configuration file to use",
+    "WRITER_OFFLINE": "1 uses only the cache, as --offline does",
+    "WRITER_ANNOTATE": "1 annotates errors, as --annotate does",
     "WRITER_SANDBOX": "1 uses the embedded model, as --sandbox does",
     "WRITER_DEBUG": "1 adds a traceback to exit code 1",
-    "SSL_CERT_FILE": "a file with the certificates to trust; SSL_CERT_DIR: a directory",
+    "SSL_CERT_FILE": "the certificates to trust; also SSL_CERT_DIR",
     "HTTPS_PROXY": "the proxy to use; also ALL_PROXY and NO_PROXY",
     "NO_COLOR": "1 turns colour off",
 }
@@ -56,8 +58,8 @@ def _environment() -> Page:
     rows += [Row(name, text) for name, text in OTHER_VARIABLES.items()]
     return Page(
         "environment",
-        "A flag counts before a variable, and a variable before the configuration file. An empty "
-        "variable counts as not set. WRITER_ORG_ID is another name of WRITER_ORGANIZATION_ID.",
+        "A flag counts before a variable, and a variable before the configuration file. "
+        "Empty counts as not set. WRITER_ORG_ID is WRITER_ORGANIZATION_ID, too.",
         sections=(Section("Variables", rows=tuple(rows)),),
     )
 

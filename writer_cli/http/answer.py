@@ -33,6 +33,8 @@ class Answer:
 
     attempts: int = 1
     elapsed_s: float = 0.0
+    recorded_at: str | None = None
+    """When the answer was recorded, where it comes from a recording."""
 
     @property
     def action_id(self) -> str | None:

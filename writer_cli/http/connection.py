@@ -20,7 +20,7 @@ from writer_cli.http.deadline import with_deadline
 from writer_cli.http.reply import Reply, bounded_body
 from writer_cli.http.retry import RetryPolicy
 from writer_cli.http.transport import host_of, parsed_url, timeouts, translated, transport_to
-from writer_cli.redaction import redact
+from writer_cli.redaction import contains_key, redact
 
 USER_AGENT = f"writer-cli/{__version__} (Python {'.'.join(map(str, sys.version_info[:3]))})"
 
@@ -95,6 +95,10 @@ class Connection:
     def check_key(self) -> None:
         """Raise `ConfigurationError` if the key is invalid, or required and missing."""
         self._authorization()
+
+    def holds_key(self, text: str) -> bool:
+        """Whether the key is part of a text. Call it after a request, when the key is known."""
+        return contains_key(text, self._authorization())
 
     def send(self, call: Call) -> Answer:
         """Send a call, retry it on a temporary failure, and return the complete answer.

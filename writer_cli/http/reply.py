@@ -1,9 +1,10 @@
 """An answer whose head has arrived, and whose body may still be arriving."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -11,6 +12,10 @@ from writer_cli.errors import BadAnswerError, RequestTimeoutError
 from writer_cli.http import retry
 from writer_cli.http.answer import Answer
 from writer_cli.http.error_answers import error_from_answer
+from writer_cli.redaction import redact
+
+if TYPE_CHECKING:
+    from writer_cli.recording import Recording
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer at most, uncompressed. A million tokens are about 4 MB."""
@@ -50,6 +55,10 @@ class Reply:
         self.content_type = ", ".join(self.headers.get("content-type", ()))
         self.attempts = 1
         self.started = time.monotonic()
+        self.recorded_at: str | None = None
+        """When the answer was recorded, where it comes from a recording."""
+        self.on_chunk: Callable[[bytes], object] | None = None
+        """Called with each piece of the body as it is read."""
 
     @property
     def raw_response(self) -> httpx.Response:
@@ -64,6 +73,8 @@ class Reply:
         """Yield the body as it arrives."""
         for chunk in self._pieces:
             assert isinstance(chunk, bytes)  # noqa: S101 - the other pieces are the body
+            if self.on_chunk is not None:
+                self.on_chunk(chunk)
             yield chunk
 
     def read(self) -> Answer:
@@ -79,6 +90,8 @@ class Reply:
             headers=self.headers,
             text=self.redacted(text) if self._response.is_error else text,
             redacted=self.redacted,
+            attempts=self.attempts,
+            recorded_at=self.recorded_at,
             raw_response=partial(_unencoded, self._response, body),
         )
 
@@ -117,6 +130,20 @@ class Reply:
         if advice is not None:
             error.retryable = advice
         raise error
+
+
+def replayed(recording: "Recording") -> Reply:
+    """Return the answer that was recorded, as if a server had sent it; no attempt was made."""
+
+    def pieces() -> Generator[httpx.Response | bytes]:
+        request = httpx.Request("POST", "https://recorded.invalid")
+        yield httpx.Response(200, headers=recording.headers, request=request)
+        yield from recording.chunks()
+
+    redacted = partial(redact, key=None)
+    reply = Reply(pieces(), redacted, began=time.monotonic(), timeout=math.inf)
+    reply.attempts, reply.recorded_at = 0, recording.recorded_at
+    return reply
 
 
 def bounded_body(response: httpx.Response) -> Iterator[bytes]:

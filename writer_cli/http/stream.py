@@ -96,6 +96,7 @@ class CompletionStream:
             make_raw_response=lambda: self._reply.raw_response,
             attempts=self.attempts,
             elapsed_s=time.monotonic() - self._reply.started,
+            recorded_at=self._reply.recorded_at,
         )
 
     def close(self) -> None:

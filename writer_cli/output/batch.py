@@ -60,11 +60,12 @@ def _batch_summary(
     latency, seconds = result["this_run"]["latency"], result["elapsed_s"]
     done = counted(summary.answered + summary.failed, "record")
     requests = counted(summary.attempts, "request")
+    requests += f", {summary.cached} from the cache" if summary.cached else ""
     lines = [
         f"{result['answered']} answered, {result['failed']} failed, {_place(result['output'])}",
         f"this run: {done}, {requests}, {seconds:.1f} s",
     ]
-    if summary.answered:
+    if summary.answered > summary.cached:
         lines.append(
             f"latency: p50 {latency['p50_s']} s, p95 {latency['p95_s']} s, max {latency['max_s']} s"
         )

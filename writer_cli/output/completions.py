@@ -32,6 +32,8 @@ def completion_as_dict(
         "action_id": response.action_id,
         "attempts": response.attempts,
         "elapsed_s": round(response.elapsed_s, 3),
+        "cached": response.cached,
+        "recorded_at": response.recorded_at,
     }
 
 

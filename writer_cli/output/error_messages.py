@@ -4,6 +4,7 @@ import json
 import re
 
 from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
+from writer_cli.output.annotations import annotation
 from writer_cli.output.terminal import Terminal, escaped_json, visible, wrapped
 
 HINT = "hint: "
@@ -12,8 +13,10 @@ MOST_MESSAGES = 20
 """Reasons of a `FailResponse` that are shown as text; JSON has all of them."""
 
 
-def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> None:
-    """Show what failed and what to do next: as lines of text, or as one JSON object."""
+def show_error(
+    terminal: Terminal, failure: WriterError, *, as_json: bool, annotated: bool = False
+) -> None:
+    """Show what failed and what to do next: as text, as one JSON object, or as an annotation."""
     if as_json:
         as_line = json.dumps({"error": failure.as_dict()}, ensure_ascii=False)
         terminal.note(escaped_json(as_line))
@@ -28,6 +31,11 @@ def show_error(terminal: Terminal, failure: WriterError, *, as_json: bool) -> No
         lines.append(("dim", "       ", " · ".join(facts)))
     if failure.hint is not None:
         lines.append(("bold", HINT, failure.hint))
+    if annotated:
+        text = "\n".join(f"{label.strip()} {text}".strip() for _, label, text in lines)
+        title = f"writer: {failure.kind}, exit code {failure.exit_code.value}"
+        terminal.note(annotation("error", title, text))
+        return
     if not terminal.stderr_is_terminal:
         for _, label, text in lines:
             # What a server says over several lines is to look like nothing that we say.

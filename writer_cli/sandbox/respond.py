@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from writer_cli.sandbox import faults, fields, language_model, openai
@@ -27,6 +27,9 @@ from writer_cli.sandbox.messages import (
     bad_request,
     json_response,
 )
+
+if TYPE_CHECKING:
+    from writer_cli.sandbox.replay import Replay
 
 MODELS = {
     "palmyra-x5": "Palmyra X5",
@@ -51,6 +54,7 @@ class Sandbox:
         rpm: Requests per minute; the sandbox answers 429 above it. None is no limit. The
             requests of ten seconds may come at once.
         seed: The seed for `fault_rate`.
+        replay: The recorded answers; they are used before the embedded model.
         clock: Returns seconds that never decrease.
     """
 
@@ -60,9 +64,11 @@ class Sandbox:
         fault_rate: float = 0.0,
         rpm: float | None = None,
         seed: int = 0,
+        replay: "Replay | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fault_rate = fault_rate
+        self._replay = replay
         self._random = Random(seed)  # noqa: S311 - chooses failures, protects no secret
         self._limit = None if rpm is None else _TokenBucket(rpm / 60, clock)
         self._lock = threading.Lock()
@@ -76,7 +82,7 @@ class Sandbox:
             response = failure.response()
         if request.path.startswith(openai.PREFIX):
             response = openai.reshaped(response)
-        identified = response.headers | {"action-id": action_id(request.path, request.body)}
+        identified = {"action-id": action_id(request.path, request.body)} | response.headers
         return replace(response, headers=identified)
 
     def _limited(self) -> Response | None:
@@ -104,7 +110,10 @@ class Sandbox:
             names = {name: unquote(value) for name, value in match.groupdict().items()}
             if not re.fullmatch(r"-?[0-9]{1,19}", names.pop("organization", "0")):
                 raise bad_request("organizationId: not an integer")
-            return answer(self, request, **names)
+            replayed = None
+            if self._replay is not None and method == "POST":
+                replayed = self._replay.answer(request, **names)
+            return answer(self, request, **names) if replayed is None else replayed
         raise FailureError(
             404, "NotFound", "fail.notFound.resource", f"there is nothing at {request.path}"
         )

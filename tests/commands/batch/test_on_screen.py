@@ -179,6 +179,7 @@ def test_the_help_goes_from_the_input_to_the_connection() -> None:
         "Model",
         "Generation",
         "Speed",
+        "Cache",
         "Settings",
         "Connection",
     ]

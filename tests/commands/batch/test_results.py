@@ -75,6 +75,7 @@ def test_the_summary_is_one_json_object_for_a_script() -> None:
         "this_run": {
             "answered": 2,
             "failed": 0,
+            "cached": 0,
             "attempts": 2,
             "usage": None,
             "bound": None,
@@ -96,6 +97,7 @@ def test_nothing_left_is_said_and_sends_nothing() -> None:
         {
             "answered": 0,
             "failed": 0,
+            "cached": 0,
             "attempts": 0,
             "usage": None,
             "bound": None,

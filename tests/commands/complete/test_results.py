@@ -221,6 +221,8 @@ def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) ->
         "status_code": 200,
         "action_id": "action-1",
         "attempts": 1,
+        "cached": False,
+        "recorded_at": None,
     }
 
 

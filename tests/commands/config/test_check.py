@@ -60,6 +60,7 @@ def test_what_check_says_where_nothing_is_set(home: Home) -> None:
         "base_url": ("https://enterprise-api.writer.com", "ok", "default"),
         "allow_http": ("false", "ok", "default"),
         "auth_scheme": ("bearer", "ok", "default"),
+        "cache": (None, "ok", "not set"),
         "timeout": ("180", "ok", "default"),
         "program": (str(WRITER), "ok", ""),
     }

@@ -269,6 +269,7 @@ def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
         ["base_url", "https://enterprise-api.writer.com", "default", "WRITER_BASE_URL"],
         ["allow_http", "false", "default", ""],
         ["auth_scheme", "bearer", "default", ""],
+        ["cache", "", "not set", "WRITER_CACHE"],
         ["timeout", "30", f"profile ci in {home.path}", "WRITER_TIMEOUT"],
     ]
     assert terminal.errors == ""

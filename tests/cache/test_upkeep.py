@@ -1,0 +1,108 @@
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import writer_cli as writer
+from tests.cache.asking import edit
+from writer_cli.cache import upkeep
+from writer_cli.recording import Question, Recording
+
+
+def record(directory: Path, prompt: str, *, days: float = 0, **answer: Any) -> Path:
+    """Write a recording that is so many days old."""
+    at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    question = Question("openai", "m", None, {"prompt": prompt})
+    given = answer or {"body": {"choices": [{"text": "a"}]}}
+    path = question.path_in(directory)
+    path.parent.mkdir(exist_ok=True)
+    new = Recording(question=question, recorded_at=at, action_id=None, **given)
+    path.write_bytes(new.to_bytes())
+    return path
+
+
+def test_stats_count_what_is_there(tmp_path: Path) -> None:
+    """Tokens are those that answers name, whole or in the events of a stream."""
+    old = record(tmp_path, "a", days=2, body={"usage": {"total_tokens": 5, "x": 1, "y_tokens": ""}})
+    new = record(tmp_path, "b", events=("1", "no JSON", '{"usage": {"total_tokens": 2}}', "[DONE]"))
+    bad = record(tmp_path, "c")
+    bad.write_text("{")
+    found = upkeep.stats(tmp_path)
+    assert (found.answers, found.damaged) == (2, 1)
+    assert found.size == sum(path.stat().st_size for path in (old, new, bad))
+    assert found.tokens == {"total_tokens": 7}
+    assert found.oldest is not None
+    assert found.newest is not None
+    assert found.oldest < found.newest
+    empty = upkeep.stats(tmp_path / "none")
+    assert (empty.answers, empty.oldest, empty.newest) == (0, None, None)
+
+
+def test_age_is_that_of_the_recording(tmp_path: Path) -> None:
+    """Not that of the file, which every checkout renews; damaged files stay."""
+    old = record(tmp_path, "a", days=31)
+    young = record(tmp_path, "b", days=29)
+    zoneless = record(tmp_path, "c")
+    edit(zoneless, lambda told: told.update(recorded_at="2020-01-01T00:00:00"))
+    record(tmp_path, "d", days=99).write_text("{")
+    os.utime(young, (0, 0))
+    assert set(upkeep.older_than(tmp_path, timedelta(days=30))) == {old, zoneless}
+
+
+def test_unused_is_what_no_run_has_read_or_made_since_the_mark(tmp_path: Path) -> None:
+    """The mark serves once."""
+    with pytest.raises(writer.UsageError, match=r"^--unused: there is no mark in "):
+        upkeep.unused(tmp_path)
+    request = writer.CompletionRequest(prompt="a", max_tokens=2)
+    with writer.Writer(sandbox=True, cache=tmp_path) as client:
+        client.completions.create(completion_request=request, model_id="m")
+        [used] = tmp_path.glob("*/*")
+        stale = record(tmp_path, "b")
+        for path in (used, stale):
+            os.utime(path, (1, 1))
+        upkeep.mark(tmp_path)
+        assert set(upkeep.unused(tmp_path)) == {used, stale}
+        client.completions.create(completion_request=request, model_id="m")
+    fresh = record(tmp_path, "c")
+    assert upkeep.unused(tmp_path) == [stale]
+    upkeep.remove(tmp_path, [stale], with_mark=True)
+    assert sorted(tmp_path.glob("*/*")) == sorted([used, fresh])
+    assert not (tmp_path / upkeep.MARK).exists()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Once nobody can still be writing it."""
+    kept = record(tmp_path, "a")
+    abandoned, written = (kept.with_name(f".{kept.name}.{end}") for end in ("x1", "x2"))
+    for path in (abandoned, written):
+        path.write_text("")
+    os.utime(abandoned, (1, 1))
+    upkeep.remove(tmp_path, [], with_mark=False)
+    assert sorted(kept.parent.iterdir()) == sorted([kept, written])
+
+
+def test_what_cannot_be_changed_is_an_error(tmp_path: Path) -> None:
+    """It names the file."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(writer.WriterError, match=r"/file/\.mark: File exists$"):
+        upkeep.mark(tmp_path / "file")
+    with pytest.raises(writer.WriterError, match=r"Is a directory$"):
+        upkeep.remove(tmp_path, [tmp_path], with_mark=False)
+
+
+def test_verify_holds_each_file_against_its_name(tmp_path: Path) -> None:
+    """What is damaged has its reason."""
+    record(tmp_path, "a")
+    bad = record(tmp_path, "b")
+    edit(bad, lambda told: told["request"].update(prompt="c"))
+    assert upkeep.verify(tmp_path) == (1, [(bad, "its name is not the key of its request")])
+
+
+def test_a_file_that_has_gone_meanwhile_is_none(tmp_path: Path) -> None:
+    """Another process may prune at the same time."""
+    path = record(tmp_path, "a")
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert upkeep.verify(tmp_path) == (0, [])

@@ -1,0 +1,184 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import writer_cli as writer
+from tests.harness.servers import Script, Server, chunked, completion, http
+from writer_cli.sandbox.messages import Request, Response
+from writer_cli.sandbox.replay import Replay
+from writer_cli.sandbox.respond import Sandbox
+from writer_cli.sandbox.server import SandboxServer
+
+REQUEST = writer.CompletionRequest(prompt="Once upon a time", temperature=1.0, max_tokens=5)
+KEY = "k-made-up-0123456789"
+
+VALUES = (b'data: {"value": "one "}\n\n', b'data: {"data": {"value": "two"}}\n\n')
+ENGINE_EVENTS = (
+    b'data: {"id": "c-1", "choices": [{"index": 0, "text": "one ", "finish_reason": null}]}\n\n',
+    b'data: {"id": "c-1", "choices": [{"index": 0, "text": "two", "finish_reason": "stop"}]}\n\n',
+    b'data: {"id": "c-1", "choices": [], "usage": {"total_tokens": 3}}\n\n',
+    b"data: [DONE]\n\n",
+)
+ENGINE = {
+    "id": "c-1",
+    "choices": [{"index": 0, "text": "one two", "logprobs": None, "finish_reason": "stop"}],
+    "usage": {"total_tokens": 3},
+}
+
+
+def ask(client: writer.Writer, *, stream: bool) -> tuple[str, writer.CreateCompletionResponse]:
+    """Return the text and how it came."""
+    asked: dict[str, Any] = {"completion_request": REQUEST, "model_id": "palmyra-x5"}
+    if not stream:
+        response = client.completions.create(**asked)
+    else:
+        with client.completions.stream(**asked) as pieces:
+            for _ in pieces:
+                pass
+            response = pieces.response()
+    assert response.completion_response is not None
+    return response.completion_response.choices[0].text, response
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("api", "answer", "recorded_as_stream"),
+    [
+        ("enterprise", completion("one two"), False),
+        ("enterprise", chunked(*VALUES, content_type="text/event-stream"), True),
+        ("studio", completion("one two"), False),
+        (
+            "studio",
+            chunked(*VALUES, b"data: [DONE]\n\n", content_type="text/event-stream"),
+            True,
+        ),
+        ("openai", http(200, ENGINE), False),
+        ("openai", chunked(*ENGINE_EVENTS, content_type="text/event-stream"), True),
+    ],
+)
+def test_what_was_recorded_is_served(  # noqa: PLR0917 - each has a name
+    tmp_path: Path,
+    serve: Callable[..., SandboxServer],
+    api: Any,
+    answer: Script,
+    recorded_as_stream: bool,
+    stream: bool,
+) -> None:
+    """To each dialect, in the form that the client asks for, with its Action-Id."""
+    with Server(answer) as server:
+        recording = writer.Writer(KEY, 7, api=api, base_url=server.url, cache=tmp_path)
+        expected, recorded = ask(recording, stream=recorded_as_stream)
+        recording.close()
+    address = serve(Sandbox(replay=Replay(tmp_path))).url
+    url = f"{address}/openai" if api == "openai" else address
+    with writer.Writer("any-key-will-do", 8, api=api, base_url=url) as client:
+        text, response = ask(client, stream=stream)
+    assert text == expected == "one two"
+    expected_id = recorded.action_id or response.headers["action-id"][0]
+    assert response.action_id == expected_id
+    assert (recorded.action_id is None) == expected_id.startswith("sandbox-")
+    assert response.content_type == ("text/event-stream" if stream else "application/json")
+    if api == "openai":
+        assert response.completion_response == recorded.completion_response
+        assert response.usage == writer.Usage(total_tokens=3)
+
+
+def post(replay: Replay, path: str, body: Any) -> Response:
+    """Send a request to a sandbox that replays."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"authorization": f"Bearer {KEY}"}
+    return Sandbox(replay=replay).respond(Request("POST", path, headers, content))
+
+
+STUDIO = "/v1/completions"
+ASKED = {"model": "palmyra-x5", "prompt": "Once", "max_tokens": 3}
+
+
+def test_what_is_not_recorded_gets_404(tmp_path: Path) -> None:
+    """In the shape of the dialect."""
+    reason = f"the answer to this request is not recorded in {tmp_path}"
+    response = post(Replay(tmp_path), STUDIO, ASKED)
+    assert (response.status, json.loads(response.body)) == (
+        404,
+        {
+            "tpe": "NotFound",
+            "errors": [{"description": reason, "key": "fail.notFound.resource", "extras": {}}],
+            "extras": {},
+        },
+    )
+    response = post(Replay(tmp_path), f"/openai{STUDIO}", ASKED)
+    assert response.status == 404
+    assert json.loads(response.body)["error"]["message"] == reason
+
+
+def test_the_model_answers_the_rest_where_it_is_asked_to(tmp_path: Path) -> None:
+    """As it would without recordings."""
+    replay = Replay(tmp_path, else_generate=True)
+    response = post(replay, STUDIO, ASKED)
+    assert response == Sandbox().respond(
+        Request("POST", STUDIO, {"authorization": KEY}, json.dumps(ASKED).encode())
+    )
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 100_000, {"prompt": "no model"}])
+def test_what_is_no_request_is_refused_as_ever(tmp_path: Path, body: Any) -> None:
+    """The error is about the body, and not about recordings."""
+    response = post(Replay(tmp_path), STUDIO, body)
+    assert response.status == 400
+    assert b"not recorded" not in response.body
+
+
+def test_what_the_api_said_goes_before_a_rehearsal(tmp_path: Path) -> None:
+    """A recording of the embedded model is served where there is no other."""
+    request = writer.CompletionRequest(prompt="Once", max_tokens=3)
+    asked: dict[str, Any] = {"completion_request": request, "model_id": "palmyra-x5"}
+    with writer.Writer(sandbox=True, api="studio", cache=tmp_path) as client:
+        rehearsed = client.completions.create(**asked).raw_response.json()
+    replay = Replay(tmp_path)
+    assert json.loads(post(replay, STUDIO, ASKED).body) == rehearsed
+    with (
+        Server(completion("real")) as server,
+        writer.Writer(KEY, api="studio", base_url=server.url, cache=tmp_path) as client,
+    ):
+        client.completions.create(**asked)
+    assert json.loads(post(replay, STUDIO, ASKED).body)["choices"] == [{"text": "real"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told.clear(),
+        lambda told: told.update(action_id=None, answer={"events": ["no JSON"]}),
+        lambda told: told.update(answer={"events": ['{"value": 5}']}),
+    ],
+)
+def test_a_damaged_recording_gets_404(tmp_path: Path, change: Any) -> None:
+    """The error names the file."""
+    request = writer.CompletionRequest(prompt="Once", max_tokens=3)
+    with writer.Writer(sandbox=True, api="studio", cache=tmp_path) as client:
+        client.completions.create(completion_request=request, model_id="palmyra-x5")
+    [path] = tmp_path.glob("*/*")
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+    response = post(Replay(tmp_path), STUDIO, ASKED)
+    assert response.status == 404
+    assert f"the recording {path} cannot be used: " in response.body.decode()
+
+
+def test_other_paths_are_the_sandboxs_own(tmp_path: Path) -> None:
+    """Lists are not recorded, and a recording without an Action-Id gets the sandbox's."""
+    headers = {"authorization": KEY}
+    listed = Sandbox(replay=Replay(tmp_path)).respond(Request("GET", "/v1/models", headers))
+    assert listed.status == 200
+    request = writer.CompletionRequest(prompt="Once", max_tokens=3)
+    with writer.Writer(sandbox=True, api="studio", cache=tmp_path) as client:
+        client.completions.create(completion_request=request, model_id="palmyra-x5")
+    [path] = tmp_path.glob("*/*")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"action_id": None}))
+    for stream in (False, True):
+        response = post(Replay(tmp_path), STUDIO, ASKED | {"stream": stream})
+        assert response.headers["action-id"].startswith("sandbox-")

@@ -1,0 +1,51 @@
+"""The flags of a command that keeps answers in a cache."""
+
+from typing import Annotated
+
+import typer
+
+from writer_cli.commands.global_options import Options
+
+
+class CacheFolderOptions(Options):
+    """Where answers are kept."""
+
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            help="Keep answers in this folder, and use those that are there (default none).",
+            metavar="DIR",
+            rich_help_panel="Cache",
+        ),
+    ] = None
+
+
+class CacheOptions(CacheFolderOptions):
+    """How the cache is used."""
+
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Ask again, and replace the answer in the cache.",
+            rich_help_panel="Cache",
+        ),
+    ] = False
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Send nothing: an answer that is not in the cache is an error.",
+            rich_help_panel="Cache",
+        ),
+    ] = False
+    cache_salt: Annotated[
+        str | None,
+        typer.Option(
+            "--cache-salt",
+            help="Keep another answer to the same request under this text.",
+            metavar="TEXT",
+            rich_help_panel="Cache",
+        ),
+    ] = None
