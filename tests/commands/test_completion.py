@@ -186,3 +186,12 @@ def test_zsh_completes(tmp_path: Path) -> None:
             terminal.type(b"\x15")  # takes the line away
         terminal.type(b"exit\r")
         terminal.wait()
+
+
+def test_a_shell_that_is_not_known_is_refused() -> None:
+    """The message names those that are, and the nearest of them."""
+    ran = writer("completion", "tcsh")
+    assert ran.code == 2
+    assert ran.errors.startswith("error: 'tcsh' is not one of bash, zsh, fish\nhint: ")
+    ran = writer("completion", "bahs")
+    assert ran.errors == "error: 'bahs' is not one of bash, zsh, fish\nhint: did you mean bash?\n"

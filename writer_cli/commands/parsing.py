@@ -112,14 +112,17 @@ class ValueReader:
             if _NUMBER.fullmatch(text):
                 return float(text)
             expected = "not a number"
-        # Typer keeps the first name of a flag in the place of its default.
-        flag = [self._info.default, *self._info.param_decls][-1]
         near = nearest(text, self.words)
-        hint = f"did you mean {flag} {near}?" if near else self._explanation(flag)
-        raise UsageError(f"{flag} {quoted(text)} is {expected}", hint=hint)
+        explanation = f"{self._flag()}{self._info.metavar}: {self._info.help}"
+        hint = f"did you mean {self._flag()}{near}?" if near else explanation
+        raise UsageError(f"{self._flag()}{quoted(text)} is {expected}", hint=hint)
 
-    def _explanation(self, flag: str) -> str:
-        return f"{flag} {self._info.metavar}: {self._info.help}"
+    def _flag(self) -> str:
+        """Return the last name of the flag and a space; an argument has no name."""
+        if self._info.param_decls is None:
+            return ""
+        # Typer keeps the first name of a flag in the place of its default.
+        return f"{[self._info.default, *self._info.param_decls][-1]} "
 
 
 def nearest(word: str, words: Any) -> str | None:
