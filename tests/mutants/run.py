@@ -34,6 +34,14 @@ LEFT_OUT = shutil.ignore_patterns(".*", "bench", "docs/pictures", "__pycache__")
 
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
 
+BUILT_ON = {
+    "apis": ["tests/test_client.py", "tests/test_errors.py", "tests/commands/test_models.py"],
+    "batch": ["tests/commands/batch"],
+    "config": ["tests/commands/config"],
+    "http": ["tests/test_client.py", "tests/test_errors.py"],
+}
+"""Tests outside a room that are about what the room does."""
+
 OWN, ROOM, LATE, SURVIVED = "own tests", "room's tests", "time limit", "survived"
 
 
@@ -89,10 +97,9 @@ def own_tests(file: str) -> list[str]:
 
 
 def room_tests(file: str) -> list[str]:
-    """Return the tests of a module's room: its folders, wherever they are."""
+    """Return the tests of a module's room: its folder, and those of what is made of it."""
     room = Path(file).parts[1]
-    folders = (PROJECT / "tests" / room, PROJECT / "tests" / "commands" / room)
-    return [str(path.relative_to(PROJECT)) for path in folders if path.is_dir()]
+    return [f"tests/{room}", *BUILT_ON.get(room, [])]
 
 
 def try_all(mutants: list[Mutant]) -> list[str]:

@@ -1,0 +1,38 @@
+"""Errors as servers describe them, and the names of the dialects."""
+
+from typing import get_args
+
+import pytest
+
+from writer_cli import apis
+from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.failures import read_failure
+
+
+@pytest.mark.parametrize(
+    ("tpe", "status"),
+    [
+        ("BadRequest", 400),
+        ("Unauthorized", 401),
+        ("fail.auth", 401),
+        ("Forbidden", 403),
+        ("NotFound", 404),
+        ("TooManyRequests", 429),
+        ("CompletionModelQuotaError", 429),
+        ("ServiceUnavailable", 503),
+        ("SomethingNew", 500),
+    ],
+)
+def test_an_error_within_a_stream_has_the_status_of_its_type(tpe: str, status: int) -> None:
+    """A stream has begun with status 200, so the type has to say what kind of failure it is."""
+    failure = read_failure({"tpe": tpe, "errors": []})
+    assert failure is not None
+    assert (failure.tpe, failure.status_code) == (tpe, status)
+
+
+def test_a_dialect_has_the_name_that_it_is_chosen_by() -> None:
+    """Messages name the API in use."""
+    names = get_args(ApiName)
+    assert len(names) == 3
+    for name in names:
+        assert apis.get(name).name == name

@@ -1,0 +1,30 @@
+"""How large the files of the configuration may be."""
+
+from pathlib import Path
+
+import pytest
+
+from writer_cli.config import file as config_file
+from writer_cli.config import model_cache
+from writer_cli.errors import ConfigurationError
+
+MIB = 1024 * 1024
+
+
+def test_a_configuration_file_of_one_mebibyte_is_read_and_no_larger_one(tmp_path: Path) -> None:
+    """One byte more is refused: such a file is something else."""
+    path = tmp_path / "config.toml"
+    setting = "timeout = 5\n"
+    path.write_text(setting + "#" * (MIB - len(setting)))
+    assert config_file.table(path) == {"timeout": 5}
+    path.write_text(setting + "#" * (MIB - len(setting) + 1))
+    with pytest.raises(ConfigurationError, match=r"config.toml is larger than 1 MiB$"):
+        config_file.table(path)
+
+
+def test_a_long_list_of_models_is_remembered_whole(tmp_path: Path) -> None:
+    """More ids than any server is known to have."""
+    path = tmp_path / "cache" / "models.json"
+    ids = [f"model-{number}" for number in range(5000)]
+    model_cache.remember(path, ids)
+    assert model_cache.known(path) == ids
