@@ -47,8 +47,8 @@ def test_the_picture_has_every_room() -> None:
 def test_the_recipes_name_files_that_exist() -> None:
     """Each recipe of CONTRIBUTING.md names the files to change."""
     text = documents.section("CONTRIBUTING.md", "Recipes")
-    recipes = re.findall(r"^\*\*Add .+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
-    assert len(recipes) == 6
+    recipes = re.findall(r"^\*\*(?:Add|Change) .+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
+    assert len(recipes) == 10
     for recipe in recipes:
         files = re.findall(r"`([\w/-]+\.(?:py|md|json))`", recipe)
         assert len(files) >= 2
