@@ -11,7 +11,7 @@ _PARTS = re.compile(r"\n|[^\S\n\u00a0\u2007\u202f]+|[\S\u00a0\u2007\u202f]+")
 """A line break, blanks where a line may be broken, or a piece of a word."""
 
 _TAB = 8
-"""Cells from one tab stop of a terminal to the next."""
+"""Cells from one tab stop to the next."""
 
 _JOINER = "\u200d"
 """Makes one emoji of two."""
@@ -33,7 +33,7 @@ class Wrapper:
         self._current_width = width
         self._width = width()
         self._column = 0
-        """Cells of the line up to the end of the last whole word."""
+        """Cells of the line up to the end of the last whole word; beyond the width if unknown."""
         self._gap = ""
         """The blanks after it. They are written together with the next word."""
         self._word = ""
@@ -57,7 +57,7 @@ class Wrapper:
             return drawn
         if part[0].isspace() and part[0] not in "\u00a0\u2007\u202f":
             self._end_word()
-            self._gap += part
+            self._add_blanks(part)
             return ""
         drawn = ""
         for piece in _breakable(part):
@@ -69,11 +69,12 @@ class Wrapper:
     def _with(self, piece: str) -> str:
         """Return how to write a further piece of a word."""
         if self._is_word_fixed:
-            self._column = self._wrapped(self._column + cells(piece))
+            if self._column <= self._width:
+                self._column = self._end_of_fixed(self._column + cells(piece), piece)
             return piece
         blanks = "" if self._word else self._gap
         word = self._word + piece
-        end = _after(self._column, self._gap + word)
+        end = self._column + cells(self._gap + word)
         if end > self._width and self._column > 0:
             back = f"\x1b[{self._column + 1}G\x1b[K" if self._word else ""
             self._column, self._gap, end = 0, "", cells(word)
@@ -85,24 +86,38 @@ class Wrapper:
             self._fix(end)
         return drawn
 
+    def _add_blanks(self, blanks: str) -> None:
+        """Keep blanks for the next word, tabs as spaces: what a tab does at an edge varies."""
+        for part in re.split("(\t)", blanks):
+            column = self._column + cells(self._gap)
+            self._gap += " " * (_TAB - column % _TAB) if part == "\t" else part
+
     def _end_word(self) -> None:
         if self._word:
-            self._column = _after(self._column, self._gap + self._word)
+            self._column = self._column + cells(self._gap + self._word)
             self._gap = self._word = ""
         self._is_word_fixed = False
 
     def _fix(self, end: int) -> None:
         """Leave the word to the terminal; it ends so many cells after the start of the line."""
-        self._column = self._wrapped(end)
+        self._column = self._end_of_fixed(end, self._word)
         self._gap = self._word = ""
         self._is_word_fixed = True
+
+    def _end_of_fixed(self, end: int, text: str) -> int:
+        """Return the column of the end of what the terminal breaks, or one beyond the edge.
+
+        Where a wide character does not fit at the edge, terminals do not agree on what follows:
+        the next word then starts a new line.
+        """
+        return self._wrapped(end) if text.isascii() else self._width + 1
 
     def _wrapped(self, column: int) -> int:
         """Return the column on the last of the lines that the terminal makes of so many cells."""
         return column if column <= self._width else (column - 1) % self._width + 1
 
     def _blanks_that_fit(self) -> str:
-        fits = not self._word and _after(self._column, self._gap) <= self._width
+        fits = not self._word and self._column + cells(self._gap) <= self._width
         return self._gap if fits else ""
 
     def _follow_the_width(self) -> None:
@@ -112,7 +127,7 @@ class Wrapper:
         # Terminals move what they show in different ways: nothing of it is taken back.
         self._width = width
         if self._word:
-            self._fix(_after(self._column, self._gap + self._word))
+            self._fix(self._column + cells(self._gap + self._word))
         else:
             self._column = self._wrapped(self._column)
 
@@ -124,15 +139,6 @@ def cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _after(column: int, text: str) -> int:
-    """Return the column at which a text ends that starts at a column."""
-    first, *rest = text.split("\t")
-    column += cells(first)
-    for part in rest:
-        column += _TAB - column % _TAB + cells(part)
-    return column
 
 
 def _breakable(word: str) -> list[str]:
