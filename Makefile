@@ -69,6 +69,10 @@ mutants: $(READY)  ## change the code and see which tests notice; ROOMS="http ap
 	$(BIN)/python -m tests.mutants.run --rooms "$(or $(ROOMS),apis config http batch)" \
 	  --sample $(or $(SAMPLE),100) --seed $(or $(SEED),1)
 
+.PHONY: attacks
+attacks: $(READY)  ## every case of the attacks, of which the suite tries a part
+	ATTACKS=all $(BIN)/python -m pytest -n auto -q tests/attacks
+
 bench: $(READY)  ## the benchmark; ROWS="startup batch" RUNS=15 GROWTH=1000000
 	$(BIN)/python -m bench --rows "$(ROWS)" --runs $(or $(RUNS),15) --growth $(or $(GROWTH),50000)
 

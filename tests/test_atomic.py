@@ -1,9 +1,12 @@
+import contextlib
 import os
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,13 +49,83 @@ def test_a_block_that_fails_leaves_the_old_file(error: type[BaseException], tmp_
     assert names(tmp_path) == ["result"]
 
 
-def test_the_temporary_file_stands_beside_the_result_and_is_hidden(tmp_path: Path) -> None:
-    """On the same file system, where it can be renamed; not too long a name for it."""
+def can_be_nameless(directory: Path) -> bool:
+    """Whether a file without a name can be made there."""
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+@pytest.mark.parametrize("size", [1, 255])
+def test_a_file_has_no_name_before_it_is_whole(
+    size: int, error: type[BaseException] | None, tmp_path: Path
+) -> None:
+    """So that nothing is left of a process that is killed; also where the name is very long."""
+    if not can_be_nameless(tmp_path):
+        pytest.skip("this file system has no files without a name")
+    path = tmp_path / ("x" * size)
+    with contextlib.suppress(KeyboardInterrupt), atomic.replacement(path) as file:
+        file.write(b"new")
+        assert names(tmp_path) == []
+        if error is not None:
+            raise error
+    assert names(tmp_path) == ([] if error else [path.name])
+    assert error or (path.read_bytes(), path.stat().st_nlink) == (b"new", 1)
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_elsewhere_the_temporary_file_stands_beside_the_result_and_is_hidden(
+    error: type[BaseException] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a system without O_TMPFILE; on the same file system, and with a name that fits."""
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / ("x" * 255)
-    with atomic.replacement(path):
+    with contextlib.suppress(KeyboardInterrupt), atomic.replacement(path):
         [name] = names(tmp_path)
         assert name.startswith(".xxx")
-    assert names(tmp_path) == [path.name]
+        if error is not None:
+            raise error
+    assert names(tmp_path) == ([] if error else [path.name])
+
+
+def test_without_proc_a_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not be given one in the end."""
+    exists = os.path.exists
+    monkeypatch.setattr(
+        os.path, "exists", lambda path: not str(path).startswith("/proc") and exists(path)
+    )
+    with atomic.replacement(tmp_path / "x"):
+        assert len(names(tmp_path)) == 1
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    """Whoever comes second waits; a directory that is not there locks nothing."""
+    steps = []
+    is_locked, may_go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with atomic.locked(tmp_path):
+            is_locked.set()
+            assert may_go_on.wait(30)
+            steps.append("first")
+
+    def second() -> None:
+        with atomic.locked(tmp_path):
+            steps.append("second")
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        assert is_locked.wait(30)
+        other = pool.submit(second)
+        with atomic.locked(tmp_path / "nowhere"):
+            may_go_on.set()
+        one.result(30)
+        other.result(30)
+    assert steps == ["first", "second"]
 
 
 @pytest.mark.parametrize(
@@ -217,3 +290,4 @@ def test_a_killed_process_leaves_the_old_file_whole(tmp_path: Path) -> None:
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
     assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["result"] or not can_be_nameless(tmp_path)

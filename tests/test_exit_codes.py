@@ -63,6 +63,7 @@ def test_every_exit_code_has_a_reason() -> None:
         "PARTIAL": 10,
         "OUTPUT": 11,
         "NOT_RECORDED": 12,
+        "HUNG_UP": 129,
         "INTERRUPTED": 130,
         "READER_GONE": 141,
         "TERMINATED": 143,

@@ -21,6 +21,7 @@ ATTRIBUTES = {
     "os": {
         "O_CLOEXEC",
         "O_NONBLOCK",
+        "O_TMPFILE",
         "WIFSIGNALED",
         "fchmod",
         "fchown",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.program import WRITER, Ran, environment, shell
+from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Held, Server, completion
 
 STORY = "Once upon a time"
@@ -41,13 +42,9 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
     assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)]
-)
-def test_a_signal_ends_the_process_as_that_signal(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    """A shell sees 130 or 143; no temporary file is left, and the old one is whole."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_ends_the_process_as_that_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """A shell sees 130, 143, 129 or 137; no temporary file is left, and the old one is whole."""
     path = tmp_path / "result"
     path.write_text("old")
     with (
@@ -60,13 +57,46 @@ def test_a_signal_ends_the_process_as_that_signal(
         ) as process,
     ):
         assert held.arrived.wait(60)
-        assert len(list(tmp_path.iterdir())) == 2
+        assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
         let_it_wait()
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (code, b"", b"")
+    assert (process.returncode, output, errors) == (-number, b"", b"")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_closed_terminal_ends_the_process(tmp_path: Path) -> None:
+    """As a lost connection does: nothing is left beside the file."""
+    path = tmp_path / "result"
+    with (
+        Server(held := Held(completion("late"))) as server,
+        OnTerminal([WRITER, "complete", "-o", str(path), STORY], env=server.env) as terminal,
+    ):
+        assert held.arrived.wait(60)
+        terminal.wait_for("waiting for")
+        terminal.hang_up()
+        assert terminal.wait() == -signal.SIGHUP
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
+    """The signal stays ignored, and the result comes."""
+    path = tmp_path / "result"
+    with (
+        Server(held := Held(completion("late"))) as server,
+        subprocess.Popen(
+            ["nohup", WRITER, "complete", "-o", str(path), STORY],
+            env=environment(server.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        assert held.arrived.wait(60)
+        process.send_signal(signal.SIGHUP)
+        held.release.set()
+        output = process.communicate(timeout=60)[0]
+    assert (process.returncode, output, path.read_text()) == (0, b"", "late\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from writer_cli import __version__
 from writer_cli.exits import FIRST_SIGNAL_CODE, ExitCode
+from writer_cli.posix_only import STOP_SIGNALS
 
 GC_THRESHOLD = 100_000
 """Objects before the first garbage collection: collecting during start-up costs a tenth of it."""
@@ -18,7 +19,10 @@ def run() -> NoReturn:
     gc.set_threshold(GC_THRESHOLD)
     # Otherwise pydantic searches all installed packages for plugins.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in STOP_SIGNALS:
+        # Ctrl-C is an exception already, and what is ignored, as under nohup, stays so.
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         code = _code()
     except (KeyboardInterrupt, SystemExit) as error:  # only the second has a code
@@ -58,9 +62,9 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _terminate(*_: object) -> NoReturn:
+def _terminate(number: int, _: object) -> NoReturn:
     # An exception, so that `finally` blocks delete temporary files.
-    sys.exit(ExitCode.TERMINATED)
+    sys.exit(FIRST_SIGNAL_CODE + number)
 
 
 if __name__ == "__main__":

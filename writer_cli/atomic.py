@@ -22,6 +22,9 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     kept: its target is replaced. `mode` applies from the creation of the file; by default the file
     keeps its old mode, or gets the mode of the umask. A device or a pipe is written directly.
 
+    On Linux, on most file systems, the temporary file has no name until it is complete, so a killed
+    process leaves nothing. Elsewhere it leaves a hidden file.
+
     Raises:
         UsageError: `path` cannot be written.
         OutputError: Writing failed, for example on a full disk.
@@ -33,12 +36,7 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         return
     # Only after the check: the target of /dev/stdout may have no path.
     path = Path(os.path.realpath(path))
-    try:
-        import tempfile
-
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    descriptor, name = _new_file(path)
     try:
         posix_only.set_mode(descriptor, name, _wanted_mode(mode, old_mode))
         with _output_errors(path):
@@ -46,12 +44,49 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(descriptor)
+                if not name:
+                    name = str(path.with_name(f"{_hidden(path)}{os.urandom(8).hex()}"))
+                    posix_only.give_name(descriptor, name)
             # Only after it is closed: Windows cannot replace an open file.
-            os.replace(name, path)  # noqa: PTH105 - the name comes from tempfile
+            os.replace(name, path)  # noqa: PTH105 - it is only a name
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)  # noqa: PTH108 - the name comes from tempfile
+            os.unlink(name)  # noqa: PTH108 - it is only a name
         raise
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time change the files of a directory; wait for the others.
+
+    Where there is no such directory, or no such lock, nothing is waited for.
+    """
+    descriptor = -1
+    with contextlib.suppress(OSError, posix_only.NoLocksError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        posix_only.lock(descriptor, wait=True)
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _new_file(path: Path) -> tuple[int, str]:
+    """Make a file in the directory of `path`; return its descriptor and its name, or ""."""
+    nameless = posix_only.nameless_file(str(path.parent))
+    if nameless is not None:
+        return nameless, ""
+    try:
+        import tempfile
+
+        return tempfile.mkstemp(dir=path.parent, prefix=_hidden(path))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _hidden(path: Path) -> str:
+    return f".{path.name[:100]}."
 
 
 @contextmanager

@@ -41,16 +41,15 @@ class Writer:
             appears in a repr or a message. The `openai` API works without a key.
         organization_id: The organization in the enterprise API; a call can override it.
         api: The API to use.
-        base_url: Base URL to use instead of the API's own: https, or http to this machine. The
-            `openai` API has no default and needs one.
-        timeout: Seconds to wait for the answer, or for the next part of a stream; at most 5 of
-            them for the connection.
+        base_url: Base URL to use instead of the API's own: https, or http to this machine.
+        timeout: Seconds from the request to the answer, or from one event of a stream to the next;
+            at most 5 of them for the connection.
         max_retries: How many times to retry after a temporary failure; 0 or more.
         deadline: Seconds for a call, retries and waits included; None is no limit.
         on_wait: Called before each wait for a retry.
+        on_warning: Called when a part of an answer cannot be read, and is left out or replaced.
         auth_scheme: `"bearer"`, or `"raw"` to send the key without `Bearer`.
-        allow_http: Allow plain http to a host in a private network. Anyone in that network can then
-            read the key and the texts.
+        allow_http: Allow plain http to a private network, where others can then read everything.
         sandbox: Answer in this process, without a key and without the network.
         cache: The folder to keep answers in, or a `Cache`. An answer that is there is used, and no
             request is sent. A `Cache` with `offline` needs neither key nor organization.
@@ -70,6 +69,7 @@ class Writer:
         max_retries: int = DEFAULT_MAX_RETRIES,
         deadline: float | None = None,
         on_wait: Callable[[Wait], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
         auth_scheme: AuthScheme = "bearer",
         allow_http: bool = False,
         sandbox: bool = False,
@@ -103,6 +103,7 @@ class Writer:
             timeout=timeout,
             retries=RetryPolicy(max_retries=max_retries, deadline=deadline, on_wait=on_wait),
             sandbox=transport,
+            on_warning=on_warning,
         )
         self.completions = Completions(self)
         self.models = Models(self)
@@ -201,8 +202,7 @@ class Completions:
             model_id: The id of the model.
             organization_id: Overrides the organization of the client.
 
-        Raises:
-            WriterError: The same errors as `create`.
+        Raises as `create` does.
         """
         target = self._writer.target(model_id, organization_id, customization_id)
         return self._create(CreateModelCustomizationCompletionResponse, completion_request, target)

@@ -23,6 +23,12 @@ _HAS_OWNERS = hasattr(os, "geteuid")
 """Whether the mode of a file says who may read it. On Windows every mode allows everybody."""
 
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM) + (
+    (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+)
+"""What asks a process to stop: Ctrl-C, `kill`, and a terminal that was closed."""
+
+
 class NoLocksError(Exception):
     """This system cannot lock files."""
 
@@ -51,6 +57,32 @@ def lock(descriptor: int, *, wait: bool = False) -> None:
         raise
     if not is_locked:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def nameless_file(directory: str) -> int | None:
+    """Make a file that has no name yet, for reading and writing; return its descriptor.
+
+    Nothing is left of it if the process is killed. None where the system or the file system has no
+    such files: Linux has them, on most file systems.
+    """
+    try:
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except (AttributeError, OSError):
+        return None
+    if os.path.exists(_by_number(descriptor)):  # noqa: PTH110 - it is no more than a name
+        return descriptor
+    os.close(descriptor)  # without /proc it can never have a name
+    return None
+
+
+def give_name(descriptor: int, name: str) -> None:
+    """Give a file of `nameless_file` a name that is free, in the directory in which it was made."""
+    # The number of a directory, here of none, makes Python follow the link.
+    os.link(_by_number(descriptor), name, src_dir_fd=descriptor)
+
+
+def _by_number(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
 
 
 def set_mode(descriptor: int, path: str, mode: int) -> None:

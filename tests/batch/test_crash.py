@@ -103,7 +103,7 @@ def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
     assert [(prompt, counts[prompt]) for prompt, _ in written] == written
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_waits_for_what_is_under_way(tmp_path: Path, number: signal.Signals) -> None:
     """No new requests; the two under way are answered and written; a summary; ended by it."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -3,9 +3,14 @@
 import fcntl
 import json
 import os
+import resource
+import shutil
+import subprocess
 import sys
 import tempfile
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -337,3 +342,60 @@ def test_a_record_of_a_journal_takes_little_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert most < 60 * count
+
+
+@contextmanager
+def failing_disk(path: Path) -> Iterator[None]:
+    """Let a file take only a part of what is written to it, and let none of that be cut off.
+
+    The first is what a limit of a file's size does, the second what the append-only flag does.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    chattr = shutil.which("chattr")
+    if chattr is None or subprocess.run([chattr, "+a", path], check=False).returncode:
+        pytest.skip("only root, and only on some file systems, can make a file append-only")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        subprocess.run([chattr, "-a", path], check=True)
+
+
+def test_a_torn_line_that_cannot_be_cut_off_is_an_output_error(tmp_path: Path) -> None:
+    """What was to be written is kept, and the command that is named makes all of it whole."""
+    path = tmp_path / "out.jsonl"
+    with Journal(path) as journal:
+        journal.append(0, line(0), 1, failed=False)
+        with failing_disk(path):
+            for index, reason in ((1, "File too large"), (2, "Operation not permitted")):
+                with pytest.raises(OutputError, match=reason):
+                    journal.append(index, line(index), index, failed=False)
+            assert path.read_bytes() == line(0) + line(1)[:10]
+        hint = journal.rescue([line(1), line(2)])
+    command = hint.partition("then: ")[2].partition(", and")[0]
+    assert command.startswith(f"truncate -s {len(line(0))} ")
+    subprocess.run(["sh", "-c", command], check=True)
+    assert path.read_bytes() == line(0) + line(1) + line(2)
+
+
+def test_a_torn_line_is_cut_off_before_the_next_one_is_written(tmp_path: Path) -> None:
+    """Once the disk works again, nothing of it is left."""
+    path = tmp_path / "out.jsonl"
+    with Journal(path) as journal:
+        journal.append(0, line(0), 1, failed=False)
+        with failing_disk(path), pytest.raises(OutputError):
+            journal.append(1, line(1), 1, failed=False)
+        journal.append(2, line(2), 2, failed=False)
+    assert path.read_bytes() == line(0) + line(2)
+
+
+def test_a_torn_line_of_an_earlier_run_that_cannot_be_cut_off_is_an_output_error(
+    tmp_path: Path,
+) -> None:
+    """The disk is named as the reason, and the file stays as it is."""
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(line(0) + b'{"index": 1, ')
+    with failing_disk(path), pytest.raises(OutputError, match="Operation not permitted"):
+        Journal(path)
+    assert path.read_bytes() == line(0) + b'{"index": 1, '

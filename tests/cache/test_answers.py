@@ -179,7 +179,8 @@ def test_a_stream_without_events_is_not_kept(tmp_path: Path) -> None:
         content_type="text/event-stream",
     )
     with Server(empty) as server, client(server, tmp_path) as asking:
-        assert streamed(asking) == []
+        with pytest.raises(writer.CutError):
+            streamed(asking)
     with Server(filtered) as server, client(server, tmp_path, api="openai") as asking:
         assert streamed(asking) == ["a"]
     assert list(tmp_path.iterdir()) == []

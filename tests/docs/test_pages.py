@@ -11,7 +11,7 @@ from tests.harness import documents
 from tests.harness.documents import ROOT
 from tests.test_house import HOUSE
 
-DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -26,6 +26,14 @@ def test_links_resolve(document: str) -> None:
         if anchor:
             name = str(target.resolve().relative_to(ROOT))
             assert documents.anchors(name).count(anchor) == 1, link
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    """Each file of tests in SECURITY.md is there."""
+    named_tests = re.findall(r"`(tests/[\w/]+\.py)`", documents.read("SECURITY.md"))
+    assert named_tests
+    for file in named_tests:
+        assert (ROOT / file).is_file(), file
 
 
 def test_the_picture_has_every_room() -> None:

@@ -66,12 +66,20 @@ class OnTerminal:
                 pipe.close()
         self.process.wait()
         self._close()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
     @property
     def text(self) -> str:
         """What was written to the terminal, with its line ends as the program wrote them."""
         return self.raw.decode().replace("\r\n", "\n")
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a window that is closed or a connection that is lost."""
+        os.close(self._slave)
+        self._slave = -1
+        os.close(self._master)
+        self._master = -1
 
     def type(self, keys: bytes) -> None:
         """Press keys, such as Ctrl-C, which is the byte 3."""

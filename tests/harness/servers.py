@@ -6,7 +6,8 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
@@ -119,6 +120,18 @@ def chunked(
     steps: list[Step] = [head.encode()]
     steps += [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
     return [*steps, b"0\r\n\r\n"] if whole else [*steps, CLOSE]
+
+
+def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
+    """Return an answer of which a piece comes every 20 ms, and never the end."""
+
+    def script(_: Received) -> Iterator[Step]:
+        yield from begin
+        for _piece in range(1000):
+            time.sleep(0.02)  # a slow server is what is wanted
+            yield piece
+
+    return script
 
 
 class Server:

@@ -29,7 +29,7 @@ def test_environment_has_every_variable_that_the_code_reads() -> None:
     read = set(re.findall(r"\bWRITER_[A-Z_]*[A-Z]\b", code))
     shown = set(re.findall(r"\bWRITER_[A-Z_]*[A-Z]\b", as_text(TOPICS["environment"](), 80)))
     assert shown == read
-    assert rows("environment")["WRITER_TIMEOUT"].endswith("stream (default 180)")
+    assert rows("environment")["WRITER_TIMEOUT"].endswith("to the next (default 180)")
     assert all(SETTINGS[name].meaning for name in SETTINGS)
 
 

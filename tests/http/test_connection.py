@@ -154,11 +154,11 @@ def endless(_: Received) -> Iterator[Step]:
 @pytest.mark.parametrize("deadline", [None, PATIENCE])
 @pytest.mark.parametrize("script", [bomb, endless], ids=lambda script: script.__name__)
 def test_the_size_of_an_answer_is_bounded(script: Script, deadline: float | None) -> None:
-    """What is larger than 64 MiB once it is unpacked is not kept."""
+    """What is larger than 32 MiB once it is unpacked is not kept."""
     error = failure(script, deadline=deadline)
     assert (type(error), error.message) == (
         writer.BadAnswerError,
-        "the answer is larger than 64 MiB",
+        "the answer is larger than 32 MiB",
     )
 
 
@@ -229,7 +229,11 @@ def test_where_nobody_listens_it_is_the_network() -> None:
     ("script", "message", "retryable"),
     [
         ([HANG], "no answer from HOST within 0.2 s", True),
-        ([http(200, b"{", length=100), HANG], "HOST stopped answering for 0.2 s", False),
+        (
+            [http(200, b"{", length=100), HANG],
+            "the answer from HOST did not continue within 0.2 s",
+            False,
+        ),
     ],
     ids=["no answer", "half an answer"],
 )
@@ -268,11 +272,6 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     assert len(server.requests) == 1
 
 
-def test_a_redirect_to_nowhere_is_not_followed() -> None:
-    """Without a `Location` there is none to show."""
-    assert failure(http(302)).message.startswith("HTTP 302: the API redirects to nowhere; ")
-
-
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -289,7 +288,7 @@ def test_a_redirect_to_nowhere_is_not_followed() -> None:
         ),
         (
             http(200, b"1" * 5000),
-            "the answer is declared as JSON but is not valid JSON: " + "1" * 199 + "…",
+            "the answer is JSON but not an object: " + "1" * 199 + "…",
         ),
         (
             http(200, b"[" * 100_000),

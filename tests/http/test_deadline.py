@@ -13,7 +13,16 @@ import writer_cli as writer
 from tests.harness.events import event, stream, texts
 from tests.harness.program import WRITER, Ran, environment
 from tests.harness.program import writer as run
-from tests.harness.servers import HANG, Received, Script, Server, Step, completion, http
+from tests.harness.servers import (
+    HANG,
+    Received,
+    Script,
+    Server,
+    Step,
+    completion,
+    dripped,
+    http,
+)
 from writer_cli.http import deadline
 
 KEY = "kW8-secret"
@@ -26,18 +35,6 @@ GRACE = 1.0
 
 PASSED = "the deadline passed before the answer was complete"
 HINT = "allow more time with --deadline SECONDS, or ask for fewer tokens with --max-tokens"
-
-
-def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
-    """Return an answer of which a piece comes now and then, and never the end."""
-
-    def script(_: Received) -> Iterator[Step]:
-        yield from begin
-        for _piece in range(1000):
-            time.sleep(0.02)  # a slow server is what is wanted
-            yield piece
-
-    return script
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 100000\r\n\r\n"

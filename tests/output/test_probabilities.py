@@ -7,6 +7,7 @@ import pytest
 from tests.harness.emulator import Screen
 from tests.harness.program import Ran, writer
 from tests.harness.servers import Server, http
+from writer_cli.http.answer_json import UNREADABLE_NUMBER
 
 STORY = "Once upon a time"
 
@@ -160,10 +161,12 @@ def test_several_choices_have_a_table_each() -> None:
 
 @pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
 def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
-    """JSON as Python and others write it has infinities."""
+    """JSON as Python and others write it has infinities; a warning says that they are left out."""
     ran = shown(
         logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),
     )
+    assert ran.errors == f"warning: {UNREADABLE_NUMBER}\n"
+    ran = Ran(ran.code, ran.output, "")
     assert without_styles(ran) == 'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n'
 
 

@@ -78,7 +78,7 @@ def test_a_process_prints_its_address_serves_and_stops_cleanly(number: int) -> N
         export, command = process.error_line(), process.error_line()
         assert process.stop(number) == (0, "", "")
         assert read_all(hanging) == b""
-    key = "the-sandbox-needs-none"
+    key = "no-key-needed"
     assert export == (f"export WRITER_BASE_URL={url} WRITER_API_KEY={key} WRITER_ORGANIZATION_ID=1")
     assert command == 'writer complete -m palmyra-x5 "Once upon a time"'
 

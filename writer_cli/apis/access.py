@@ -87,13 +87,16 @@ def checked_base_url(url: str | None, *, allow_http: bool = False) -> str:
 def _split(url: str) -> SplitResult:
     """Return the parts of a URL. Raises `ConfigurationError` unless it is a valid http(s) URL."""
     hint = "a base URL looks like https://enterprise-api.writer.com"
+    # The part before an @, and the part after a ? or a #, may be a password.
+    shown = re.sub(r"[?#].*", "…", re.sub(r".*@", "…@", url, flags=re.DOTALL), flags=re.DOTALL)
+    invalid = ConfigurationError(f"base_url: {shown!r} is not a valid URL", hint=hint)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url: {error}", hint=hint) from None
+    except ValueError:
+        raise invalid from None
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"base_url: {url!r} is not a valid URL", hint=hint)
+        raise invalid
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(
             "base_url: a URL with a password, a query or a fragment is not allowed", hint=hint

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
-from writer_cli.errors import UsageError, WriterError
+from writer_cli.errors import BadAnswerError, UsageError, WriterError
 
 if TYPE_CHECKING:  # every start loads this module, and pydantic is slow to import
     from writer_cli.apis.retired import Retirement
@@ -55,6 +55,9 @@ class Target(NamedTuple):
                 )
         return self
 
+
+MOST_CHOICES = 100_000
+"""Choices of an answer."""
 
 LONGEST_ID = 1000
 """Characters of an id at most; servers and proxies refuse much longer URLs."""
@@ -133,6 +136,17 @@ def body_of(
                 field=name,
             )
     return {wire_names[name]: value for name, value in fields.items()}
+
+
+def choices_in(body: dict[str, Any]) -> Any:
+    """Return the choices of an answer as they were sent.
+
+    Raises `BadAnswerError` where they would fill the memory: each takes about a kilobyte.
+    """
+    choices = body.get("choices") or []
+    if len(choices) > MOST_CHOICES:
+        raise BadAnswerError(f"the answer has more than {MOST_CHOICES:,} choices")
+    return choices
 
 
 def obstacle_to_streaming(request: CompletionRequest, target: Target) -> str | None:

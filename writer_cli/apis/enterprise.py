@@ -16,6 +16,7 @@ from writer_cli.apis.dialect import (
     Target,
     append_hint,
     body_of,
+    choices_in,
     path_of,
     read_value_event,
 )
@@ -81,7 +82,7 @@ class EnterpriseApi:
             {
                 "choices": [
                     choice | {"logprobs": _read_logprobs(choice.get("logprobs"))}
-                    for choice in body.get("choices") or []
+                    for choice in choices_in(body)
                 ],
                 "usage": body.get("usage"),
             }

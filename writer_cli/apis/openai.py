@@ -14,6 +14,7 @@ from writer_cli.apis.dialect import (
     Call,
     Target,
     body_of,
+    choices_in,
     logprobs_from_content,
     no_customizations,
 )
@@ -72,7 +73,7 @@ class OpenAIApi:
 
     def read_completion(self, body: dict[str, Any]) -> CompletionResponse:
         """Read `{"choices": [{"index", "text", "logprobs", "finish_reason"}], "usage"}`."""
-        choices = sorted(body.get("choices") or [], key=lambda choice: choice.get("index") or 0)
+        choices = sorted(choices_in(body), key=lambda choice: choice.get("index") or 0)
         read = [choice | {"logprobs": _read_logprobs(choice.get("logprobs"))} for choice in choices]
         return CompletionResponse.model_validate({"choices": read, "usage": body.get("usage")})
 

@@ -16,6 +16,7 @@ from writer_cli.apis.dialect import (
     Target,
     append_hint,
     body_of,
+    choices_in,
     logprobs_from_content,
     no_customizations,
     read_value_event,
@@ -74,7 +75,7 @@ class StudioApi:
             {
                 "choices": [
                     choice | {"logprobs": logprobs_from_content(choice.get("log_probs"))}
-                    for choice in body.get("choices") or []
+                    for choice in choices_in(body)
                 ],
                 "usage": body.get("usage"),
             }

@@ -22,6 +22,7 @@ from writer_cli.batch.summary import Summary
 from writer_cli.client import Writer
 from writer_cli.errors import OutputError, ReaderGoneError
 from writer_cli.exits import FIRST_SIGNAL_CODE
+from writer_cli.posix_only import STOP_SIGNALS
 
 POLL_INTERVAL = 0.1
 """Seconds between two checks for signals, and between two updates of the progress."""
@@ -129,9 +130,9 @@ class Job:
     def run(self, show: Callable[[Progress], None]) -> None:
         """Send the records that have no result, then sort the results.
 
-        While requests are sent, the first Ctrl-C or SIGTERM stops the batch, which keeps all
-        answers that arrive within the grace period; `stopped_by` is then its number. The second
-        signal ends the process at once. Before and after that, the first one does.
+        While requests are sent, the first Ctrl-C, SIGTERM or SIGHUP stops the batch, which keeps
+        all answers that arrive within the grace period; `stopped_by` is then its number. The
+        second signal ends the process at once. Before and after that, the first one does.
 
         Raises:
             UsageError: The results in the journal belong to other requests; nothing was sent.
@@ -224,7 +225,7 @@ class Job:
 
 
 class _Signals:
-    """Handles Ctrl-C and SIGTERM: it stores the first one, and ends the process at the second."""
+    """Handles Ctrl-C, SIGTERM and SIGHUP: stores the first, ends the process at the second."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -232,7 +233,7 @@ class _Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOP_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                     self._old[number] = signal.signal(number, self._note)
         return self

@@ -6,6 +6,7 @@ replacement sorts the lines by the index of their record. If an index has severa
 one counts.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -44,6 +45,7 @@ class Journal:
 
     Raises:
         UsageError: The file is in use, cannot be written, or has lines that are not results.
+        OutputError: The disk fails.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -53,12 +55,16 @@ class Journal:
         self._digests = array("Q")
         self.answered = 0
         self.failed = 0
+        self._is_incomplete = False
+        """Whether the file may end with a part of a line."""
         try:
             if overwrite:
                 os.ftruncate(self._descriptor, 0)
             self._size = self._read()
-        except BaseException:
+        except BaseException as error:
             os.close(self._descriptor)
+            if isinstance(error, OSError):
+                raise OutputError(f"{self.path}: {error.strerror}") from error
             raise
 
     def __enter__(self) -> Self:
@@ -103,16 +109,19 @@ class Journal:
         """Write one line completely.
 
         Raises `OutputError` if that fails; then the file ends with the previous line, or was
-        removed by somebody.
+        removed by somebody. If even the incomplete line cannot be removed, it stays the last one.
         """
         try:
             if os.fstat(self._descriptor).st_nlink == 0:
                 raise OutputError(f"{self.path} was removed during the run")
+            self._cut_incomplete_line()
             view = memoryview(line)
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
-            os.ftruncate(self._descriptor, self._size)
+            self._is_incomplete = True
+            with contextlib.suppress(OSError):  # it is tried again before the next line
+                self._cut_incomplete_line()
             raise OutputError(f"{self.path}: {error.strerror}") from error
         self._size += len(line)
         self._note(index, digest, FAILED if failed else ANSWERED)
@@ -178,7 +187,13 @@ class Journal:
         name, path = shlex.quote(kept.name), shlex.quote(str(self.path))
         if is_gone:
             return f"all results are safe: mv {name} {path}, and run the command again"
-        return f"free disk space, then: cat {name} >> {path}, and run the command again"
+        cut = f"truncate -s {self._size} {path} && " if self._is_incomplete else ""
+        return f"free disk space, then: {cut}cat {name} >> {path}, and run the command again"
+
+    def _cut_incomplete_line(self) -> None:
+        if self._is_incomplete:
+            os.ftruncate(self._descriptor, self._size)
+            self._is_incomplete = False
 
     def _reading(self) -> BinaryIO:
         file = open(os.dup(self._descriptor), "rb")  # noqa: PTH123, SIM115 - a descriptor

@@ -30,6 +30,7 @@ class App:
         self.given_before: dict[str, Any] = {}
         self.options = GlobalOptions()
         self._spinner: Spinner | None = None
+        self._answer_warnings: set[str] = set()
 
     @property
     def uses_sandbox(self) -> bool:
@@ -123,12 +124,18 @@ class App:
             max_retries=self.settings.get("max_retries").value,
             deadline=deadline,
             on_wait=self._show_wait,
+            on_warning=self._answer_warnings.add,
             sandbox=self.uses_sandbox,
             cache=self.cache,
         )
 
     def close(self) -> None:
-        """Close the connections, if there are any."""
+        """Close the connections, if there are any, and say what of the answers was unreadable.
+
+        Not earlier: something may be drawn while answers come, and a batch says it once.
+        """
+        for text in sorted(self._answer_warnings):
+            self.warn(text)
         if "writer" in vars(self):
             self.writer.close()
 

@@ -226,8 +226,8 @@ def _interruption(stream: "CompletionStream", stop: BaseException) -> WriterErro
     """Return an error that contains the text that arrived before a signal."""
     error = WriterError("interrupted before the text was complete")
     error.kind = "interrupted"
-    is_terminated = isinstance(stop, SystemExit)
-    error.exit_code = ExitCode.TERMINATED if is_terminated else ExitCode.INTERRUPTED
+    code = getattr(stop, "code", ExitCode.INTERRUPTED)
+    error.exit_code = next(known for known in ExitCode if known == code)
     error.text, error.attempts = stream.text, stream.attempts
     return error
 

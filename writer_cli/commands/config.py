@@ -139,7 +139,7 @@ def run_get(options: NameOptions, app: App) -> None:
     if options.json:
         documents.write_json(app.terminal, **_as_dict(setting))
     else:
-        app.terminal.write(setting.shown() + "\n")
+        app.terminal.write_line(setting.shown())
 
 
 def run_list(options: ProfileOptions, app: App) -> None:
@@ -179,7 +179,7 @@ def run_path(options: CommonOptions, app: App) -> None:
     if options.json:
         documents.write_json(app.terminal, path=path)
     else:
-        app.terminal.write(f"{path}\n")
+        app.terminal.write_line(str(path))
 
 
 def _how_to_set(name: str) -> str:

@@ -101,8 +101,8 @@ class GlobalOptions(TargetOptions):
         float | None,
         typer.Option(
             "--timeout",
-            help="Seconds to wait for the answer, or for the next part of a stream "
-            f"(over 0; default {DEFAULT_TIMEOUT:g}).",
+            help="Seconds from the request to the answer, or from one event of a stream to the "
+            f"next (over 0; default {DEFAULT_TIMEOUT:g}).",
             metavar="SECONDS",
             rich_help_panel="Connection",
         ),

@@ -1,8 +1,10 @@
 """The configuration file: read it, or change one value and keep the comments."""
 
+import os
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,22 +71,26 @@ def set_values(
     in `without`; returns those that were set. Raises `ConfigurationError` if the file cannot be
     read or written.
     """
-    document = _document(path)
-    where = document if profile is None else _profile_table(document, path, profile)
-    removed = [name for name in without if where.pop(name, None) is not None]
-    where.update(values)
-    _write(path, document)
+    with _write_errors(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(path):
+        document = _document(path)
+        where = document if profile is None else _profile_table(document, path, profile)
+        removed = [name for name in without if where.pop(name, None) is not None]
+        where.update(values)
+        _write(path, document)
     return removed
 
 
 def unset_value(path: Path, name: str, *, profile: str | None) -> bool:
     """Remove a value, and return whether it was set. An empty profile is kept."""
-    document = _document(path)
-    where = document if profile is None else _profile_table(document, path, profile)
-    if name not in where:
-        return False
-    del where[name]
-    _write(path, document)
+    with _locked(path):
+        document = _document(path)
+        where = document if profile is None else _profile_table(document, path, profile)
+        if name not in where:
+            return False
+        del where[name]
+        _write(path, document)
     return True
 
 
@@ -136,16 +142,27 @@ def _parsed(path: Path, content: str, parse: Callable[[str], _Parsed]) -> _Parse
         ) from None
 
 
+def _locked(path: Path) -> AbstractContextManager[None]:
+    """Let no other process change the file between reading and writing it."""
+    from writer_cli import atomic
+
+    return atomic.locked(Path(os.path.realpath(path)).parent)
+
+
 def _write(path: Path, document: "TOMLDocument") -> None:
     import tomlkit
 
     from writer_cli import atomic
 
     content = tomlkit.dumps(document)
+    with _write_errors(path), atomic.replacement(path, mode=MODE) as file:
+        file.write(content.encode())
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with atomic.replacement(path, mode=MODE) as file:
-            file.write(content.encode())
+        yield
     except (OSError, UsageError, OutputError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(

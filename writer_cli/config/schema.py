@@ -126,7 +126,7 @@ SETTINGS: dict[str, SettingSpec] = {
     "timeout": SettingSpec(
         _seconds,
         "30",
-        "seconds to wait for the answer, or for the next part of a stream",
+        "seconds from the request to the answer, or from one event of a stream to the next",
         ("WRITER_TIMEOUT",),
         default=DEFAULT_TIMEOUT,
     ),

@@ -1,6 +1,5 @@
 """A complete HTTP answer, and the parsing of its JSON body."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from writer_cli.errors import BadAnswerError
+from writer_cli.http import answer_json
 from writer_cli.http.error_answers import is_json
 from writer_cli.redaction import cleaned_excerpt
 
@@ -30,6 +30,9 @@ class Answer:
 
     redacted: Callable[[str], str] = field(repr=False)
     """Removes the key from text that a message quotes."""
+
+    warn: Callable[[str], None] = field(repr=False)
+    """Told what of the answer cannot be read and is left out."""
 
     attempts: int = 1
     elapsed_s: float = 0.0
@@ -65,8 +68,10 @@ class Answer:
             error.content_type = self.content_type
             raise error
         try:
-            parsed = json.loads(self.text)
-        except (ValueError, RecursionError) as error:
+            parsed = answer_json.read(self.text, self.warn)
+        except answer_json.TooManyValuesError as error:
+            raise BadAnswerError(f"the answer has {error}") from error
+        except ValueError as error:
             raise BadAnswerError(
                 f"the answer is declared as JSON but is not valid JSON: {self._excerpt()}"
             ) from error

@@ -14,7 +14,8 @@ from writer_cli import __version__
 from writer_cli.apis import access
 from writer_cli.apis.access import AuthScheme
 from writer_cli.apis.dialect import Call
-from writer_cli.errors import BadAnswerError, DeadlineError
+from writer_cli.errors import BadAnswerError, DeadlineError, NetworkError
+from writer_cli.http import timed_stream
 from writer_cli.http.answer import Answer
 from writer_cli.http.deadline import with_deadline
 from writer_cli.http.reply import Reply, bounded_body
@@ -48,9 +49,10 @@ class Connection:
         api_key: The key, or a function that returns it; called when a request is sent.
         auth_scheme: How the `Authorization` header contains the key.
         needs_key: Whether a request without a key is an error.
-        timeout: Seconds to wait for the answer, or for the next part of a stream.
+        timeout: Seconds from the request to the answer, or from one event of a stream to the next.
         retries: Which failures are retried, and the deadline for all attempts together.
         sandbox: A transport that answers in this process instead of the network.
+        on_warning: Called when a part of an answer cannot be read.
 
     Raises:
         ConfigurationError: The host in the base URL is not a valid host name.
@@ -66,12 +68,14 @@ class Connection:
         retries: RetryPolicy,
         sandbox: httpx.BaseTransport | None,
         needs_key: bool = True,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self.base_url = base_url
         self._host = host_of(base_url)
         self._api_key = api_key
         self._auth_scheme = auth_scheme
         self._needs_key = needs_key
+        self._on_warning = on_warning
         self._timeout = timeout
         self.retries = retries
         self._sandbox = sandbox
@@ -133,8 +137,10 @@ class Connection:
         pieces: Generator[httpx.Response | bytes] = self._pieces(call, ends, authorization)
         if ends is not None:
             pieces = with_deadline(ends, pieces)
-        redacted = partial(redact, key=(authorization or "").removeprefix("Bearer "))
-        reply = Reply(pieces, redacted, began=began, timeout=self._timeout)
+        redacted = partial(redact, key=authorization)
+        reply = Reply(
+            pieces, redacted, began=began, timeout=self._timeout, on_warning=self._on_warning
+        )
         reply.raise_unless_successful()
         return reply
 
@@ -165,14 +171,20 @@ class Connection:
             # Errors refer to the response and may be pickled, so its request must not hold the key.
             request.headers.pop("Authorization", None)
             response.request = request
-            answer_began = True
             try:
+                if timed_stream.came_unasked(response):
+                    raise NetworkError(f"{self._host} sent an answer that belongs to no request")
+                answer_began = True
                 yield response
                 yield from bounded_body(response)
             finally:
                 response.close()
         except httpx.TransportError as error:
-            raise translated(error, self._host, timeout, answer_began=answer_began) from error
+            reason = redact(str(error), authorization)  # it may quote a line that the server sent
+            cause = error if reason == str(error) else None
+            raise translated(
+                error, reason, self._host, timeout, answer_began=answer_began
+            ) from cause
         except httpx.DecodingError as error:
             raise BadAnswerError(f"the answer cannot be decompressed: {error}") from error
 

@@ -1,10 +1,10 @@
 """Turn an error answer, or an error event of a stream, into an exception."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.apis.failures import Failure, read_failure
 from writer_cli.errors import FailResponse, SDKError, status_message
+from writer_cli.http import answer_json
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +27,7 @@ def error_from_answer(
     documents it. With any other status, such as 429, it does so if it has one of the known error
     shapes. Everything else becomes an `SDKError`. An unreadable body raises nothing.
     """
-    parsed = _json_object(body) if is_json(content_type) else None
+    parsed = json_object(body) if is_json(content_type) else None
     failure = None if parsed is None else read_failure(parsed)
     if failure is None and parsed is not None and status_code in _DOCUMENTED_STATUSES:
         failure = Failure("", [], parsed.get("extras"), status_code)
@@ -55,9 +55,18 @@ def is_json(content_type: str) -> bool:
     return essence == "application/json" or essence.endswith("+json")
 
 
-def _json_object(body: str) -> dict[str, Any] | None:
+def json_object(body: str) -> dict[str, Any] | None:
+    """Return the JSON object that an error's body is, or None.
+
+    What cannot be read in it is left out, without a warning: an error is shown as far as it can be.
+    """
+
+    def ignore(_: str) -> None:
+        return
+
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
+        # Its values are shown as they are, so no value may be too deep to be written again.
+        parsed = answer_json.read(answer_json.shallow(body, ignore), ignore)
+    except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import httpx
 
-from writer_cli.errors import BadAnswerError, RequestTimeoutError
-from writer_cli.http import retry
+from writer_cli.errors import BadAnswerError, RequestTimeoutError, status_message
+from writer_cli.http import retry, timed_stream
 from writer_cli.http.answer import Answer
 from writer_cli.http.error_answers import error_from_answer
 from writer_cli.redaction import redact
@@ -17,8 +17,13 @@ from writer_cli.redaction import redact
 if TYPE_CHECKING:
     from writer_cli.recording import Recording
 
-LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer at most, uncompressed. A million tokens are about 4 MB."""
+LARGEST_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer at most, uncompressed. A million tokens are about 4 MB.
+
+Reading and printing a text can take fifteen times as much memory.
+"""
+
+NOT_UTF8 = "the answer has bytes that are not UTF-8; each is replaced by \ufffd"
 
 
 class Reply:
@@ -29,6 +34,7 @@ class Reply:
         redacted: Removes the key from a text.
         began: When the request was sent, by `time.monotonic()`.
         timeout: Seconds from `began` within which `read` must reach the end of the body.
+        on_warning: Called once for each kind of thing that cannot be read.
     """
 
     def __init__(
@@ -38,11 +44,14 @@ class Reply:
         *,
         began: float,
         timeout: float,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self._pieces = pieces
         self._began = began
         self._timeout = timeout
         self.redacted = redacted
+        self._on_warning = on_warning
+        self._warned: set[str] = set()
         head = next(pieces)
         assert isinstance(head, httpx.Response)  # noqa: S101 - the first piece is the head
         self._response = head
@@ -69,6 +78,10 @@ class Reply:
         """Close the connection; the rest of the body is lost."""
         self._pieces.close()
 
+    def restart_timeout(self) -> None:
+        """Start the timeout again, for the next part of the answer."""
+        timed_stream.restart(self._response)
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives."""
         for chunk in self._pieces:
@@ -83,7 +96,11 @@ class Reply:
             body = b"".join(self._timely_chunks())
         finally:
             self.close()
-        text = body.decode("utf-8-sig", "replace")
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = body.decode("utf-8-sig", "replace")
+            self.warn_not_utf8()
         return Answer(
             status_code=self.status_code,
             content_type=self.content_type,
@@ -92,12 +109,24 @@ class Reply:
             redacted=self.redacted,
             attempts=self.attempts,
             recorded_at=self.recorded_at,
+            warn=self.warn,
             raw_response=partial(_unencoded, self._response, body),
         )
+
+    def warn(self, text: str) -> None:
+        """Report something that cannot be read, once for each answer."""
+        if text not in self._warned and self._on_warning is not None:
+            self._warned.add(text)
+            self._on_warning(text)
+
+    def warn_not_utf8(self) -> None:
+        """Report that bytes were replaced."""
+        self.warn(NOT_UTF8)
 
     def _timely_chunks(self) -> Iterator[bytes]:
         """Yield the body, and stop at the timeout even if the server sends a byte now and then."""
         is_late = False
+        self.restart_timeout()
         for chunk in self.chunks():
             if is_late:  # and the previous chunk was not the last one
                 late = RequestTimeoutError(f"no complete answer within {self._timeout:g} s")
@@ -105,19 +134,23 @@ class Reply:
                 raise late
             yield chunk
             is_late = time.monotonic() - self._began > self._timeout
+            self.restart_timeout()
 
     def raise_unless_successful(self) -> None:
         """Raise an error unless the status is 200 to 299."""
         if self._response.is_success:
             return
         answer = self.read()
-        if not self._response.is_error:
-            location = self.redacted(self._response.headers.get("Location", "nowhere"))
+        location = self._response.headers.get("Location")
+        if self._response.is_redirect and location is not None:
             raise BadAnswerError(
-                f"HTTP {self.status_code}: the API redirects to {location}; "
+                f"HTTP {self.status_code}: the API redirects to {self.redacted(location)}; "
                 "redirects are not followed, because the key would be sent there",
                 hint="if that is the right URL, set it with --base-url",
             )
+        if not self._response.is_error:
+            status = status_message(self.status_code, self.redacted(answer.text))
+            raise BadAnswerError(f"the answer is neither a success nor an error: {status}")
         error = error_from_answer(
             self.status_code,
             self.content_type,

@@ -7,7 +7,7 @@ and a server must not fill the memory.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 # The text between line ends, or one byte of a line end. Not `splitlines`, which makes a list of the
@@ -44,6 +44,7 @@ def events(
     chunks: Iterable[bytes],
     *,
     max_event_bytes: int = 8 * 1024 * 1024,
+    on_bad_bytes: Callable[[], None] = lambda: None,
 ) -> Iterator[ServerSentEvent]:
     """Yield each event as soon as the blank line that ends it has arrived.
 
@@ -54,6 +55,7 @@ def events(
         chunks: The body in chunks of any size. Exceptions of the iterable are not caught.
         max_event_bytes: The largest size of an event, 0 or more: the bytes of all lines between
             two blank lines, with comments, without line ends.
+        on_bad_bytes: Called for each line that is not UTF-8.
 
     Raises:
         IncompleteEventError: The body ended in the middle of a line that is not a comment, or
@@ -63,7 +65,7 @@ def events(
     Source: the WHATWG HTML standard, "server-sent events", "parsing an event stream".
     """
     event, data, is_cut = "", list[str](), False
-    for line in _lines(chunks, max_event_bytes):
+    for line in _lines(chunks, max_event_bytes, on_bad_bytes):
         if line == "\n":
             if data:
                 yield ServerSentEvent("\n".join(data), event or "message")
@@ -80,10 +82,20 @@ def events(
         raise IncompleteEventError("\n".join(data))
 
 
-def _lines(chunks: Iterable[bytes], max_event_bytes: int) -> Iterator[str]:
+def _lines(
+    chunks: Iterable[bytes], max_event_bytes: int, on_bad_bytes: Callable[[], None]
+) -> Iterator[str]:
     r"""Yield each line, its end as "\n", when its end arrives; at last what has no end, or ""."""
     line, size, after_cr = bytearray(), 0, False
     encoding = "utf-8-sig"  # a byte order mark is one at the very start only
+
+    def decoded() -> str:
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            on_bad_bytes()
+            return line.decode(encoding, "replace")
+
     for chunk in chunks:
         for match in _TOKEN.finditer(chunk):
             token = match[0]
@@ -96,10 +108,10 @@ def _lines(chunks: Iterable[bytes], max_event_bytes: int) -> Iterator[str]:
             # the second half of the same line end.
             elif not (after_cr and token == b"\n"):
                 # Decoded by the line: a chunk may cut a character in two, a line end cannot.
-                text = line.decode(encoding, "replace")
+                text = decoded()
                 encoding = "utf-8"
                 line.clear()
                 size = size if text else 0
                 yield text + "\n"
             after_cr = token == b"\r"
-    yield line.decode(encoding, "replace")
+    yield decoded()

@@ -10,8 +10,8 @@ from typing import Any, Self
 from writer_cli.apis.dialect import EVENT_STREAM, Api, unwrapped
 from writer_cli.apis.failures import Failure, read_failure
 from writer_cli.errors import BadAnswerError, CutError, SDKError, WriterError
-from writer_cli.http import sse
-from writer_cli.http.error_answers import error_from_answer
+from writer_cli.http import answer_json, sse
+from writer_cli.http.error_answers import error_from_answer, json_object
 from writer_cli.http.reply import Reply
 from writer_cli.models import (
     CompletionChunk,
@@ -131,15 +131,22 @@ class CompletionStream:
 
     def _messages(self) -> Iterator[str]:
         """Yield the data of each event until `[DONE]`, or the end if that is allowed."""
-        for event in sse.events(self._reply.chunks()):
+        is_empty = True
+        self._reply.restart_timeout()
+        for event in sse.events(self._reply.chunks(), on_bad_bytes=self._reply.warn_not_utf8):
             if event.event == "error":
                 raise self._failure(event.data)
             if event.event == "message":
                 if event.data == DONE:
                     return
+                is_empty = False
                 yield event.data
+                # Only now: the time that the caller took for the last event does not count.
+                self._reply.restart_timeout()
         if self._api.ends_with_done:
             raise CutError("the stream ended without [DONE]")
+        if is_empty:
+            raise CutError("the stream ended without any text")
 
     def _only_chunk(self) -> CompletionChunk:
         """Return the complete answer of a server that does not stream as one chunk."""
@@ -151,22 +158,20 @@ class CompletionStream:
 
     def _chunk_of(self, data: str) -> CompletionChunk:
         try:
-            event = json.loads(data)
+            event = answer_json.read(data, self._reply.warn)
             has_text = isinstance(event, dict) and not {"value", "choices"}.isdisjoint(event)
             if not has_text and _failure_in(event) is not None:
                 raise self._failure(data)
             return self._api.read_event(event)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             shown = cleaned_excerpt(self._reply.redacted(data))
             raise BadAnswerError(f"the stream has an event without text: {shown}") from error
 
     def _failure(self, data: str) -> SDKError:
         """Return the exception for an error event, the same as for an error answer."""
-        try:
-            event = unwrapped(json.loads(data))
+        event = unwrapped(json_object(data))
+        if event is not None:
             data = json.dumps(event, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            event = None
         described = _failure_in(event)
         failure = error_from_answer(
             500 if described is None else described.status_code,

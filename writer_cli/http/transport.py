@@ -1,12 +1,14 @@
 """The HTTP transport: proxy, timeouts, and the HTTP library's exceptions turned into ours."""
 
 from functools import lru_cache
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from writer_cli.errors import ConfigurationError, CutError, NetworkError, RequestTimeoutError
 from writer_cli.http import tls
+from writer_cli.http.timed_stream import TimedBackend
 
 CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a connection at most."""
@@ -37,7 +39,7 @@ def transport_to(url: httpx.URL) -> httpx.HTTPTransport:
     try:
         # Plain http goes only to this machine or a private network: a proxy could read the key.
         proxy = None if plain else _proxy_to(url)
-        return httpx.HTTPTransport(
+        transport = httpx.HTTPTransport(
             verify=tls.ssl_context(plain=plain), trust_env=False, proxy=proxy
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
@@ -46,6 +48,10 @@ def transport_to(url: httpx.URL) -> httpx.HTTPTransport:
             hint="check HTTPS_PROXY, ALL_PROXY and NO_PROXY; "
             "a proxy looks like http://proxy.example:3128",
         ) from error
+    # The pool takes a network backend, but the transport has no parameter for it.
+    pool: Any = transport._pool  # noqa: SLF001
+    pool._network_backend = TimedBackend(pool._network_backend)  # noqa: SLF001
+    return transport
 
 
 def _proxy_to(url: httpx.URL) -> str | None:
@@ -68,19 +74,24 @@ def timeouts(seconds: float) -> dict[str, float]:
 
 
 def translated(
-    error: httpx.TransportError, host: str, timeout: float, *, answer_began: bool
+    error: httpx.TransportError, reason: str, host: str, timeout: float, *, answer_began: bool
 ) -> NetworkError | CutError:
-    """Return our exception for one of the HTTP library, which never reaches a caller."""
+    """Return our exception for one of the HTTP library, which never reaches a caller.
+
+    `reason` is its message without the key.
+    """
     if isinstance(error, httpx.ConnectTimeout):
         seconds = min(CONNECT_TIMEOUT, timeout)
         return RequestTimeoutError(f"no connection to {host} within {seconds:g} s")
     if isinstance(error, httpx.TimeoutException):
         if not answer_began:
             return RequestTimeoutError(f"no answer from {host} within {timeout:g} s")
-        stalled = RequestTimeoutError(f"{host} stopped answering for {timeout:g} s")
+        stalled = RequestTimeoutError(
+            f"the answer from {host} did not continue within {timeout:g} s"
+        )
         stalled.retryable = False
         return stalled
-    reason = str(error) or type(error).__name__
+    reason = reason or type(error).__name__
     if answer_began:
         return CutError(f"the answer from {host} was cut short: {reason}")
     failure = NetworkError(f"no answer from {host}: {reason}", hint=_network_hint(error))

@@ -1,5 +1,6 @@
 """A spinner on the terminal while the program waits."""
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ class Spinner:
         with self._lock:
             self._done.set()
             if self._status is not None:
-                self._status.stop()
+                with contextlib.suppress(OSError):  # the terminal may have been closed
+                    self._status.stop()
                 self._status = None
 
     def _draw(self) -> None:

@@ -128,6 +128,13 @@ class Terminal:
             self._discard_output()
             raise OutputError(f"standard output: {error.strerror}") from error
 
+    def write_line(self, text: str) -> None:
+        """Write a line to standard output; a terminal shows what would act on it.
+
+        Raises as `write` does.
+        """
+        self.write((visible(text) if self.stdout_is_terminal else text) + "\n")
+
     def note(self, text: str) -> None:
         """Write a line to standard error; do nothing if that fails."""
         if self._stderr is None:

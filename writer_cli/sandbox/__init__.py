@@ -17,7 +17,7 @@ def url(address: str, api: str) -> str:
     return address + PREFIXES.get(api, "")
 
 
-KEY = "the-sandbox-needs-none"
+KEY = "no-key-needed"
 """The key that clients send to the sandbox. It is unusual text, because output redacts it."""
 
 MODEL = "sandbox"

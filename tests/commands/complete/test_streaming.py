@@ -275,7 +275,7 @@ def test_an_interrupted_stream_loses_nothing(
     assert all((error["exit_code"], error["text"]) == (130, "one ") for error in errors)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
     """It is within the error, for it was paid for; the process ends by the signal all the same."""
     has_come = threading.Event()

@@ -1,5 +1,9 @@
 """`writer config set`."""
 
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from tests.commands.config.home import KEY, SHOWN, Home
@@ -232,3 +236,19 @@ def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
     terminal = home.run("set", "api_key_command", "pass show writer", *profile)
     assert terminal.errors.startswith("warning: api_key was removed: ")
     assert KEY not in home.path.read_text()
+
+
+def test_values_that_are_set_at_the_same_time_are_all_there(home: Home, tmp_path: Path) -> None:
+    """From the first, which makes the directory; what is unset at the same time is gone."""
+    home = Home(tmp_path / "new" / "directory")
+    profiles = [f"p{number}" for number in range(8)]
+
+    def change(profile: str) -> None:
+        home.run("set", "timeout", "5", "--profile", profile)
+        home.run("set", "organization_id", "7", "--profile", profile)
+        home.run("unset", "timeout", "--profile", profile)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, profiles))
+    written = tomllib.loads(home.path.read_text())
+    assert written == {"profiles": {profile: {"organization_id": 7} for profile in profiles}}

@@ -1,0 +1,1 @@
+"""What was tried against the program: tables of attacks, a file for each kind."""

@@ -1,0 +1,18 @@
+"""How much of a long table is tried: a part with the suite, all of it by `make attacks`."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+_Case = TypeVar("_Case")
+
+IS_WHOLE = os.environ.get("ATTACKS") == "all"
+"""Whether every case is asked for."""
+
+
+def some(cases: Sequence[_Case], number: int, *, first: int = 0) -> list[_Case]:
+    """Return about so many cases, evenly spread over all of them; `first` shifts them."""
+    if IS_WHOLE or number >= len(cases):
+        return list(cases)
+    step = len(cases) / number
+    return [cases[int(i * step + first) % len(cases)] for i in range(number)]

@@ -1,0 +1,282 @@
+"""Text that acts on a terminal: from a model, a server, a file, a flag, the environment.
+
+Each place is tried on a pseudo-terminal, with a harmless text and with a hostile one. The hostile
+one may add no control character and no control sequence to what the terminal gets.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.events import event, stream
+from tests.harness.screens import controls, seen
+from tests.harness.servers import Received, Script, Server, Step, http
+
+ATTACKS = {
+    "clear the screen": "\x1b[2J",
+    "reset the terminal": "\x1bc",
+    "another screen": "\x1b[?1049h",
+    "report the cursor, as if typed": "\x1b[6n",
+    "a colour": "\x1b[38;5;123m",
+    "a link (OSC 8)": "\x1b]8;;https://evil.example\x1b\\here\x1b]8;;\x1b\\",
+    "the clipboard (OSC 52)": "\x1b]52;c;ZXZpbA==\x07",
+    "the title": "\x1b]0;evil\x07",
+    "a device control string": "\x1bP$q\x1b\\",
+    "a C1 control sequence": "\x9b2J",
+    "a C1 command to the system": "\x9d0;evil\x9c",
+    "a C1 line end": "\x85",
+    "a carriage return": "seen\rover it",
+    "backspaces": "seen\b\b\b\bover",
+    "a bell": "\x07",
+    "other line movements": "\x0b\x0c",
+    "another character set": "\x0e\x0f",
+    "delete": "\x7f",
+    "NUL": "\x00",
+    "an override of direction": "\u202egpj.exe",
+    "an isolate of direction": "\u2066\u2069",
+}
+"""What each does, and how; zero-width characters and combining ones act on nothing."""
+
+HOSTILE = " ".join(f"<{text}>" for text in ATTACKS.values())
+HARMLESS = "harmless \u200b text"
+
+SCREENS = {
+    "in colour": {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+    "without colour": {"TERM": "xterm", "NO_COLOR": "1"},
+    "dumb": {"TERM": "dumb"},
+}
+
+
+def quietly(screen: str) -> list[str]:
+    """Return what keeps a spinner, which has controls of its own, off a screen with colours."""
+    return [] if screen == "dumb" else ["--quiet"]
+
+
+def in_pieces(*pieces: bytes) -> Script:
+    """Return a stream that comes in these pieces, a chunk each."""
+    return stream(*pieces)
+
+
+def split_events(text: str) -> Script:
+    """Return a stream with an event for each character of a text."""
+    return in_pieces(*map(event, text))
+
+
+def split_bytes(text: str) -> Script:
+    """Return a stream of one event, a chunk for each of its bytes, in UTF-8 without escapes."""
+    escaped = json.dumps({"value": text}, ensure_ascii=False)
+    return in_pieces(*(bytes([byte]) for byte in f"data: {escaped}\n\n".encode()))
+
+
+def failing(text: str) -> bytes:
+    """Return an error that has a text in each of its places."""
+    fail = {"tpe": text, "errors": [{"description": text, "key": text, "extras": text}]}
+    return http(400, fail, headers=[("Action-Id", text.encode("latin-1", "ignore").hex())])
+
+
+def completing(text: str) -> bytes:
+    """Return a completion that has a text in each of its places."""
+    logprobs = {
+        "tokens": [text, text],
+        "tokenLogprobs": [-0.1, -9.0],
+        "topLogprobs": [{text: -0.1}, {text: -2.0}],
+    }
+    choice = {"text": text, "finish_reason": text, "logprobs": logprobs}
+    return http(200, {"choices": [choice, choice]})
+
+
+ANSWERS: dict[str, tuple[Callable[[str], Script], list[str]]] = {
+    "texts": (completing, ["complete", "p"]),
+    "texts beside a note": (completing, ["complete", "p", "--verbose", "-n", "2"]),
+    "tokens": (completing, ["complete", "p", "--logprobs", "2"]),
+    "JSON": (completing, ["complete", "p", "--json"]),
+    "a stream of characters": (split_events, ["complete", "p"]),
+    "a stream of bytes": (split_bytes, ["complete", "p"]),
+    "a stream as JSON": (split_events, ["complete", "p", "--stream", "--json"]),
+    "an error": (failing, ["complete", "p"]),
+    "an error as JSON": (failing, ["complete", "p", "--json"]),
+    "an error of an engine": (
+        lambda text: http(400, {"error": {"message": text, "type": text, "code": text}}),
+        ["complete", "p"],
+    ),
+    "an error in a stream": (
+        lambda text: in_pieces(event("x"), b"event: error\n" + event({"tpe": text})),
+        ["complete", "p"],
+    ),
+    "a page": (lambda text: http(502, f"<p>{text}</p>".encode(), "text/html"), ["complete", "p"]),
+    "no JSON": (lambda text: http(200, text.encode()), ["complete", "p"]),
+    "a strange status": (lambda text: http(999, text.encode()), ["complete", "p"]),
+    "an event that is none": (
+        lambda text: in_pieces(event({"no": text})),
+        ["complete", "p"],
+    ),
+    "a redirect": (
+        lambda text: http(302, headers=[("Location", f"/{text.encode().hex()}\u009b")]),
+        ["complete", "p"],
+    ),
+    "ids of models": (
+        lambda text: http(200, {"data": [{"id": text, "name": text, "type": text}]}),
+        ["models"],
+    ),
+    "ids of customizations": (
+        lambda text: http(
+            200, {"customizations": [{"id": text, "name": text, "description": text}]}
+        ),
+        ["customizations"],
+    ),
+    "the errors of a batch": (failing, ["batch", "in.txt", "-o", "out.jsonl", "--overwrite"]),
+}
+"""What a server may say, and a command that shows it."""
+
+
+def added(show: Callable[[str], str]) -> set[str]:
+    """Return what a hostile text adds to the controls that a terminal gets."""
+    return controls(show(HOSTILE)) - controls(show(HARMLESS))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a directory of the test's own, with the input of a batch."""
+    monkeypatch.chdir(tmp_path)
+    Path("in.txt").write_text("p\n")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("place", ANSWERS)
+def test_what_a_server_says_acts_on_no_terminal(place: str, screen: str) -> None:
+    """Text, names and errors are shown; nothing but a line feed and a tab acts."""
+    answer, command = ANSWERS[place]
+    command = [*command, *quietly(screen)]
+
+    def show(text: str) -> str:
+        with Server(answer(text)) as server:
+            return seen(*command, env=server.env | SCREENS[screen])[1]
+
+    assert added(show) == set()
+
+
+def configured(content: str) -> dict[str, str]:
+    """Write a configuration file and return the environment that names it."""
+    path = Path("config.toml")
+    path.touch(mode=0o600)
+    path.write_text(content)
+    return {"WRITER_CONFIG": str(path)}
+
+
+def quoted(text: str) -> str:
+    """Return a text as TOML writes it."""
+    return json.dumps(text).replace("\\u0000", "0")
+
+
+def without_nul(text: str) -> str:
+    """Return a text that can be an argument, a variable or the name of a file."""
+    return text.replace("\0", "")
+
+
+LOCAL: dict[str, Callable[[str], tuple[list[str], Mapping[str, str]]]] = {
+    "a prompt": lambda text: (["complete", "--dry-run", "--sandbox", text], {}),
+    "a prompt as curl": lambda text: (["complete", "--print-curl", "--sandbox", text], {}),
+    "a command": lambda text: ([text], {}),
+    "a flag": lambda text: (["complete", f"--{text}"], {}),
+    "a number": lambda text: (["complete", "--max-tokens", text, "p"], {}),
+    "a model": lambda text: (["complete", "--sandbox", "-m", text, "p"], {}),
+    "a file that is not there": lambda text: (["complete", "-f", text.replace("/", "")], {}),
+    "a file to write": lambda text: (["complete", "--sandbox", "p", "-o", f"no/{text}"], {}),
+    "an address": lambda text: (["complete", "p", "--base-url", text], {"WRITER_API_KEY": "k"}),
+    "a profile": lambda text: (["complete", "p", "--profile", text], {}),
+    "an API": lambda text: (["complete", "p", "--api", text], {}),
+    "a setting": lambda text: (["config", "get", text], {}),
+    "a value": lambda text: (["config", "set", "model_id", text], {"WRITER_CONFIG": "c.toml"}),
+    "a value that is wrong": lambda text: (["config", "set", "timeout", text], {}),
+    "a name to set": lambda text: (["config", "set", text, "x"], {}),
+    "a variable": lambda text: (["config", "list"], {"WRITER_MODEL_ID": text}),
+    "a wrong variable": lambda text: (["config", "list"], {"WRITER_TIMEOUT": text}),
+    "a switch": lambda text: (["complete", "p"], {"WRITER_SANDBOX": text}),
+    "the name of the file": lambda text: (["config", "path"], {"WRITER_CONFIG": text}),
+    "a value in the file": lambda text: (
+        ["config", "list"],
+        configured(f"model_id = {quoted(text)}"),
+    ),
+    "a value in the file as JSON": lambda text: (
+        ["config", "list", "--json"],
+        configured(f"model_id = {quoted(text)}"),
+    ),
+    "a value that is checked": lambda text: (
+        ["config", "check"],
+        configured(f"model_id = {quoted(text)}\nbase_url = {quoted(text)}"),
+    ),
+    "one value": lambda text: (
+        ["config", "get", "model_id"],
+        configured(f"model_id = {quoted(text)}"),
+    ),
+    "an unknown name in the file": lambda text: (
+        ["config", "list"],
+        configured(f"{quoted(text)} = 1"),
+    ),
+    "a profile in the file": lambda text: (
+        ["config", "list"],
+        configured(f"[profiles.{quoted(text)}]\nmodel_id = 'm'"),
+    ),
+    "a file that is no TOML": lambda text: (["config", "list"], configured(f"x = {text}")),
+    "an input": lambda text: (["batch", text, "-o", "out.jsonl", "--sandbox"], {}),
+    "a template": lambda text: (["batch", "in.txt", "--template", f"{{{text}}}", "--dry-run"], {}),
+    "an output": lambda text: (["batch", "in.txt", "-o", f"no/{text}", "--sandbox"], {}),
+}
+"""What a command line, the environment or a file may say."""
+
+
+@pytest.mark.parametrize("screen", ["in colour", "dumb"])
+@pytest.mark.parametrize("place", LOCAL)
+def test_what_is_given_acts_on_no_terminal(place: str, screen: str) -> None:
+    """A file from somebody else, or a line that was pasted, is shown and not obeyed."""
+
+    def show(text: str) -> str:
+        command, env = LOCAL[place](without_nul(text))
+        return seen(*command, *quietly(screen), env={**env, **SCREENS[screen]})[1]
+
+    assert added(show) == set()
+
+
+@pytest.mark.parametrize("screen", ["in colour", "dumb"])
+def test_records_act_on_no_terminal(screen: str) -> None:
+    """Neither their prompts, nor what is wrong with them."""
+
+    def show(text: str) -> str:
+        records: list[dict[str, Any]] = [
+            {"prompt": text, "id": text},
+            {"prompt": "p", "id": text},
+            {"prompt": "p", text: 1},
+            {"prompt": "p", "temperature": text},
+        ]
+        Path("in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records) + text)
+        return seen("batch", "in.jsonl", "--dry-run", "--sandbox", env=SCREENS[screen])[1]
+
+    assert added(show) == set()
+
+
+def test_a_model_that_is_suggested_acts_on_no_terminal() -> None:
+    """Its id came from a server, earlier."""
+    listed = {"data": [{"id": "palmyra" + HOSTILE, "name": "x"}]}
+
+    def script(request: Received) -> Iterator[Step]:
+        yield http(200, listed) if request.method == "GET" else http(404, {"tpe": "NotFound"})
+
+    with Server(script) as server:
+        env = server.env | SCREENS["dumb"]
+        assert seen("models", env=env)[0] == 0
+        code, shown = seen("complete", "-m", "palmyra" + without_nul(HOSTILE)[:-1], "p", env=env)
+    assert code == 5
+    assert controls(shown) == set()
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    """Every attack is seen where nothing stands in its way, and no harmless text is."""
+    for text in ATTACKS.values():
+        assert controls(text)
+    assert controls(HARMLESS + "\t\n\u0300") == set()
+    with Server(completing(HOSTILE)) as server:
+        _, shown = seen("complete", "p", "--raw", env=server.env | SCREENS["dumb"])
+    assert controls(shown) == controls(HOSTILE)
