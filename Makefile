@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme pictures clean
+.PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme pictures man clean
 
 demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
@@ -81,6 +81,9 @@ bench-readme: $(READY)  ## write the table of the last `make bench` into bench/R
 
 pictures: $(READY)  ## draw the pictures of the terminal in the documents again, from real runs
 	$(BIN)/python -m tests.harness.pictures
+
+man: $(READY)  ## write the man pages again, from the texts of the help
+	$(BIN)/python -m tests.harness.man_pages
 
 clean:  ## delete everything that these targets created
 	rm -rf .venv .venv-* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -42,7 +42,7 @@ def test_the_image_starts_the_program_as_a_user() -> None:
     assert program in PROJECT["scripts"]
     assert re.search(r"^USER (?!root)", text, re.MULTILINE)
     copied = documents.read(".dockerignore").splitlines()
-    needed = {"writer_cli", "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
+    needed = {"writer_cli", "man", "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
     assert copied == ["*", *(line for line in copied if line[1:] in needed)]
     assert {line[1:] for line in copied[1:]} == needed
 

@@ -178,9 +178,12 @@ def test_a_stream_without_events_is_not_kept(tmp_path: Path) -> None:
         b"data: [DONE]\n\n",
         content_type="text/event-stream",
     )
-    with Server(empty) as server, client(server, tmp_path) as asking:
-        with pytest.raises(writer.CutError):
-            streamed(asking)
+    with (
+        Server(empty) as server,
+        client(server, tmp_path) as asking,
+        pytest.raises(writer.CutError),
+    ):
+        streamed(asking)
     with Server(filtered) as server, client(server, tmp_path, api="openai") as asking:
         assert streamed(asking) == ["a"]
     assert list(tmp_path.iterdir()) == []
