@@ -34,7 +34,8 @@ class Fuzzing:
         self.ends = time.monotonic() + seconds
         self.examples: Counter[str] = Counter(dict.fromkeys(properties, 0))
         self.failures: list[str] = []
-        self._next = cycle(properties)
+        # In any order: a short run does not always try the same ones.
+        self._next = cycle(random.sample(properties, len(properties)))
         self._lock = threading.Lock()
 
     def work(self) -> None:
