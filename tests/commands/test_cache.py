@@ -114,3 +114,17 @@ def test_a_mark_makes_the_folder(tmp_path: Path) -> None:
     """A first run in CI begins with nothing."""
     assert writer("cache", "mark", "--quiet", "--cache", str(tmp_path / "c")) == Ran(0, "", "")
     assert (tmp_path / "c").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--replay-else-generate"], "--replay-else-generate needs --replay"),
+        (["--replay", "/dev/null"], "--replay /dev/null is no folder"),
+    ],
+)
+def test_a_sandbox_replays_a_folder(flags: list[str], message: str) -> None:
+    """Anything else is refused before the sandbox starts."""
+    ran = writer("sandbox", *flags)
+    assert (ran.code, ran.output) == (2, "")
+    assert ran.errors.startswith(f"error: {message}\nhint: ")
