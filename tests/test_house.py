@@ -307,7 +307,7 @@ REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_
         (["--version"], {}, {"typer", "writer_cli.cli", *DRAWING, *HTTP, *REST}),
         (["--help"], {}, {*COMMANDS, *DRAWING, *HTTP, *REST}),
         (["complete", "--help"], {}, {*DRAWING, *HTTP, *REST}),
-        (["__complete", "comp"], {}, {*COMMANDS, "tomllib", *DRAWING, *HTTP, *REST}),
+        (["__complete", "comp"], {}, {*COMMANDS, *DRAWING, *HTTP, *REST}),
         (["__complete", "complete", "-m", ""], {}, {*DRAWING, *HTTP, *REST}),
         (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
         (
