@@ -336,12 +336,16 @@ def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
     assert ran == Ran(0, "text\n", "")
 
 
-def test_a_wait_is_shown_by_the_spinner_where_there_is_one() -> None:
-    """And by no line beside it, however verbose; here it is over before anything is drawn."""
+def test_a_wait_is_a_line_on_a_terminal_only_with_verbose() -> None:
+    """Otherwise the spinner says it; here it is over before anything is drawn."""
     later = http(503, {"tpe": "ServiceUnavailable"}, headers=[("Retry-After-Ms", "1")])
+    with Server(later, completion("text")) as server:
+        env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}
+        ran = writer("complete", STORY, env=env, stderr_is_terminal=True)
+    assert ran == Ran(0, "text\n", "")
     with Server(later, completion("text")) as server:
         env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}
         ran = writer("complete", "--verbose", STORY, env=env, stderr_is_terminal=True)
     assert (ran.code, ran.output) == (0, "text\n")
-    assert "trying again" not in ran.errors
+    assert ran.errors.startswith("503, trying again in 0.0 s, 1 of 1\n")
     assert "attempts: 2" in ran.errors

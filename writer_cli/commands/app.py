@@ -140,17 +140,22 @@ class App:
             self.writer.close()
 
     def _show_wait(self, wait: "Wait") -> None:
-        if self._spinner is not None and self.terminal.stderr_can_draw:
+        if self._spinner is not None and self.terminal.stderr_can_draw and not self.options.verbose:
             self._spinner.update(str(wait))
-        else:
-            self.report(str(wait))
+            return
+        # A line is not written into the drawing.
+        had_spinner = self._spinner is not None
+        self.stop_spinner()
+        self.report(str(wait))
+        if had_spinner:
+            self.start_spinner(str(wait))
 
     def start_spinner(self, text: str) -> None:
         """Show a spinner with a text, unless `--quiet` is set."""
         if not self.options.quiet:
             from writer_cli.output.spinner import Spinner
 
-            self._spinner = Spinner(self.terminal, text)
+            self._spinner = Spinner(self.terminal, text, counts_seconds=True)
 
     def stop_spinner(self) -> None:
         """Remove the spinner, if there is one."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from writer_cli.output.terminal import Terminal, visible
@@ -20,9 +21,11 @@ class Spinner:
     during the import does not wait for it. Without a terminal, nothing is drawn.
     """
 
-    def __init__(self, terminal: Terminal, text: str) -> None:
+    def __init__(self, terminal: Terminal, text: str, *, counts_seconds: bool = False) -> None:
         self._terminal = terminal
+        self._counts_seconds = counts_seconds
         self._text = text
+        self._since = time.monotonic()
         self._status: Status | None = None
         self._done = threading.Event()
         self._lock = threading.Lock()
@@ -33,8 +36,16 @@ class Spinner:
         """Change the text beside the spinner."""
         with self._lock:
             self._text = text
+            self._since = time.monotonic()
             if self._status is not None:
-                self._status.update(visible(text))
+                self._status.update(self._shown())
+
+    def _shown(self) -> str:
+        """Return the text; with `counts_seconds`, also the seconds since it was set."""
+        from rich.markup import escape
+
+        seconds = f" {time.monotonic() - self._since:.0f} s" if self._counts_seconds else ""
+        return escape(visible(self._text) + seconds)
 
     def stop(self) -> None:
         """Remove the spinner."""
@@ -51,6 +62,10 @@ class Spinner:
         status = self._terminal.console().status("")
         with self._lock:
             if not self._done.is_set():
-                status.update(visible(self._text))
+                status.update(self._shown())
                 status.start()
                 self._status = status
+        while self._counts_seconds and not self._done.wait(1):
+            with self._lock:
+                if self._status is not None:
+                    self._status.update(self._shown())
