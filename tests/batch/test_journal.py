@@ -399,3 +399,13 @@ def test_a_torn_line_of_an_earlier_run_that_cannot_be_cut_off_is_an_output_error
     with failing_disk(path), pytest.raises(OutputError, match="Operation not permitted"):
         Journal(path)
     assert path.read_bytes() == line(0) + b'{"index": 1, '
+
+
+def test_a_journal_without_a_lock_is_put_in_order_too(tmp_path: Path) -> None:
+    """As on a system that has no locks."""
+    with Journal(tmp_path / "out.jsonl") as journal:
+        journal.is_locked = False
+        for index in (1, 0):
+            journal.append(index, line(index), record(index).digest(DEFAULTS), failed=False)
+        journal.put_in_order()
+    assert (tmp_path / "out.jsonl").read_bytes() == line(0) + line(1)

@@ -1,9 +1,11 @@
 """The rate that a batch learns from refusals, in simulated time, against every kind of server."""
 
+from random import Random
+
 import pytest
 
 from tests.batch.scenarios import OUTAGE, ROWS, SHARDS, Row, measured, part_after_outages
-from writer_cli.batch.pacing import Pacing
+from writer_cli.batch.pacing import Pacing, Ticket
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -44,3 +46,32 @@ def test_a_learned_rate_has_a_floor() -> None:
         now += 0.01
     assert pacing.rate is not None
     assert pacing.next_start(now) - now <= 60
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_server_stops_the_batch_for_ever(seed: int) -> None:
+    """Whatever it answers, however it changes, the next request's turn comes within five minutes."""
+    chance = Random(seed)  # noqa: S311 - a made-up server
+    pacing, now = Pacing(), 0.0
+    under_way: list[Ticket] = []
+    refused, failed = 0.0, 0.0
+    for step in range(4000):
+        if step % 200 == 0:  # the server changes its mind
+            refused, failed = chance.choice([0, 0, 0.02, 0.3, 0.9]), chance.choice([0, 0, 0, 1])
+            threads = chance.choice([1, 8, 32])
+        start = pacing.next_start(now)
+        assert start - now <= 300
+        if not under_way or (start <= now and len(under_way) < threads):
+            now = max(now, start)
+            under_way.append(pacing.sent(now, now))
+        else:
+            now += chance.choice([0.001, 0.05, 1.0])
+            ticket = under_way.pop(0)
+            fate = chance.random()
+            if fate < refused:
+                pacing.refused(now, ticket, chance.choice([None, None, 1.0, 20.0]))
+            elif fate < refused + failed:
+                pacing.failed(now, ticket, is_first_attempt=chance.random() < 0.5)
+            else:
+                pacing.answered(now, ticket)
+    assert pacing.rate is None or pacing.rate > 0

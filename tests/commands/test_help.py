@@ -216,6 +216,11 @@ MISTYPED = [
         "INPUT: The file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
     ),
     (
+        ["config", "--", "-x"],
+        "writer config has no flag -x",
+        "`writer config --help` lists all flags",
+    ),
+    (
         ["config", "gett"],
         "writer config has no command 'gett'",
         "did you mean get? `writer config --help` lists all commands",

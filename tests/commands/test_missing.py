@@ -6,6 +6,9 @@ import pytest
 
 from tests.harness.program import Ran, writer
 from tests.harness.servers import KEY
+from writer_cli.commands.app import App
+from writer_cli.errors import UsageError
+from writer_cli.output.terminal import Terminal
 
 ALL = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m"}
 
@@ -52,3 +55,9 @@ def test_a_missing_model_alone_is_wrong_usage() -> None:
     ran = writer("complete", "x", env=env)
     assert ran.code == 2
     assert ran.errors.startswith("error: no model: name one with -m\nhint: add -m palmyra-x5, ")
+
+
+def test_a_command_that_checks_nothing_else_names_a_missing_model() -> None:
+    """The context of a command says it where it is asked for the model alone."""
+    with pytest.raises(UsageError, match="no model"):
+        App(Terminal.fake()).model_id()

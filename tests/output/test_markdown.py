@@ -205,6 +205,19 @@ def test_markdown_on_a_terminal_comes_block_by_block() -> None:
     assert text.cursor
 
 
+def test_markdown_that_streams_to_a_terminal_is_drawn_whole() -> None:
+    """However it was cut."""
+    with Server(texts("# Ti", "tle\n\nTe", "xt\n\n", "- last")) as server:
+        ran = writer("complete", "--markdown", "p", env=server.env, stdout_is_terminal=True)
+    assert (ran.code, ran.errors) == (0, "")
+    assert re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", ran.output).split() == [
+        "Title",
+        "Text",
+        "•",
+        "last",
+    ]
+
+
 def test_several_choices_are_drawn_below_their_numbers() -> None:
     """And why each ended, where the API says it."""
     answer = {

@@ -1,5 +1,6 @@
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.harness.program import WRITER, Ran, shell, writer
 from tests.harness.pseudo_terminal import OnTerminal, screen
 from tests.harness.servers import Held, Server, completion
+from writer_cli.output.spinner import Spinner
 from writer_cli.output.terminal import Terminal, escaped_json, visible
 
 STORY = "Once upon a time"
@@ -232,3 +234,22 @@ def test_the_terminal_of_a_test_is_one_in_memory() -> None:
     assert (terminal.stdin.read(), terminal.output, terminal.errors) == (b"in", b"out", "note\n")
     assert not terminal.has_unread_input()
     assert terminal.width > 0
+
+
+def test_without_streams_there_is_a_usual_width_and_nobody_to_ask() -> None:
+    """As in a process whose streams were closed."""
+    terminal = Terminal(stdin=None, stdout=None, stderr=None, env={})
+    assert terminal.width == 80
+    assert terminal.ask("a question? ") == ""
+
+
+def test_a_spinner_that_is_drawn_shows_a_new_text() -> None:
+    """Its thread draws it first; then the text changes."""
+    terminal = Terminal.fake(stderr_is_terminal=True, env={"TERM": "xterm"})
+    spinner = Spinner(terminal, "one")
+    until = time.monotonic() + 60
+    while "one" not in terminal.errors and time.monotonic() < until:
+        time.sleep(0.01)
+    spinner.update("two")
+    spinner.stop()
+    assert "two" in terminal.errors

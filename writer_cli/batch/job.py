@@ -176,7 +176,7 @@ class Job:
                             is_read = not isinstance(self._write_error, ReaderGoneError)
                             gives_up_at = time.monotonic() + is_read * GRACE_PERIOD
                         part_read = reader.bytes_read / size if size else 0.0
-                        if not batch.is_over:
+                        if not batch.is_over:  # pragma: no branch - it may have ended just now
                             self.summary.see_bound(batch.bound)
                         show(self._progress(batch, part_read))
                 finally:

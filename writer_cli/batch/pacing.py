@@ -247,7 +247,7 @@ class Pacing:
         """Slow down from a rate of which a part was refused, to see whether that helps."""
         top, before = self._peak, max(SLOWEST, before)
         self._trial = Trial(before, part, top, is_measured, self._number, now)
-        self.rate = self._trial.rate
+        self.rate = max(SLOWEST, self._trial.rate)
         self._free_at = min(self._free_at, now + 1 / self.rate)
 
     def _judge(self, trial: Trial, now: float) -> None:
@@ -293,7 +293,7 @@ class Pacing:
             let_through = max(1, cycle.sent - cycle.refused) / seconds / (1 - self.noise)
             if seconds < SHORT:
                 let_through = max(let_through, sent_rate / 2)
-            self.rate = min(rate, let_through)
+            self.rate = max(SLOWEST, min(rate, let_through))
         self._calm = -float(cycle.sent) if seconds < LONG else 0.0
         self._cycle = Count(self._number, self.wall.hold_ended)
         self.wall.end(now)

@@ -65,7 +65,7 @@ class Traffic:
                 self.requests += 1
                 self.in_flight += 1
                 return ticket
-        if not self.is_stopped:
+        if not self.is_stopped:  # pragma: no branch - another thread may have stopped it just now
             self.fail(
                 PartialError(
                     f"the budget of {self.requests} requests is used up",

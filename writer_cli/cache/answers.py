@@ -200,8 +200,8 @@ class _KeptStream(CompletionStream):
         body = b"".join(self._pieces)
         if is_json(self.content_type):
             self._keep(new(body=json.loads(body.decode("utf-8-sig", "replace"))))
-        elif events := _event_data(body):
-            self._keep(new(events=events))
+        else:
+            self._keep(new(events=_event_data(body)))
 
 
 def _recording(

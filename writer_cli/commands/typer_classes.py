@@ -249,7 +249,7 @@ def _usage_error(error: typer.TyperException, ctx: Any) -> UsageError:
     if isinstance(param, TyperArgument):
         name = _argument(param)
         return UsageError(f"{ctx.command_path}: {name} is missing", hint=f"{name}: {param.help}")
-    if flag is None:
+    if flag is None:  # pragma: no cover - typer has no such error today
         return UsageError(error.format_message(), hint=help_hint)
     if hasattr(error, "possibilities"):
         return unknown_flag(flag, ctx)

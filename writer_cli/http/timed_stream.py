@@ -14,7 +14,7 @@ PIECE = 64 * 1024
 
 
 class TimedBackend:
-    """Opens connections that are `TimedStream`s. Everything else is the HTTP library's own."""
+    """Opens connections that are `TimedStream`s."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -22,9 +22,6 @@ class TimedBackend:
     def connect_tcp(self, *arguments: Any, **named: Any) -> "TimedStream":
         """Connect to a host, as the HTTP library asks for it."""
         return TimedStream(self._backend.connect_tcp(*arguments, **named))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
 
 
 class TimedStream:

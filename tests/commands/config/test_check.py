@@ -339,3 +339,13 @@ def test_ctrl_c_at_the_question_interrupts(home: Home) -> None:
     status, _ = on_a_terminal(home, b"\x03", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == -2
     assert not home.path.exists()
+
+
+def test_what_check_says_of_an_engine(home: Home) -> None:
+    """A base URL is needed, a key and an organization are not."""
+    found = verdicts(home, "--api", "openai", expected=3)
+    assert found["base_url"][:2] == ("not set", "wrong")
+    assert found["api_key"][1:] == ("ok", "a server that needs none is asked without one")
+    assert found["organization_id"] == ("not set", "ok", "this API needs none")
+    found = verdicts(home, "--api", "openai", "--base-url", "http://127.0.0.1:8000")
+    assert found["base_url"][:2] == ("http://127.0.0.1:8000", "ok")
