@@ -50,7 +50,7 @@ def test_a_learned_rate_has_a_floor() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_server_stops_the_batch_for_ever(seed: int) -> None:
-    """Whatever it answers, however it changes, the next request's turn comes within five minutes."""
+    """Whatever it answers, however it changes, the next turn comes within five minutes."""
     chance = Random(seed)  # noqa: S311 - a made-up server
     pacing, now = Pacing(), 0.0
     under_way: list[Ticket] = []

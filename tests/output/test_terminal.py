@@ -244,11 +244,11 @@ def test_without_streams_there_is_a_usual_width_and_nobody_to_ask() -> None:
 
 
 def test_a_spinner_that_is_drawn_shows_a_new_text() -> None:
-    """Its thread draws it first; then the text changes."""
+    """Its thread draws it and counts the seconds; then the text changes."""
     terminal = Terminal.fake(stderr_is_terminal=True, env={"TERM": "xterm"})
-    spinner = Spinner(terminal, "one")
+    spinner = Spinner(terminal, "one", counts_seconds=True)
     until = time.monotonic() + 60
-    while "one" not in terminal.errors and time.monotonic() < until:
+    while "one 1 s" not in terminal.errors and time.monotonic() < until:
         time.sleep(0.01)
     spinner.update("two")
     spinner.stop()

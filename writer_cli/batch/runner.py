@@ -228,7 +228,8 @@ class BatchRun:
                     self._changed.wait(until_due)
                     continue
             # Another thread may be waiting for the input for longer than until a record is due.
-            if self._taking.acquire(timeout=min(until_due, threading.TIMEOUT_MAX)):
+            longest = min(until_due, threading.TIMEOUT_MAX)
+            if self._taking.acquire(timeout=longest):  # pragma: no branch - the threads decide
                 try:
                     record = self._read()
                 finally:

@@ -67,5 +67,5 @@ class Spinner:
                 self._status = status
         while self._counts_seconds and not self._done.wait(1):
             with self._lock:
-                if self._status is not None:
+                if self._status is not None:  # pragma: no branch - it may just have stopped
                     self._status.update(self._shown())

@@ -252,3 +252,9 @@ def test_values_that_are_set_at_the_same_time_are_all_there(home: Home, tmp_path
         list(pool.map(change, profiles))
     written = tomllib.loads(home.path.read_text())
     assert written == {"profiles": {profile: {"organization_id": 7} for profile in profiles}}
+
+
+def test_a_switch_is_set_by_its_word(home: Home) -> None:
+    """And stands in the file as one."""
+    home.run("set", "allow_http", "true")
+    assert tomllib.loads(home.path.read_text()) == {"allow_http": True}
