@@ -119,7 +119,7 @@ def test_a_hint_of_the_raiser_wins() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_a_documented_status_with_a_json_object_is_a_fail_response(status: int) -> None:
-    """As operations.md promises, whatever the object holds."""
+    """As the documentation of the SDK promises, whatever the object holds."""
     for body in (fail_body(), "{}", '{"detail":"x"}'):
         assert type(error_from_answer(status, JSON, body)) is FailResponse
 
