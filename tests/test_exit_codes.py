@@ -347,5 +347,5 @@ def test_a_wait_is_a_line_on_a_terminal_only_with_verbose() -> None:
         env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}
         ran = writer("complete", "--verbose", STORY, env=env, stderr_is_terminal=True)
     assert (ran.code, ran.output) == (0, "text\n")
-    assert ran.errors.startswith("503, trying again in 0.0 s, 1 of 1\n")
+    assert ran.errors.startswith("HTTP 503: trying again in 0.0 s (retry 1 of 1)\n")
     assert "attempts: 2" in ran.errors

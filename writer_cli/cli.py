@@ -27,7 +27,7 @@ TAB = "__complete"
 """The command that a shell gives to learn what fits; see `commands.completion`."""
 
 WELCOME = """\
-writer completes text with language models.
+Complete text with language models.
 
 Try it without a key:
   writer complete --sandbox "Once upon a time"
@@ -37,7 +37,7 @@ Use a model of Writer:
   writer complete "Once upon a time"
 Help: writer --help
 error: no command"""
-"""What `writer` alone says. Its lines fit a terminal of 46 columns."""
+"""What `writer` alone says. Only the first command is longer than 40 columns."""
 
 
 class _RootOptions(GlobalOptions):

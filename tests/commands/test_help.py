@@ -149,7 +149,7 @@ def test_writer_alone_says_how_to_begin(is_terminal: bool) -> None:
         2,
         "",
         """\
-writer completes text with language models.
+Complete text with language models.
 
 Try it without a key:
   writer complete --sandbox "Once upon a time"

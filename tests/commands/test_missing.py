@@ -1,6 +1,7 @@
 """What is missing for a request is said all at once."""
 
 import json
+import re
 
 import pytest
 
@@ -47,6 +48,43 @@ def test_only_what_the_command_needs_is_missing(
     ran = writer(*command, "--json", env={name: ALL[name] for name in given})
     assert (ran.code, ran.output) == (3, "")
     assert json.loads(ran.errors)["error"]["message"] == message
+
+
+def test_a_server_of_your_own_has_models_that_we_do_not_know() -> None:
+    """So no model of Writer's is suggested, but the command that lists the models."""
+    env = {"WRITER_API": "openai", "WRITER_BASE_URL": "http://127.0.0.1:1"}
+    ran = writer("complete", "x", env=env)
+    assert ran.errors.splitlines()[1] == (
+        "hint: add -m ID, or choose a default with `writer config set model_id ID`, or with "
+        "WRITER_MODEL_ID; `writer models` lists the models of the server"
+    )
+    ran = writer("config", "check", env=env)
+    assert (
+        "model_id\tnot set\tnote\teach command then needs -m; or: `writer config set model_id ID`; "
+        "`writer models` lists the models of the server\n"
+    ) in ran.output
+    ran = writer("config", "check", env=env, stdout_is_terminal=True)
+    assert ran.errors == 'nothing was sent; to try it: writer complete -m ID "Once upon a time"\n'
+
+
+def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
+    """What does not fit beside its label begins further left."""
+    ran = writer("complete", "x", stderr_is_terminal=True, env={"COLUMNS": "40", "NO_COLOR": "1"})
+    lines = re.sub("\x1b\\[[0-9;]*m", "", ran.errors).splitlines()
+    assert max(map(len, lines)) == 40
+    assert "writer config set organization_id NUMBER" in lines
+    assert "   writer config set model_id palmyra-x5" in lines
+    ran = writer(
+        *("complete", "--sandbox", "--max-retries", "0", "-m", "fault-429", "x"),
+        stderr_is_terminal=True,
+        env={"COLUMNS": "40", "NO_COLOR": "1"},
+    )
+    lines = re.sub("\x1b\\[[0-9;]*m", "", ran.errors).splitlines()
+    assert lines[:3] == [
+        "error: too many requests: try again in",
+        "       1 s",
+        "    (fail.tooManyRequests.quotaExceeded)",
+    ]
 
 
 def test_a_missing_model_alone_is_wrong_usage() -> None:

@@ -31,7 +31,7 @@ def test_every_picture_is_shown_and_every_one_shown_is_there() -> None:
     shown = {
         name
         for document in DOCUMENTS
-        for name in re.findall(r"!\[[^\]]+\]\(docs/pictures/(\w+)\.svg\)", document.read_text())
+        for name in re.findall(r"!\[[^\]]+\]\(docs/pictures/([\w-]+)\.svg\)", document.read_text())
     }
     there = {path.stem for path in FOLDER.glob("*.svg")}
     assert shown == there == {picture.name for picture in PICTURES}

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len
 
@@ -53,7 +55,10 @@ class Screen:
         """Return what is left to see, each line with its styles as escape sequences."""
         shown = []
         for line in self.lines[: self.text.count("\n") + 1]:
-            parts = (f"\x1b[0;{style}m{character}" for character, style in line if character)
+            parts = (
+                f"\x1b[0;{style}m{''.join(character for character, _ in cells)}"
+                for style, cells in groupby(line, itemgetter(1))
+            )
             shown.append("".join(parts) + "\x1b[0m")
         return shown
 

@@ -18,7 +18,8 @@ from tests.harness.batches import Echo, env_for, serving
 from tests.harness.documents import ROOT
 from tests.harness.emulator import Screen
 from tests.harness.pseudo_terminal import OnTerminal
-from writer_cli.sandbox.messages import Request, Response
+from writer_cli.sandbox.messages import Request, Response, as_json
+from writer_cli.sandbox.respond import Sandbox
 
 FOLDER = ROOT / "docs" / "pictures"
 
@@ -40,6 +41,7 @@ class Picture:
         command: What is typed.
         files: Files that are there, by name.
         fault: What goes wrong in the API with a prompt; without it the sandbox answers.
+        answer: The text that the API answers every prompt with, if it is to be a certain one.
         answers: How many prompts the API answers before the picture is taken; all if None.
         end: How the first line begins that the picture leaves out.
     """
@@ -48,6 +50,7 @@ class Picture:
     command: str
     files: Mapping[str, str] = field(default_factory=dict)
     fault: Callable[[str, int], str | None] | None = None
+    answer: str | None = None
     answers: int | None = None
     end: str | None = None
 
@@ -60,8 +63,30 @@ def _faults(prompt: str, _: int) -> str | None:
     return {17: "fault-moderation", 58: "fault-500", 83: "fault-500"}.get(number)
 
 
+TIDES = """\
+## Why there are tides
+
+The **Moon** pulls the water that is nearest to it most. Two things follow:
+
+1. The sea rises on the side of the Moon, and *also* on the side away from it.
+2. The Earth turns below both, so most coasts have two high tides a day.
+
+| tide   | Sun and Moon       | the water  |
+|--------|--------------------|------------|
+| spring | in line            | rises most |
+| neap   | at a right angle   | rises least |
+
+```python
+hours_between_high_tides = 24.84 / 2
+```
+"""
+
 PICTURES = [
     Picture("complete", 'writer complete --sandbox --max-tokens 70 "The sea was"'),
+    Picture("help", "writer --help"),
+    Picture("help-complete", "writer complete --help", end="Cache:"),
+    Picture("error", 'writer complete "Once upon a time"'),
+    Picture("markdown", 'writer complete --markdown "Why are there tides?"', answer=TIDES),
     Picture(
         "logprobs", 'writer complete --sandbox --max-tokens 10 --logprobs 3 "Once upon a time"'
     ),
@@ -80,6 +105,23 @@ PICTURES = [
         end="error:",
     ),
 ]
+
+
+class _Telling(Sandbox):
+    """Answers every prompt with the same text, as a stream."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def respond(self, request: Request) -> Response:  # noqa: ARG002 - all get the same
+        """Answer."""
+        return Response(
+            200,
+            {"content-type": "text/event-stream"},
+            (b"data: " + as_json({"value": self._answer}) + b"\n\n",),
+            is_stream=True,
+        )
 
 
 class _Stopping(Echo):
@@ -108,6 +150,9 @@ def screen_of(
         for file, text in picture.files.items():
             (Path(name) / file).write_text(text)
         variables = {"HOME": name, "XDG_CONFIG_HOME": name, "XDG_CACHE_HOME": name, **(env or {})}
+        if picture.answer is not None:
+            with serving(_Telling(picture.answer)) as server:
+                return _run(picture, name, columns, variables | env_for(server))
         if picture.fault is None:
             return _run(picture, name, columns, variables)
         echo = _Stopping(picture.fault, picture.answers)

@@ -35,10 +35,13 @@ def test_waits_are_told() -> None:
         with s:
             assert s.models.list() == []
     assert [wait.retry for wait in waits] == [1, 2]
-    assert str(waits[0]) == "429, trying again in 0.0 s, 1 of 2"
-    assert str(waits[1]) == "503, trying again in 0.0 s, 2 of 2"
-    assert str(Wait(NetworkError("down"), 59.6, 2, 2)) == "network, trying again in 60 s, 2 of 2"
-    assert str(Wait(waits[0].failure, 3.2, 1, 3)) == "429, trying again in 3 s, 1 of 3"
+    assert str(waits[0]) == "HTTP 429: trying again in 0.0 s (retry 1 of 2)"
+    assert str(waits[1]) == "HTTP 503: trying again in 0.0 s (retry 2 of 2)"
+    assert (
+        str(Wait(NetworkError("down"), 59.6, 2, 2))
+        == "network: trying again in 60 s (retry 2 of 2)"
+    )
+    assert str(Wait(waits[0].failure, 3.2, 1, 3)) == "HTTP 429: trying again in 3 s (retry 1 of 3)"
 
 
 def test_a_customized_completion_counts_its_attempts() -> None:
@@ -127,7 +130,7 @@ def test_a_pipe_hears_of_a_retry_only_when_it_asks() -> None:
         assert ask(server) == Ran(0, "x\n", "")
     with Server(*scripts) as server:
         first, second = ask(server, "--verbose").errors.splitlines()
-    assert first == "429, trying again in 0.0 s, 1 of 3"
+    assert first == "HTTP 429: trying again in 0.0 s (retry 1 of 3)"
     assert second.startswith("HTTP 200 in ")
     assert "attempts: 2" in second
 
@@ -155,7 +158,7 @@ def test_a_person_sees_the_wait_and_can_end_it(waiting: Server) -> None:
     """Ctrl-C ends it at once, and leaves the terminal as it was."""
     arguments = [WRITER, "complete", "-m", "m", "p"]
     with OnTerminal(arguments, env=settings(waiting)) as terminal:
-        terminal.wait_for("429, trying again in 60 s, 1 of 3")
+        terminal.wait_for("HTTP 429: trying again in 60 s (retry 1 of 3)")
         terminal.type(b"\x03")
         assert terminal.wait() == -signal.SIGINT
         assert terminal.raw.count(b"\x1b[?25l") == terminal.raw.count(b"\x1b[?25h")
@@ -174,7 +177,7 @@ def test_an_interrupt_during_a_wait_ends_the_process(waiting: Server) -> None:
     with process:
         assert process.stderr is not None
         assert process.stdout is not None
-        assert process.stderr.readline() == b"429, trying again in 60 s, 1 of 3\n"
+        assert process.stderr.readline() == b"HTTP 429: trying again in 60 s (retry 1 of 3)\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == -signal.SIGINT
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")

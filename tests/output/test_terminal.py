@@ -26,7 +26,7 @@ def test_a_spinner_shows_while_waiting_and_leaves_no_trace(pipes: list[str]) -> 
         ) as terminal,
     ):
         terminal.wait_for("waiting for palmyra-x5")
-        assert re.search(r"waiting for palmyra-x5 \d+ s", screen(terminal.raw)[0])
+        assert re.search(r"waiting for palmyra-x5 · \d+ s", screen(terminal.raw)[0])
         held.release.set()
         piped = terminal.process.stdout.read() if terminal.process.stdout else b""
         assert terminal.wait() == 0

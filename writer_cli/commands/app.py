@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from writer_cli.commands.global_options import GlobalOptions
 from writer_cli.commands.missing import missing_settings
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.output.terminal import Terminal, wrapped
+from writer_cli.output.terminal import Terminal
 
 if TYPE_CHECKING:
+    from writer_cli.apis.dialect import Api
     from writer_cli.cache.folder import Cache, CacheEvent
     from writer_cli.client import Writer
     from writer_cli.config.settings import Settings
@@ -187,9 +188,7 @@ class App:
         """
         if self.uses_sandbox:
             return
-        from writer_cli import apis
-
-        api = apis.get(self.settings.get("api").value)
+        api = self._api
         has_server = not self.is_offline
         wanted = {
             "base_url": has_server and api.base_url is None,
@@ -200,7 +199,13 @@ class App:
         missing = [name for name, is_wanted in wanted.items() if is_wanted and not self._has(name)]
         # A base URL alone is left to the error that lists the usual ones.
         if missing and missing != ["base_url"]:
-            raise missing_settings(missing, self.options.profile)
+            raise missing_settings(missing, self.options.profile, api)
+
+    @property
+    def _api(self) -> "Api":
+        from writer_cli import apis
+
+        return apis.get(self.settings.get("api").value)
 
     def _has(self, name: str) -> bool:
         if name == "api_key":
@@ -215,7 +220,7 @@ class App:
 
             return sandbox.MODEL
         if named is None:
-            raise missing_settings(["model_id"], self.options.profile)
+            raise missing_settings(["model_id"], self.options.profile, self._api)
         return named
 
     def warn_if_retired(self, model_id: str) -> None:
@@ -244,7 +249,7 @@ class App:
         if self.options.quiet:
             return
         if self.terminal.stderr_is_terminal:
-            self._note(text)
+            self.note(text)
             if command:
                 self.terminal.note(f"  {command}")
         else:
@@ -253,10 +258,14 @@ class App:
     def report(self, text: str) -> None:
         """Write a detail to standard error, if `--verbose` is set."""
         if self.options.verbose:
-            self._note(text)
+            self.note(text)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Write a line to standard error; on a terminal it is wrapped at words."""
         if self.terminal.stderr_is_terminal:
-            text = "\n  ".join(wrapped(text, self.terminal.error_width - 2))
+            from writer_cli.output.words import indented, wrapped
+
+            width = self.terminal.error_width
+            first, *rest = wrapped(text, width - 2) or [""]
+            text = "\n".join([first, *(indented(line, 2, width) for line in rest)])
         self.terminal.note(text)

@@ -16,6 +16,7 @@ from writer_cli.apis import access
 from writer_cli.apis.dialect import Api
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import TargetOptions
+from writer_cli.commands.missing import example_model
 from writer_cli.config import settings
 from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
@@ -64,10 +65,15 @@ def run_check(options: TargetOptions, app: App) -> None:
         steps = ", ".join(f"`{command}`" for command in [*commands, "writer config check"])
         # The note of an invalid value says what to do.
         notes = [check.note for check in wrong if not check.command]
-        hint = notes[0] if notes else f"`writer config init` asks for it all; or {steps}"
+        hint = (
+            notes[0]
+            if notes
+            else (f"set up what is missing with `writer config init`, or one by one with {steps}")
+        )
         raise ConfigurationError(f"a request would fail: {names}", hint=hint)
     if app.terminal.stdout_is_terminal and not options.json:
-        model = "" if app.uses_sandbox or app.settings.get("model_id").value else " -m palmyra-x5"
+        needs_model = not (app.uses_sandbox or app.settings.get("model_id").value)
+        model = f" -m {example_model(_api(app)) or 'ID'}" if needs_model else ""
         flags = " --sandbox" if options.sandbox else ""
         flags += f" --profile {shlex.quote(options.profile)}" if options.profile else ""
         command = f'writer complete{flags}{model} "Once upon a time"'
@@ -189,8 +195,10 @@ def _organization_check(app: App) -> Check:
 def _model_check(app: App) -> Check:
     setting = app.settings.get("model_id")
     if setting.value is None:
-        command = "writer config set model_id palmyra-x5"
-        note = f"each command then needs -m; or: `{command}`"
+        model = example_model(_api(app))
+        command = f"writer config set model_id {model or 'ID'}"
+        listed = "" if model else "; `writer models` lists the models of the server"
+        note = f"each command then needs -m; or: `{command}`{listed}"
         return Check("model_id", "not set", "note", note, command)
     return Check("model_id", setting.shown(), "ok", _from(setting))
 

@@ -10,6 +10,7 @@ from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import ProfileOptions
+from writer_cli.commands.missing import example_model
 from writer_cli.config import file as config_file
 from writer_cli.config import model_cache, settings
 from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, setting_from_text
@@ -21,7 +22,7 @@ QUESTIONS = {
     "base_url": "Base URL, such as http://127.0.0.1:8000",
     "api_key": "API key, not shown as you type",
     "organization_id": "Organization number",
-    "model_id": "Default model, such as palmyra-x5",
+    "model_id": "Model",
 }
 
 APIS = "The APIs: enterprise, studio (AI Studio), openai (a server of your own, such as vLLM)."
@@ -37,7 +38,8 @@ def run_init(options: ProfileOptions, app: App) -> None:
     if not (app.terminal.stdin_is_terminal and app.terminal.stderr_is_terminal):
         raise _no_terminal(profile)
     dialog = _Dialog(app, _stored(path, profile))
-    app.say(f"Settings for {config_file.place(path, profile)}. Enter keeps what is in brackets.")
+    app.say(f"Settings for {config_file.place(path, profile)}")
+    app.say("Enter keeps what is in brackets.")
     app.say(APIS)
     dialog.ask_for_access()
     models = _models(dialog, app)
@@ -71,7 +73,7 @@ def _report(options: ProfileOptions, app: App, saved: dict[str, Any], profile: s
         documents.write_json(app.terminal, saved=list(saved), **place)
         return
     if saved:
-        app.say(f"Saved in {config_file.place(path, profile)}.")
+        app.say(f"Saved in {config_file.place(path, profile)}")
     else:
         app.say("Nothing was changed.")
     app.say("Now try:", f'writer complete{_flag(profile)} "Once upon a time"')
@@ -128,8 +130,8 @@ class _Dialog:
 
     def ask(self, name: str) -> None:
         """Ask for one setting until the answer can be right; an empty one changes nothing."""
-        present = Setting(name, self.value(name), "").shown() or "none"
-        question = f"{QUESTIONS[name]} [{present}]: "
+        present = Setting(name, self.value(name), "").shown().strip("[]") or "none"
+        question = f"{self._question(name)} [{present}]: "
         while True:
             if SETTINGS[name].is_secret:
                 text = access.pasted_key(self._app.terminal.ask_secretly(question))
@@ -142,10 +144,15 @@ class _Dialog:
                 if SETTINGS[name].is_secret:
                     access.authorization(setting.value)
             except (UsageError, ConfigurationError) as error:
-                self._app.terminal.note(f"{error.message}. Try again, or press Enter to skip it.")
+                self._app.note(f"{error.message}. Try again, or press Enter to skip it.")
                 continue
             self.saved[name] = setting.stored()
             return
+
+    def _question(self, name: str) -> str:
+        if name == "model_id" and (example := example_model(apis.get(self.value("api")))):
+            return f"{QUESTIONS[name]}, such as {example}"
+        return QUESTIONS[name]
 
     def agrees(self, question: str, *, usually: bool) -> bool:
         """Ask a question of yes or no; Enter is what is usual."""

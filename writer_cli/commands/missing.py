@@ -2,9 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from writer_cli.config.schema import SETTINGS
 from writer_cli.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from writer_cli.apis.dialect import Api
 
 NAMES = {
     "base_url": "no base URL",
@@ -18,28 +22,36 @@ EXAMPLES = {
     "base_url": " http://127.0.0.1:8000",
     "api_key": "",
     "organization_id": " NUMBER",
-    "model_id": " palmyra-x5",
+    "model_id": " ID",
 }
 """What follows the name of a setting in the command that sets it."""
 
 
+def example_model(api: "Api") -> str | None:
+    """Return a model that the API has; None for a server of the user's own."""
+    return "palmyra-x5" if api.base_url else None
+
+
 def missing_settings(
-    missing: Sequence[str], profile: str | None
+    missing: Sequence[str], profile: str | None, api: "Api"
 ) -> ConfigurationError | UsageError:
     """Return the error for what is missing.
 
     A model is an argument of a command, so where nothing else is missing the usage is wrong.
     """
     flag = f" --profile {shlex.quote(profile)}" if profile else ""
+    model = example_model(api)
     if list(missing) == ["model_id"]:
+        listed = "" if model else f"; `writer models{flag}` lists the models of the server"
         return UsageError(
             "no model: name one with -m",
-            hint="add -m palmyra-x5, or choose a default with "
-            f"`writer config set{flag} model_id palmyra-x5`, or with WRITER_MODEL_ID",
+            hint=f"add -m {model or 'ID'}, or choose a default with "
+            f"`writer config set{flag} model_id {model or 'ID'}`, or with WRITER_MODEL_ID{listed}",
         )
+    examples = EXAMPLES | ({"model_id": f" {model}"} if model else {})
     names = [NAMES[name] for name in missing]
     message = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-    commands = ", ".join(f"`writer config set{flag} {n}{EXAMPLES[n]}`" for n in missing)
+    commands = ", ".join(f"`writer config set{flag} {n}{examples[n]}`" for n in missing)
     variables = ", ".join(SETTINGS[name].variables[0] for name in missing)
     hint = (
         f"set up what is missing with `writer config init{flag}`, or one by one with {commands}; "

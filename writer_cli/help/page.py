@@ -16,6 +16,11 @@ LONGEST_TERM = 28
 
 INDENT = "  "
 
+_SHORT_ASIDE = re.compile(r"\([^()]{1,20}\)")
+"""A range or a default in parentheses. It is not broken at the end of a line."""
+
+_NO_BREAK = "\u00a0"
+
 
 class Row(NamedTuple):
     """A flag, a command or a name, and what is said of it."""
@@ -107,7 +112,7 @@ def _wrapped(text: str, width: int, first: str = "", hanging: int | None = None)
         hanging: Columns before the other lines; without it, those of `first`.
     """
     room = len(re.sub("\x1b\\[[0-9;]*m", "", first)) if hanging is None else hanging
-    lines = textwrap.wrap(text, width - room, break_long_words=False, break_on_hyphens=False) or [
-        ""
-    ]
+    whole = _SHORT_ASIDE.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
+    lines = textwrap.wrap(whole, width - room, break_long_words=False, break_on_hyphens=False)
+    lines = [line.replace(_NO_BREAK, " ") for line in lines] or [""]
     return "\n".join([f"{first}{lines[0]}", *(" " * room + line for line in lines[1:])]).rstrip()

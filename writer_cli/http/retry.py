@@ -36,9 +36,10 @@ class Wait(NamedTuple):
     max_retries: int
 
     def __str__(self) -> str:
-        what = getattr(self.failure, "status_code", None) or self.failure.kind
+        status = getattr(self.failure, "status_code", None)
+        what = f"HTTP {status}" if status else self.failure.kind
         seconds = f"{self.seconds:.0f}" if self.seconds >= 1 else f"{self.seconds:.1f}"
-        return f"{what}, trying again in {seconds} s, {self.retry} of {self.max_retries}"
+        return f"{what}: trying again in {seconds} s (retry {self.retry} of {self.max_retries})"
 
 
 class RetryPolicy(NamedTuple):

@@ -2,12 +2,12 @@
 
 import json
 import shlex
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from writer_cli.output import completions, documents
 from writer_cli.output.terminal import Terminal, escaped_json, visible
+from writer_cli.output.words import wrapped
 
 if TYPE_CHECKING:
     from writer_cli.batch.summary import Summary
@@ -77,7 +77,7 @@ def _batch_summary(
     width = LONGEST_MESSAGE
     if terminal.stderr_is_terminal:
         width = terminal.width
-        lines = [part for line in lines for part in textwrap.wrap(line, width)]
+        lines = [part for line in lines for part in wrapped(line, width)]
         lines += _bars(summary, width)
     return [*lines, *_failures(result, journal, width)]
 
@@ -88,9 +88,10 @@ def _bars(summary: "Summary", width: int) -> list[str]:
     longest = max((count for _, count in bars), default=0)
     ends = [f"  <= {end:8.3f} s " for end, _ in bars]
     most = max(1, min(LONGEST_BAR, width - len(max(ends, default="")) - len(f" {longest}")))
+    drawn = ["█" * round(most * count / longest) or "▏" * bool(count) for _, count in bars]
     return [
-        f"{end}{'█' * round(most * count / longest):<{most}} {count}"
-        for end, (_, count) in zip(ends, bars, strict=True)
+        f"{end}{bar:<{most}} {count}"
+        for end, bar, (_, count) in zip(ends, drawn, bars, strict=True)
     ]
 
 

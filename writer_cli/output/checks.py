@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from writer_cli.output.terminal import Terminal, visible, wrapped
+from writer_cli.output.terminal import Terminal, visible
+from writer_cli.output.words import cells, indented, wrapped
 
 COLORS = {"ok": "32", "note": "33", "wrong": "1;31"}
 """The ANSI colour of a verdict: green, yellow, bold red."""
+
+GAP = 3
+"""Blanks between a value and what is said of it on the same line."""
 
 LEAST_ROOM = 40
 """Columns that a value has beside its name; with less it stands below."""
@@ -31,14 +35,16 @@ def listing(terminal: Terminal, items: Sequence[Item]) -> str:
     lines = []
     for item in items:
         start = _colored(item.verdict, terminal) + " " * (indent - len(item.verdict)) + item.name
-        details = [
-            line
-            for text in (item.value, item.note)
-            for line in wrapped(visible(text), terminal.width - column)
-        ]
+        room = terminal.width - column
+        texts = [visible(text) for text in (item.value, item.note) if text]
+        together = (" " * GAP).join(texts)
+        if len(texts) > 1 and cells(together) <= room:
+            details = [together]
+        else:
+            details = [line for text in texts for line in wrapped(text, room)]
         if details and not is_narrow:
             start += " " * (names - len(item.name)) + details.pop(0)
-        lines += [start, *(" " * column + detail for detail in details)]
+        lines += [start, *(indented(detail, column, terminal.width) for detail in details)]
     return "\n".join(lines) + "\n"
 
 

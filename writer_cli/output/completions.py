@@ -102,7 +102,7 @@ LONGEST_REASON = 20
 
 def _rule(number: str, reason: str | None, terminal: Terminal) -> str:
     """Return a line across the terminal that names the text below it."""
-    from writer_cli.output.wrapping import cells
+    from writer_cli.output.words import cells
 
     label = f"── {number} "
     if reason:

@@ -5,7 +5,8 @@ import re
 
 from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
 from writer_cli.output.annotations import annotation
-from writer_cli.output.terminal import Terminal, escaped_json, visible, wrapped
+from writer_cli.output.terminal import Terminal, escaped_json, visible
+from writer_cli.output.words import indented, wrapped
 
 HINT = "hint: "
 
@@ -57,16 +58,18 @@ def _draw(terminal: Terminal, lines: list[tuple[str, str, str]]) -> None:
         plain = "dim" if style == "dim" else "not bold default"
         # The odd pieces are the commands.
         pieces = _COMMAND.split(text) if label == HINT else [text]
-        shown = []
+        indent, width = len(label), console.width
+        shown: list[tuple[int, str]] = []
         for number, piece in enumerate(pieces):
-            if number % 2:
-                shown.append(f"  {visible(piece)}")  # a long one stays one line to copy
+            if number % 2:  # a long command stays one line to copy
+                shown.append((indent + 2, visible(piece)))
             for line in [] if number % 2 else visible(piece).splitlines():
                 prose = line.lstrip(",;:. ") if number else line
-                shown += wrapped(prose, console.width - len(label))
-        for number, line in enumerate(shown):
-            start = " " * len(label) if number else label
-            console.print(Text(start, style=style).append(line, style=plain), soft_wrap=True)
+                shown += [(indent, part) for part in wrapped(prose, width - indent)]
+        for number, (column, line) in enumerate(shown):
+            start = "" if number else label
+            rest = indented(line, column, width) if number else " " * (column - indent) + line
+            console.print(Text(start, style).append(rest, plain), soft_wrap=True)
 
 
 def _messages(failure: FailResponse) -> list[str]:

@@ -44,7 +44,7 @@ class Spinner:
         """Return the text; with `counts_seconds`, also the seconds since it was set."""
         from rich.markup import escape
 
-        seconds = f" {time.monotonic() - self._since:.0f} s" if self._counts_seconds else ""
+        seconds = f" · {time.monotonic() - self._since:.0f} s" if self._counts_seconds else ""
         return escape(visible(self._text) + seconds)
 
     def stop(self) -> None:

@@ -218,13 +218,6 @@ def visible(text: str) -> str:
     return _CONTROL_CHARACTERS.sub(_visible_form, text)
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a text that is wrapped at words; a longer word is not broken."""
-    import textwrap
-
-    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
-
-
 def escaped_json(document: str) -> str:
     r"""Escape the same characters in a JSON document as `\uXXXX`, which JSON reads back."""
     return _CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", document)

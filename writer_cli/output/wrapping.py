@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from writer_cli.output.terminal import visible
+from writer_cli.output.words import cells
 
 _PARTS = re.compile(r"\n|[^\S\n\u00a0\u2007\u202f]+|[\S\u00a0\u2007\u202f]+")
 """A line break, blanks where a line may be broken, or a piece of a word."""
@@ -130,15 +131,6 @@ class Wrapper:
             self._fix(self._column + cells(self._gap + self._word))
         else:
             self._column = self._wrapped(self._column)
-
-
-def cells(text: str) -> int:
-    """Return how many cells of a terminal a text without tabs takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def _breakable(word: str) -> list[str]:

@@ -28,7 +28,8 @@ def test_check_leads_a_new_user_to_a_request_step_by_step(home: Home) -> None:
     terminal = home.run("check", on_terminal=True, expected=3)
     assert terminal.errors == (
         "error: a request would fail: api_key, organization_id\n"
-        "hint: `writer config init` asks for it all; or `writer config set api_key`, "
+        "hint: set up what is missing with `writer config init`, or one by one with "
+        "`writer config set api_key`, "
         "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`, "
         "`writer config check`\n"
     )
@@ -73,7 +74,7 @@ def test_a_new_user_sets_the_key_and_the_organization_and_is_done(home: Home) ->
     terminal = home.run("check", expected=3)
     assert terminal.errors == (
         "error: a request would fail: organization_id\n"
-        "hint: `writer config init` asks for it all; or "
+        "hint: set up what is missing with `writer config init`, or one by one with "
         "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`, "
         "`writer config check`\n"
     )

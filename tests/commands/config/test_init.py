@@ -43,9 +43,9 @@ def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
         ("API [enterprise]: ", ENTER),
         ("API key, not shown as you type [none]: ", f"Bearer {KEY}\n".encode()),
         ("Organization number [none]: ", b"twelve\n"),
-        ("Try again, or press Enter", b"12\n"),
+        ("press Enter to skip it", b"12\n"),
         ("which is free? [Y/n]: ", b"n\n"),
-        ("Default model, such as palmyra-x5 [none]: ", b"palmyra-x5\n"),
+        ("Model, such as palmyra-x5 [none]: ", b"palmyra-x5\n"),
     ]
     code, screen = talk(home, turns)
     assert code == 0
@@ -94,7 +94,7 @@ def test_settings_that_do_not_work_are_saved_only_on_request(home: Home, saves: 
             ("API key", f"{KEY}\n".encode()),
             ("[Y/n]: ", b"y\n"),
             ("Save the settings all the same? [y/N]: ", b"y\n" if saves else ENTER),
-            *([("Default model", ENTER)] if saves else []),
+            *([("Model [none]: ", ENTER)] if saves else []),
         ]
         code, screen = talk(home, turns)
     assert "the key is not known" in screen
@@ -108,11 +108,11 @@ def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
     """Its table is made, and what it inherits stands in the brackets; a variable is a warning."""
     home.write(f'api_key_command = "echo {KEY}"\norganization_id = 1\n')
     turns = [
-        ("profile ci. Enter keeps", b""),
+        ("profile ci\r\nEnter keeps", b""),
         ("API [enterprise]: ", b"studio\n"),
         ("API key", ENTER),
         ("[Y/n]: ", b"n\n"),
-        ("Default model", b"m\n"),
+        ("Model, such as", b"m\n"),
     ]
     code, screen = talk(home, turns, "--profile", "ci", WRITER_API="studio")
     assert code == 0
@@ -137,7 +137,7 @@ def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
 
 def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
     """No file is made. Without a key there is nothing to try."""
-    turns = [("API [", b"\x04"), ("API key", b"\x04"), ("number [", ENTER), ("model", ENTER)]
+    turns = [("API [", b"\x04"), ("API key", b"\x04"), ("number [", ENTER), ("Model", ENTER)]
     code, screen = talk(home, turns)
     assert code == 0
     assert "Nothing was changed." in screen
@@ -181,7 +181,7 @@ def test_without_a_terminal_nothing_is_asked(stdin: bool, stderr: bool) -> None:
 def test_a_key_of_the_file_is_shown_by_its_length(home: Home) -> None:
     """As everywhere."""
     home.write(f'api_key = "{KEY}"\n')
-    turns = [("API [", ENTER), (f"[{SHOWN}]: ", b"\x03")]
+    turns = [("API [", ENTER), (f"{SHOWN}: ", b"\x03")]
     code, screen = talk(home, turns)
     assert code == -signal.SIGINT
     assert KEY not in screen
