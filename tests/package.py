@@ -124,15 +124,23 @@ def check_action(where: Path, project: Path) -> None:
     programs = environment(where)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     result = where / "story.txt"
-    for step in re.findall(r"^ +run: (.+)$", text, re.MULTILINE):
+    cached = re.search(r"^ +WRITER_CACHE: \$\{\{ inputs\.cache ", text, re.MULTILINE)
+    assert cached, "the input `cache` has no effect"
+    assert "path: ${{ inputs.cache }}\n" in text
+    *install, last = re.findall(r"^ +run: (.+)$", text, re.MULTILINE)
+    for step, offline in [*((step, "") for step in install), (last, ""), (last, "1")]:
         run(
             ["bash", "-eo", "pipefail", "-c", step],
             PATH=path,
             GITHUB_ACTION_PATH=str(project),
-            COMMANDS=f"writer complete 'Once upon a time' > {result}\nwriter --version",
+            COMMANDS=f"writer complete 'Once upon a time' >> {result}\nwriter --version",
             WRITER_SANDBOX="1",
+            WRITER_CACHE=str(where / "answers"),
+            WRITER_OFFLINE=offline,
         )
-    assert result.read_text(encoding="utf-8").strip()
+    asked, replayed = result.read_text(encoding="utf-8").splitlines()
+    assert asked.strip()
+    assert replayed == asked
     print("the steps of action.yml: work, in bash and not on GitHub")
 
 

@@ -139,9 +139,9 @@ WRONG_FLAGS = [
         ),
     ),
     (
-        ["--timeout", "nan"],
+        ["--timeout", "1000001"],
         (
-            "error: --timeout: nan is not a number of seconds above 0, up to 1000000\n"
+            "error: --timeout: 1000001.0 is not a number of seconds above 0, up to 1000000\n"
             "hint: for example: --timeout 30\n"
         ),
     ),
@@ -196,7 +196,15 @@ def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) 
 
 WRONG_VARIABLES = [
     ("WRITER_TIMEOUT", "5s", "'5s' is not a number of seconds above 0, up to 1000000", "30"),
-    ("WRITER_TIMEOUT", "inf", "'inf' is not a number of seconds above 0, up to 1000000", "30"),
+    *(
+        (
+            "WRITER_TIMEOUT",
+            text,
+            f"{text!r} is not a number of seconds above 0, up to 1000000",
+            "30",
+        )
+        for text in ("inf", "nan", "1_0", "1e3", "٣", "-1", "9" * 20)
+    ),
     ("WRITER_ORGANIZATION_ID", "abc", "'abc' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "1.5", "'1.5' is not a whole number from 0 to 2^63 - 1", "123"),
     ("WRITER_ORG_ID", "٣", "'٣' is not a whole number from 0 to 2^63 - 1", "123"),

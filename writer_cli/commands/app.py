@@ -32,6 +32,7 @@ class App:
         self.options = GlobalOptions()
         self._spinner: Spinner | None = None
         self._answer_warnings: set[str] = set()
+        self._checks_at_a_miss = False
 
     @property
     def uses_sandbox(self) -> bool:
@@ -82,6 +83,8 @@ class App:
 
     def _show_cache_event(self, event: "CacheEvent") -> None:
         (self.warn if event.is_warning else self.report)(str(event))
+        if event.kind == "miss" and self._checks_at_a_miss:
+            self.check_settings()
 
     @cached_property
     def settings(self) -> "Settings":
@@ -175,12 +178,16 @@ class App:
         loaded = vars(self).get("settings")
         return self.terminal.env.get("WRITER_API_KEY") if loaded is None else loaded.known_key()
 
-    def check_settings(self, *, for_sending: bool = True, model: bool = True) -> None:
+    def check_settings(
+        self, *, for_sending: bool = True, model: bool = True, may_be_cached: bool = False
+    ) -> None:
         """Raise one error that names everything that a request lacks.
 
         Args:
             for_sending: Whether the request is to be sent, which takes a key.
             model: Whether it names a model.
+            may_be_cached: Whether the cache may have the answer. Then the key and the organization
+                are checked only when it turns out that the request has to be sent.
 
         Raises:
             ConfigurationError: There is no key, organization or base URL where one is needed.
@@ -190,10 +197,12 @@ class App:
             return
         api = self._api
         has_server = not self.is_offline
+        self._checks_at_a_miss = may_be_cached and self.cache is not None
+        asks = has_server and not self._checks_at_a_miss
         wanted = {
             "base_url": has_server and api.base_url is None,
-            "api_key": has_server and for_sending and api.needs_key,
-            "organization_id": has_server and api.needs_organization,
+            "api_key": asks and for_sending and api.needs_key,
+            "organization_id": asks and api.needs_organization,
             "model_id": model,
         }
         missing = [name for name, is_wanted in wanted.items() if is_wanted and not self._has(name)]

@@ -111,7 +111,8 @@ def _call(
     request = options.request(prompt)
     for name, advice in request.advice().items():
         app.warn(f"{flag_of(name)}: {advice}")
-    app.check_settings(for_sending=not (options.dry_run or options.print_curl))
+    sends = not (options.dry_run or options.print_curl)
+    app.check_settings(for_sending=sends, may_be_cached=sends)
     model_id = app.model_id()
     app.warn_if_retired(model_id)
     stream = options.stream

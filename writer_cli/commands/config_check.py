@@ -97,18 +97,26 @@ def _checks(app: App) -> Iterator[Check]:
         sandbox = _tried("sandbox", "", partial(_sandbox_check, app))
         if sandbox.verdict == "wrong" or sandbox.value:
             yield sandbox
+        offline = _tried("offline", "", partial(_offline_check, app))
+        if offline.verdict == "wrong" or offline.value:
+            yield offline
         if not sandbox.value:
-            yield from _request_checks(app)
+            yield from _request_checks(app, is_offline=offline.value == "yes")
+        elif offline.value:
+            yield _cache_check(app)
     yield _program_check(app)
 
 
-def _request_checks(app: App) -> Iterator[Check]:
-    special: dict[str, Callable[..., Check]] = {
-        "api_key": _key_check,
-        "base_url": _host_check,
-        "organization_id": _organization_check,
-        "model_id": _model_check,
-    }
+def _request_checks(app: App, *, is_offline: bool) -> Iterator[Check]:
+    special: dict[str, Callable[..., Check]] = {"model_id": _model_check}
+    if is_offline:
+        special["cache"] = _cache_check
+        for name in ("api_key", "base_url", "organization_id"):
+            special[name] = partial(_unneeded, name=name)
+    else:
+        special["api_key"] = _key_check
+        special["base_url"] = _host_check
+        special["organization_id"] = _organization_check
     for name in SETTINGS:
         if name != "api_key_command":
             check = special.get(name, partial(_plain_check, name=name))
@@ -138,6 +146,24 @@ def _sandbox_check(app: App) -> Check:
     if not app.uses_sandbox:
         return Check("sandbox", "", "ok")
     return Check("sandbox", "yes", "ok", "nothing else is needed: no key, no network")
+
+
+def _offline_check(app: App) -> Check:
+    if not app.is_offline:
+        return Check("offline", "", "ok")
+    return Check("offline", "yes", "ok", "nothing is sent: every answer comes from the cache")
+
+
+def _cache_check(app: App) -> Check:
+    if app.settings.get("cache").value is None:
+        command = "writer config set cache DIR"
+        note = f"offline, a cache is needed: `{command}`, or WRITER_CACHE"
+        return Check("cache", "not set", "wrong", note, command)
+    return _plain_check(app, "cache")
+
+
+def _unneeded(app: App, name: str) -> Check:  # noqa: ARG001 - every check has the app
+    return Check(name, "", "ok", "not needed, because nothing is sent")
 
 
 def _plain_check(app: App, name: str) -> Check:

@@ -9,11 +9,10 @@ import typer
 
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import CommonOptions, GlobalOptions
-from writer_cli.config.schema import flag_of, quoted
+from writer_cli.config.schema import decimal_number, flag_of, quoted
 from writer_cli.errors import UsageError
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,4000}")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan", re.IGNORECASE)
 
 SHARED = {name for base in GlobalOptions.__mro__ for name in inspect.get_annotations(base)}
 """The names of the global options."""
@@ -109,9 +108,10 @@ class ValueReader:
                 return int(text)
             expected = "not a whole number"
         else:
-            if _NUMBER.fullmatch(text):
-                return float(text)
-            expected = "not a number"
+            try:
+                return decimal_number(text)
+            except ValueError as error:
+                expected = f"not {error}"
         near = nearest(text, self.words)
         explanation = f"{self._flag()}{self._info.metavar}: {self._info.help}"
         hint = f"did you mean {self._flag()}{near}?" if near else explanation

@@ -1,6 +1,5 @@
 """The list of all settings: their types, defaults and variables, and how a value is shown."""
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from writer_cli.redaction import redact
 
 LONGEST_TIMEOUT = 1_000_000
 """Seconds of a timeout at most: more than a week, and less than a socket refuses."""
+
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})")
 
 LONGEST_QUOTE = 60
 """Characters of an invalid value that a message shows."""
@@ -53,14 +54,23 @@ def _whole_number(value: Any) -> int:
     return value
 
 
+def decimal_number(text: str) -> float:
+    """Return the number that a text means, such as `30`, `0.5` or `-1`.
+
+    Python's `float` also reads `1_0`, `1e3`, `inf`, `nan` and the digits of all scripts, which
+    nobody means to type. Raises `ValueError` for them and for whatever else is no number.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("a number")
+    return float(text)
+
+
 def _seconds(value: Any) -> float:
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
-    if not 0 < seconds <= LONGEST_TIMEOUT:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = decimal_number(value)
+    if type(value) not in {int, float} or not 0 < value <= LONGEST_TIMEOUT:
         raise ValueError(f"a number of seconds above 0, up to {LONGEST_TIMEOUT}")
-    return seconds
+    return float(value)
 
 
 def _base_url(value: Any) -> str:

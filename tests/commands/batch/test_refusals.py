@@ -85,7 +85,7 @@ USAGE = {
         "--concurrency 0 is out of range: 1 to 256",
     ),
     "rpm": (["in.txt", "-o", "o", "--rpm", "0"], "--rpm 0 is out of range: 0.001 to 1e+09"),
-    "tpm": (["in.txt", "-o", "o", "--tpm", "nan"], "--tpm nan is out of range: 0.001 to 1e+12"),
+    "tpm": (["in.txt", "-o", "o", "--tpm", "nan"], "--tpm 'nan' is not a number"),
     "budget": (
         ["in.txt", "-o", "o", "--max-requests", "-5"],
         "--max-requests -5 is out of range: 0 or more",

@@ -46,6 +46,23 @@ def test_ci_asks_once_and_replays_offline(server: Server, tmp_path: Path) -> Non
     assert (error["kind"], error["exit_code"], error["attempts"]) == ("not_recorded", 12, 0)
 
 
+@pytest.mark.parametrize("flags", [[], ["--stream"]])
+def test_an_answer_that_is_there_needs_no_key(
+    server: Server, tmp_path: Path, flags: list[str]
+) -> None:
+    """Nor an organization; any other request is the usual error about what is missing."""
+    arguments = ("complete", *flags, "--cache", str(tmp_path), "-m", "palmyra-x5")
+    first = writer(*arguments, STORY, env=server.env)
+    second = writer(*arguments, STORY)
+    assert (second.code, second.output, second.errors) == (0, first.output, "")
+    other = writer(*arguments, "Another")
+    assert other.code == 3
+    assert other.errors.startswith("error: no API key and no organization\nhint: set up ")
+    shown = writer(*arguments, "--dry-run", STORY)
+    assert shown.errors.startswith("error: no organization\n")
+    assert len(server.requests) == 1
+
+
 def test_json_says_that_an_answer_was_recorded(server: Server, tmp_path: Path) -> None:
     """And when; everything else is the same but for how it came."""
     arguments = ("complete", "--json", "--cache", str(tmp_path), STORY)

@@ -33,7 +33,7 @@ def dry(*arguments: str, command: str = "complete") -> Any:
         (["--min-tokens", "0"], {"minTokens": 0}),
         (["--min-tokens=5", "--max-tokens=5"], {"minTokens": 5, "maxTokens": 5}),
         (["--temperature", "0"], {"temperature": 0.0}),
-        (["--temperature", "1e-3"], {"temperature": 0.001}),
+        (["--temperature", "0.001"], {"temperature": 0.001}),
         (["--top-p", "1"], {"topP": 1.0}),
         (["--stop", "the", "--stop", "\n"], {"stop": ["the", "\n"]}),
         (["--stop", "--json"], {"stop": ["--json"]}),

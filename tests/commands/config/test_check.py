@@ -350,3 +350,24 @@ def test_what_check_says_of_an_engine(home: Home) -> None:
     assert found["organization_id"] == ("not set", "ok", "this API needs none")
     found = verdicts(home, "--api", "openai", "--base-url", "http://127.0.0.1:8000")
     assert found["base_url"][:2] == ("http://127.0.0.1:8000", "ok")
+
+
+def test_offline_a_request_needs_a_cache_and_nothing_else(home: Home) -> None:
+    """The command of a key is not run, and the check says that nothing is sent."""
+    ran = home.path.parent / "ran"
+    home.write(f'api_key_command = "touch {ran}"\nmodel_id = "m"\n')
+    found = verdicts(home, env={"WRITER_OFFLINE": "1"}, expected=3)
+    assert found["cache"][:2] == ("not set", "wrong")
+    found = verdicts(home, env={"WRITER_OFFLINE": "1", "WRITER_CACHE": "answers"})
+    assert found["offline"] == ("yes", "ok", "nothing is sent: every answer comes from the cache")
+    assert found["cache"] == ("answers", "ok", "from WRITER_CACHE")
+    for name in ("api_key", "organization_id", "base_url"):
+        assert found[name][1:] == ("ok", "not needed, because nothing is sent")
+    assert not ran.exists()
+    found = verdicts(home, env={"WRITER_OFFLINE": "1", "WRITER_SANDBOX": "1"}, expected=3)
+    assert found["cache"][:2] == ("not set", "wrong")
+    found = verdicts(home, env={"WRITER_OFFLINE": "maybe"}, expected=3)
+    assert found["offline"][1:] == (
+        "wrong",
+        "WRITER_OFFLINE: 'maybe' is neither yes nor no; WRITER_OFFLINE=1 or unset it",
+    )
