@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# Python keeps what it compiled: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint types coverage test-httpx2 test-lowest test-package test-pythons test-sdks test-engines bench bench-readme pictures man clean
 
 demo: $(READY)  ## a completion with no key and no network

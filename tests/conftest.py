@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return 1 + (os.cpu_count() or 1)
 
 
+@pytest.fixture(scope="session")
+def empty_homes() -> list[Path]:
+    """Return the homes of tests that left them empty: the next test can use them."""
+    return []
+
+
 @pytest.fixture(autouse=True)
 def isolated_home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+    empty_homes: list[Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Path]:
     """Give the test an empty home directory and none of the variables that `writer` reads."""
-    home = tmp_path_factory.mktemp("home")
+    home = empty_homes.pop() if empty_homes else tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("WRITER_", "XDG_", "SSL_CERT_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -42,7 +51,9 @@ def isolated_home(
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
     for name in ("NO_COLOR", "COLUMNS"):  # which the runner of the tests sets for its own
         monkeypatch.delenv(name, raising=False)
-    return home
+    yield home
+    if not any(home.iterdir()):
+        empty_homes.append(home)
 
 
 @pytest.fixture(autouse=True)
