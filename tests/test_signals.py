@@ -151,6 +151,26 @@ def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[
     assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
 
 
+INTERRUPTED_LOADING = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.{name})
+finally:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{name}])
+"""
+"""A module that is interrupted while it loads; afterwards the signal cannot end the process."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_program_loads_gives_its_code(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """From the first module that takes long to load."""
+    (tmp_path / "typer.py").write_text(INTERRUPTED_LOADING.format(name=number.name))
+    ran = shell(f"writer complete --sandbox '{STORY}'", env={"PYTHONPATH": str(tmp_path)})
+    assert ran == Ran(128 + number, "", "")
+
+
 def may_make_a_process_1() -> bool:
     """Whether this user may start a process as a container does."""
     tried = ["unshare", "--pid", "--fork", "true"]
