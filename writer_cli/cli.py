@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Annotated, Any, cast
 
 import typer
@@ -60,8 +61,9 @@ def _root(ctx: typer.Context, **given: Any) -> None:
 _root.__signature__ = signature_of(_RootOptions)  # type: ignore[attr-defined]
 
 
+@cache
 def command_line() -> LazyGroup:
-    """Return the whole command line."""
+    """Return the whole command line, which a process builds once."""
     app = CommandApp(cls=LazyGroup, callback=_root, invoke_without_command=True)
     group: Any = typer.main.get_command(app)
     return cast("LazyGroup", group)

@@ -67,11 +67,11 @@ def test_a_wall_of_429s_holds_every_thread() -> None:
     """While nothing is let through, nobody asks before the second that the server names is over."""
     echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 8 else None)
     with serving(echo, latency=0.05) as server:
-        batch = run_batch(records(40), Plan(model_id="m"), make_writer=writer_for(server))
+        batch = run_batch(records(12), Plan(model_id="m"), make_writer=writer_for(server))
         results, bounds = watched(batch)
-    assert [result.error for result in results] == [None] * 40
+    assert [result.error for result in results] == [None] * 12
     assert any(bound.startswith("waiting ") for bound in bounds)
-    assert 8 <= echo.counts.total() - 40 <= 16  # those too that were under way
+    assert 8 <= echo.counts.total() - 12 <= 16  # those too that were under way
 
 
 def test_a_429_is_no_failed_attempt() -> None:

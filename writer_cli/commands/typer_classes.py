@@ -111,6 +111,7 @@ class LazyGroup(Group):
             name: Command(name, short_help=text.summary) for name, text in below("").items()
         }
         self.commands = listed
+        self._built: dict[str, Any] = {}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and the arguments that are left for it."""
@@ -134,11 +135,14 @@ class LazyGroup(Group):
 
     def built(self, name: str) -> Any:
         """Return a command, or a group with its commands, from its module in `commands/`."""
+        if name in self._built:
+            return self._built[name]
         module = importlib.import_module(f"writer_cli.commands.{re.sub('[- ]', '_', name)}")
         app = CommandApp(name=name)
         module.register(app)
         command = typer.main.get_command(app)
         command.name = name
+        self._built[name] = command
         return command
 
 
