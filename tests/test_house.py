@@ -316,16 +316,19 @@ DRAWING = {
 HTTP = {"httpx", "pydantic", "writer_cli.client", "writer_cli.http.stream"}
 COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in COMMAND_NAMES}
 CACHE = {"writer_cli.recording", "writer_cli.cache", "writer_cli.cache.folder"}
+EXCHANGE = {"writer_cli.apis.dialect", "writer_cli.http.deadline", "writer_cli.http.retry"}
+SLOW = {"dataclasses", "json", "http", "queue", "shlex"}
+"""Modules of the standard library that typer does without."""
 REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "env", "unwanted"),
     [
-        (["--version"], {}, {"typer", "writer_cli.cli", *DRAWING, *HTTP, *REST}),
-        (["--help"], {}, {*COMMANDS, *DRAWING, *HTTP, *REST}),
+        (["--version"], {}, {"typer", "writer_cli.cli", "inspect", *SLOW, *DRAWING, *HTTP, *REST}),
+        (["--help"], {}, {*COMMANDS, *SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
         (["complete", "--help"], {}, {*DRAWING, *HTTP, *REST}),
-        (["__complete", "comp"], {}, {*COMMANDS, *DRAWING, *HTTP, *REST}),
+        (["__complete", "comp"], {}, {*COMMANDS, *SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
         (["__complete", "complete", "-m", ""], {}, {*DRAWING, *HTTP, *REST}),
         (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
         (

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from writer_cli import apis
 from writer_cli.apis import access, dialect
-from writer_cli.apis.access import AuthScheme
-from writer_cli.apis.dialect import ApiName, Call, Target
+from writer_cli.apis.access import ApiName, AuthScheme
+from writer_cli.apis.dialect import Call, Target
 from writer_cli.errors import WriterError
+from writer_cli.http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from writer_cli.http.connection import Connection, PreparedRequest
-from writer_cli.http.deadline import DEFAULT_TIMEOUT
-from writer_cli.http.retry import DEFAULT_MAX_RETRIES, RetryPolicy, Wait
+from writer_cli.http.retry import RetryPolicy, Wait
 from writer_cli.lists import Customizations, Models
 from writer_cli.models import (
     CompletionRequest,

@@ -17,9 +17,7 @@ WriterError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from writer_cli.exits import ExitCode
 from writer_cli.redaction import cleaned_excerpt
@@ -164,8 +162,7 @@ class ReaderGoneError(WriterError):
     exit_code = ExitCode.READER_GONE
 
 
-@dataclass(frozen=True, slots=True)
-class FailMessage:
+class FailMessage(NamedTuple):
     """One reason in a `FailResponse`; servers may leave out `key` and `extras`.
 
     `field` is the field of the request that the server names as the cause, or None.
@@ -216,7 +213,7 @@ class SDKError(WriterError):
         is_quota = any(key in self.QUOTA_KEYS for key in keys)
         self.kind, self.exit_code = _kind_of_status(status_code, is_quota=is_quota)
         self.retryable = not is_quota and (
-            status_code in self.MAY_SUCCEED_LATER or status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            self.kind == "server" or status_code in self.MAY_SUCCEED_LATER
         )
         if any(key in self.MODERATION_KEYS for key in keys):
             self.hint = "the content filter refused it: reword the prompt"
@@ -278,6 +275,8 @@ _HINTS = {
 
 
 def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]:
+    from http import HTTPStatus
+
     if status_code == HTTPStatus.UNAUTHORIZED:
         return "authentication", ExitCode.DENIED
     if status_code == HTTPStatus.FORBIDDEN:
@@ -291,6 +290,8 @@ def _kind_of_status(status_code: int, *, is_quota: bool) -> tuple[str, ExitCode]
 
 def status_message(status_code: int, body: str) -> str:
     """Return a message for an answer without a description: its status and an excerpt."""
+    from http import HTTPStatus
+
     try:
         status = f"HTTP {status_code} {HTTPStatus(status_code).phrase}"
     except ValueError:

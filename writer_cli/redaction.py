@@ -22,7 +22,7 @@ def redact(text: str, key: str | None) -> str:
         for part in _parts(key):
             text = text.replace(part, _REDACTED)
         text = text.replace(f"...{key[-4:]}", f"...{_REDACTED}")
-    return _LOOKS_LIKE_A_KEY.sub(_REDACTED, text)
+    return re.sub(_LOOKS_LIKE_A_KEY, _REDACTED, text)
 
 
 def contains_key(text: str, key: str | None) -> bool:
@@ -91,7 +91,7 @@ _UNSEEN = (
     r"(?:[\s\u00ad\u200b-\u200f\u2060\ufeff]"
     r"|\\+(?:[nrtfv]|u(?:000[9a-d]|0020|00ad|200[b-f]|2060|feff)))" + "{0,9}"
 )
-_LOOKS_LIKE_A_KEY = re.compile(
+_LOOKS_LIKE_A_KEY = (
     r"\b(?:sk|pk)-[\w.-]{4,}"  # a key, or the masked one in "Received API Key = sk-...0000"
     r"|\b[0-9a-fA-F]{64}\b"  # the SHA-256 of one
     r"|(?<=Bearer )[\w.~+/-]{8,}"

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from writer_cli import apis
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 from writer_cli.apis.failures import read_failure
 
 

@@ -8,7 +8,7 @@ from tests.harness.events import event, stream
 from tests.harness.program import Ran
 from tests.harness.program import writer as run
 from tests.harness.servers import CLOSE, Script, Server, http
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")

@@ -13,7 +13,7 @@ from tests.harness.events import event, stream
 from tests.harness.program import ERROR_KEYS, Ran, environment
 from tests.harness.program import writer as run
 from tests.harness.servers import KEY, Script, Server, http
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 from writer_cli.http.answer_json import TOO_DEEP, UNREADABLE_NUMBER
 from writer_cli.http.reply import NOT_UTF8
 

@@ -12,7 +12,7 @@ import pytest
 import writer_cli as writer
 from tests.attacks.strides import some
 from tests.harness.servers import CLOSE, KEY, RESET, Action, Received, Server, Step
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 
 REQUEST = writer.CompletionRequest(prompt="p")
 TEXT = 'a "b" \u00e9 \U0001f600'

@@ -13,7 +13,7 @@ import writer_cli as writer
 from tests.harness.events import event
 from tests.harness.program import writer as run
 from tests.harness.servers import KEY, Received, Script, Server, Step, dripped
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 
 TIMEOUT = 0.3
 """Seconds."""

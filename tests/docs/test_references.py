@@ -15,7 +15,7 @@ from tests.harness import documents
 from tests.harness.documents import ROOT
 from tests.harness.pages import PAGES, flags_of
 from writer_cli import errors, models
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 from writer_cli.cli import main
 from writer_cli.client import Completions
 from writer_cli.commands.typer_classes import MERGE

@@ -20,7 +20,7 @@ from tests.harness.servers import (
     http,
 )
 from tests.http.streams import FAIL, KEY, REQUEST
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName
 from writer_cli.http.stream import CompletionStream
 
 

@@ -8,6 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from writer_cli.errors import ConfigurationError
 
+ApiName = Literal["enterprise", "studio", "openai"]
+"""The names of the dialects."""
+
 AuthScheme = Literal["bearer", "raw"]
 """`bearer` sends `Authorization: Bearer KEY`, as Writer documents it; `raw` sends only the key."""
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
+from writer_cli.apis.access import ApiName
 from writer_cli.errors import BadAnswerError, UsageError, WriterError
 
 if TYPE_CHECKING:  # every start loads this module, and pydantic is slow to import
@@ -20,8 +21,6 @@ if TYPE_CHECKING:  # every start loads this module, and pydantic is slow to impo
         Customization,
         Model,
     )
-
-ApiName = Literal["enterprise", "studio", "openai"]
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"

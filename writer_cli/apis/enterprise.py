@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from writer_cli.apis.access import BASE_URLS
+from writer_cli.apis.access import BASE_URLS, ApiName
 from writer_cli.apis.dialect import (
     EVENT_STREAM,
     JSON,
-    ApiName,
     Call,
     Target,
     append_hint,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from writer_cli.apis.access import ApiName
 from writer_cli.apis.dialect import (
     EVENT_STREAM,
     JSON,
-    ApiName,
     Call,
     Target,
     body_of,

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from writer_cli.apis.dialect import ApiName
-from writer_cli.http.deadline import DEFAULT_TIMEOUT
-from writer_cli.http.retry import DEFAULT_MAX_RETRIES
+from writer_cli.apis.access import ApiName
+from writer_cli.http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 
 
 class Options:

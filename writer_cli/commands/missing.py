@@ -1,6 +1,5 @@
 """The error for settings that a request lacks: all of them at once, with the commands to copy."""
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,8 @@ def missing_settings(
 
     A model is an argument of a command, so where nothing else is missing the usage is wrong.
     """
+    import shlex
+
     flag = f" --profile {shlex.quote(profile)}" if profile else ""
     model = example_model(api)
     if list(missing) == ["model_id"]:

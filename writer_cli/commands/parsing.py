@@ -12,7 +12,7 @@ from writer_cli.commands.global_options import CommonOptions, GlobalOptions
 from writer_cli.config.schema import decimal_number, flag_of, quoted
 from writer_cli.errors import UsageError
 
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,4000}")
+_WHOLE_NUMBER = r"[+-]?[0-9]{1,4000}"
 
 SHARED = {name for base in GlobalOptions.__mro__ for name in inspect.get_annotations(base)}
 """The names of the global options."""
@@ -104,7 +104,7 @@ class ValueReader:
                 return text
             expected = f"not one of {', '.join(self.words)}"
         elif self._kind is int:
-            if _WHOLE_NUMBER.fullmatch(text):
+            if re.fullmatch(_WHOLE_NUMBER, text):
                 return int(text)
             expected = "not a whole number"
         else:

@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
 
 from writer_cli.apis import access
-from writer_cli.apis.access import AuthScheme
-from writer_cli.apis.dialect import ApiName
+from writer_cli.apis.access import ApiName, AuthScheme
 from writer_cli.errors import ConfigurationError, UsageError
-from writer_cli.http.deadline import DEFAULT_TIMEOUT
-from writer_cli.http.retry import DEFAULT_MAX_RETRIES
+from writer_cli.http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from writer_cli.redaction import redact
 
 LONGEST_TIMEOUT = 1_000_000
@@ -155,13 +152,16 @@ KEY_NAMES = ("api_key", "api_key_command")
 """The two settings for a key; each table of the file may have only one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """The value of a setting, and where it comes from."""
 
     name: str
-    value: Any = field(repr=False)
+    value: Any
     source: str
+
+    def __repr__(self) -> str:
+        """Return the setting without its value, which may be a key."""
+        return f"Setting(name={self.name!r}, source={self.source!r})"
 
     def shown(self) -> str:
         """Return the value as text; of a secret only its length."""

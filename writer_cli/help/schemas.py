@@ -1,6 +1,5 @@
 """The JSON Schemas of what scripts read and write: files in the package, one for each form."""
 
-import json
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "schemas"
@@ -8,6 +7,8 @@ FOLDER = Path(__file__).parents[1] / "schemas"
 
 def titles() -> dict[str, str]:
     """Return the name and the title of every schema."""
+    import json
+
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))["title"]
         for path in sorted(FOLDER.glob("*.json"))

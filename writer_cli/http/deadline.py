@@ -8,9 +8,6 @@ from typing import TypeVar
 
 from writer_cli.errors import DeadlineError
 
-DEFAULT_TIMEOUT = 180.0
-"""Seconds to wait for the next part of an answer; the same as in Writer's SDK."""
-
 _Piece = TypeVar("_Piece")
 
 

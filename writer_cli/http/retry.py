@@ -10,11 +10,10 @@ from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from writer_cli.errors import DeadlineError, SDKError, WriterError
+from writer_cli.http import DEFAULT_MAX_RETRIES
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
-
-DEFAULT_MAX_RETRIES = 3
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0

@@ -15,7 +15,8 @@ from writer_cli.errors import OutputError, ReaderGoneError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_CONTROL_CHARACTERS = re.compile(
+# Compiled on first use: --version and --help need none.
+_CONTROL_CHARACTERS = (
     "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"  # C0 except newline and tab, DEL, C1
     "\u202a-\u202e\u2066-\u2069]"  # bidi embeddings, overrides and isolates
 )
@@ -215,12 +216,12 @@ def visible(text: str) -> str:
     Control characters except newline and tab, and characters that reorder text (UAX #9), become
     their Unicode picture or `<U+XXXX>`.
     """
-    return _CONTROL_CHARACTERS.sub(_visible_form, text)
+    return re.sub(_CONTROL_CHARACTERS, _visible_form, text)
 
 
 def escaped_json(document: str) -> str:
     r"""Escape the same characters in a JSON document as `\uXXXX`, which JSON reads back."""
-    return _CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+    return re.sub(_CONTROL_CHARACTERS, lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def _visible_form(match: re.Match[str]) -> str:
