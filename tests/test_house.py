@@ -327,8 +327,9 @@ REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_
     [
         (["--version"], {}, {"typer", "writer_cli.cli", "inspect", *SLOW, *DRAWING, *HTTP, *REST}),
         (["--help"], {}, {*COMMANDS, *SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
-        (["complete", "--help"], {}, {*DRAWING, *HTTP, *REST}),
+        (["complete", "--help"], {}, {*SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
         (["__complete", "comp"], {}, {*COMMANDS, *SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
+        (["__complete", "complete", "--sa"], {}, {*SLOW, *EXCHANGE, *DRAWING, *HTTP, *REST}),
         (["__complete", "complete", "-m", ""], {}, {*DRAWING, *HTTP, *REST}),
         (["complete", "p", "--dry-run", "-m", "m", "--organization-id", "1"], {}, DRAWING | REST),
         (
@@ -349,6 +350,14 @@ def test_a_command_loads_only_what_it_uses(
     loaded = loaded_by(*arguments, env=env)
     assert "writer_cli.output.terminal" in loaded
     assert loaded & unwanted == set()
+
+
+def test_a_cached_answer_does_not_load_the_embedded_model(tmp_path: Path) -> None:
+    """A sandbox whose answer is recorded is not started."""
+    arguments = ["complete", "p", "--sandbox", "--cache", str(tmp_path)]
+    model = "writer_cli.sandbox.language_model"
+    assert model in loaded_by(*arguments)
+    assert model not in loaded_by(*arguments)
 
 
 def test_importing_the_library_is_free_until_it_is_used() -> None:

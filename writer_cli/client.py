@@ -86,12 +86,9 @@ class Writer:
             if self.answers.cache.offline:  # nothing is sent: any address will do
                 base_url = base_url or self.api.base_url or "https://offline.invalid"
                 self.organization_id = organization_id or 0
-        transport = None
         if sandbox:
             from writer_cli import sandbox as embedded
-            from writer_cli.sandbox.in_process import SandboxTransport
 
-            transport = SandboxTransport()
             base_url, api_key = embedded.url(embedded.ADDRESS, api), embedded.KEY
             if organization_id is None:
                 self.organization_id = embedded.ORGANIZATION
@@ -102,7 +99,7 @@ class Writer:
             needs_key=self.api.needs_key,
             timeout=timeout,
             retries=RetryPolicy(max_retries=max_retries, deadline=deadline, on_wait=on_wait),
-            sandbox=transport,
+            sandbox=sandbox,
             on_warning=on_warning,
         )
         self.completions = Completions(self)

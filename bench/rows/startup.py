@@ -8,17 +8,13 @@ from bench.setting import Setting
 def startup(setting: Setting, plan: Plan) -> Outcome:
     """Measure how long the program takes to start."""
     python, env = setting.python("ours"), setting.env
-    completing = env | {
-        "_WRITER_COMPLETE": "complete_bash",
-        "COMP_WORDS": "writer comp",
-        "COMP_CWORD": "1",
-    }
+    tab = [setting.writer, "__complete"]  # what the completion scripts of the shells run
     llm = str(setting.environments["llm"] / "bin" / "llm")
     contenders = [
         Contender("python -c pass", [python, "-c", "pass"], env, lambda out: not out),
         Contender('python -c "import typer"', [python, "-c", "import typer"], env, lambda _: True),
         Contender("writer --version", [setting.writer, "--version"], env, lambda o: b"writer" in o),
-        Contender("writer comp<TAB>", [setting.writer], completing, lambda out: b"complete" in out),
+        Contender("writer comp<TAB>", [*tab, "comp"], env, lambda out: b"complete" in out),
         Contender("writer --help", [setting.writer, "--help"], env, lambda out: b"batch" in out),
         Contender("llm --version", [llm, "--version"], env, lambda out: b"llm" in out),
     ]

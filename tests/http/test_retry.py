@@ -56,7 +56,7 @@ def tried(
     )
     with Server(*scripts) as server:
         connection = Connection(
-            server.url, KEY, auth_scheme="bearer", timeout=timeout, retries=policy, sandbox=None
+            server.url, KEY, auth_scheme="bearer", timeout=timeout, retries=policy
         )
         try:
             result: Answer | WriterError = connection.send(CALL)
@@ -151,7 +151,6 @@ def test_a_connection_that_is_late_is_tried_again() -> None:
             auth_scheme="bearer",
             timeout=0.2,
             retries=policy,
-            sandbox=None,
         )
         with pytest.raises(writer.RequestTimeoutError, match=r"^no connection to .* 0.2 s$") as e:
             connection.send(CALL)
@@ -165,7 +164,7 @@ def test_a_refused_connection_is_tried_again() -> None:
     with Server() as server:
         url = server.url
     policy = RetryPolicy(clock=time.clock, sleep=time.sleep)
-    connection = Connection(url, KEY, auth_scheme="bearer", timeout=5, retries=policy, sandbox=None)
+    connection = Connection(url, KEY, auth_scheme="bearer", timeout=5, retries=policy)
     with pytest.raises(NetworkError, match="Connection refused") as caught:
         connection.send(CALL)
     connection.close()

@@ -1,6 +1,5 @@
 """`writer complete`: send a prompt, and print the text that continues it."""
 
-import shlex
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +31,6 @@ from writer_cli.output.completions import (
 from writer_cli.output.delivery import Delivery
 from writer_cli.output.documents import json_document
 from writer_cli.output.reading import AsItCame, Drawing
-from writer_cli.output.requests import curl, prepared_as_dict
 
 if TYPE_CHECKING:
     from writer_cli.http.stream import CompletionStream
@@ -94,6 +92,8 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
 
 def _suggest_model(error: SDKError, model_id: str, app: App) -> None:
     """Add "did you mean" to an error, if a model of the last list has a similar id."""
+    import shlex
+
     from writer_cli.config import model_cache
 
     near = model_cache.nearest(model_cache.path_for(app.settings.get("api").value), model_id)
@@ -133,6 +133,8 @@ def _call(
 
 
 def _prepared(call: _CompletionCall, options: CompleteOptions, app: App) -> str:
+    from writer_cli.output.requests import curl, prepared_as_dict
+
     prepared = app.writer.completions.prepare(
         completion_request=call.request,
         model_id=call.model_id,

@@ -18,7 +18,7 @@ FILES = ":files"
 FILE_METAVARS = {"FILE", "INPUT", "OUTPUT", "SHARD"}
 """What the help calls a value that is a file."""
 
-SAFE_ID = re.compile(r"[\w.:/@+-]+", re.ASCII)
+SAFE_ID = r"[A-Za-z0-9_.:/@+-]+"
 """Model ids that a shell reads as one word; others, which a server may send, are not offered."""
 
 Offer = tuple[str, str]
@@ -169,4 +169,4 @@ def _models(line: _Line, env: Mapping[str, str]) -> list[str]:
         ids = model_cache.known(model_cache.path_for(found.get("api").value))
     except WriterError:
         return []
-    return [model for model in ids if SAFE_ID.fullmatch(model)]
+    return [model for model in ids if re.fullmatch(SAFE_ID, model)]

@@ -13,7 +13,7 @@ from writer_cli.redaction import redact
 LONGEST_TIMEOUT = 1_000_000
 """Seconds of a timeout at most: more than a week, and less than a socket refuses."""
 
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})")
+_DECIMAL = r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})"
 
 LONGEST_QUOTE = 60
 """Characters of an invalid value that a message shows."""
@@ -57,13 +57,13 @@ def decimal_number(text: str) -> float:
     Python's `float` also reads `1_0`, `1e3`, `inf`, `nan` and the digits of all scripts, which
     nobody means to type. Raises `ValueError` for them and for whatever else is no number.
     """
-    if not _DECIMAL.fullmatch(text):
+    if not re.fullmatch(_DECIMAL, text):
         raise ValueError("a number")
     return float(text)
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_DECIMAL, value):
         value = decimal_number(value)
     if type(value) not in {int, float} or not 0 < value <= LONGEST_TIMEOUT:
         raise ValueError(f"a number of seconds above 0, up to {LONGEST_TIMEOUT}")

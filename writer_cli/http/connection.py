@@ -51,7 +51,7 @@ class Connection:
         needs_key: Whether a request without a key is an error.
         timeout: Seconds from the request to the answer, or from one event of a stream to the next.
         retries: Which failures are retried, and the deadline for all attempts together.
-        sandbox: A transport that answers in this process instead of the network.
+        sandbox: Let the embedded model answer in this process, instead of the network.
         on_warning: Called when a part of an answer cannot be read.
 
     Raises:
@@ -66,7 +66,7 @@ class Connection:
         auth_scheme: AuthScheme,
         timeout: float,
         retries: RetryPolicy,
-        sandbox: httpx.BaseTransport | None,
+        sandbox: bool = False,
         needs_key: bool = True,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
@@ -208,7 +208,12 @@ class Connection:
     def _open_transport(self) -> httpx.BaseTransport:
         with self._lock:
             if self._transport is None:
-                self._transport = self._sandbox or transport_to(httpx.URL(self.base_url))
+                if self._sandbox:
+                    from writer_cli.sandbox.in_process import SandboxTransport
+
+                    self._transport = SandboxTransport()
+                else:
+                    self._transport = transport_to(httpx.URL(self.base_url))
             return self._transport
 
 

@@ -1,6 +1,5 @@
 """Results as JSON documents and as tables."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ JSON_VERSION = 1
 
 def json_document(terminal: Terminal, value: dict[str, Any]) -> str:
     """Return a JSON document: in one line, or indented on a terminal."""
+    import json
+
     indent = 2 if terminal.stdout_is_terminal else None
     return escaped_json(json.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
 
