@@ -300,7 +300,7 @@ def test_a_deadline_is_for_every_command() -> None:
     assert (ran.code, error["kind"], error["attempts"]) == (8, "timeout", 1)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e9"])
+@pytest.mark.parametrize("value", ["0", "-1", "1e9"])
 def test_a_deadline_that_cannot_be_is_a_usage_error(value: str) -> None:
     """It names the flag, the value and the range."""
     ran = run("complete", "--sandbox", "p", "--deadline", value)

@@ -121,7 +121,7 @@ def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
         (["--port", "99999"], "--port 99999 is out of range: 0 to 65535"),
         (["--port", "-1"], "--port -1 is out of range: 0 to 65535"),
         (["--fault-rate", "2"], "--fault-rate 2 is out of range: 0 to 1"),
-        (["--fault-rate", "nan"], "--fault-rate nan is out of range: 0 to 1"),
+        (["--fault-rate", "nan"], "--fault-rate 'nan' is not a number"),
         (["--latency", "-1"], "--latency -1 is out of range: 0 to 1000000"),
         (["--latency", "1e300"], "--latency 1e+300 is out of range: 0 to 1000000"),
         (["--rpm", "0"], "--rpm 0 is out of range: 0.001 to 1e+09"),

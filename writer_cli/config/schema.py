@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf, isinf
 from typing import Any, NamedTuple, get_args
 
 from writer_cli.apis import access
@@ -13,7 +15,7 @@ from writer_cli.redaction import redact
 LONGEST_TIMEOUT = 1_000_000
 """Seconds of a timeout at most: more than a week, and less than a socket refuses."""
 
-_DECIMAL = r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})"
+_DECIMAL = r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?"
 
 LONGEST_QUOTE = 60
 """Characters of an invalid value that a message shows."""
@@ -52,19 +54,22 @@ def _whole_number(value: Any) -> int:
 
 
 def decimal_number(text: str) -> float:
-    """Return the number that a text means, such as `30`, `0.5` or `-1`.
+    """Return the number that a text means, such as `30`, `0.5`, `-1` or `1e-05`.
 
-    Python's `float` also reads `1_0`, `1e3`, `inf`, `nan` and the digits of all scripts, which
-    nobody means to type. Raises `ValueError` for them and for whatever else is no number.
+    Python's `float` also reads `1_0`, `inf`, `nan` and the digits of all scripts, which nobody
+    means to type. Raises `ValueError` for them, for what is too large for a `float`, and for
+    whatever else is no number.
     """
-    if not re.fullmatch(_DECIMAL, text):
+    number = float(text) if re.fullmatch(_DECIMAL, text) else inf
+    if isinf(number):
         raise ValueError("a number")
-    return float(text)
+    return number
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, str) and re.fullmatch(_DECIMAL, value):
-        value = decimal_number(value)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = decimal_number(value)
     if type(value) not in {int, float} or not 0 < value <= LONGEST_TIMEOUT:
         raise ValueError(f"a number of seconds above 0, up to {LONGEST_TIMEOUT}")
     return float(value)

@@ -30,7 +30,7 @@ from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completi
         (["--temperature", "-0.1"], "--temperature -0.1 is out of range: 0 or more"),
         *(
             (["--temperature", text], f"--temperature {text!r} is not a number")
-            for text in ("nan", "inf", "1e3", "1_0", " 1", "٣", ".", "")
+            for text in ("nan", "inf", "1e999", "1e", "e3", "1_0", " 1", "٣", ".", "")
         ),
         (["--top-p", "1.01"], "--top-p 1.01 is out of range: 0 to 1"),
         (["--top-p", "-1"], "--top-p -1 is out of range: 0 to 1"),
@@ -38,7 +38,7 @@ from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completi
         (["--stop", "a", "--stop="], "--stop '' is out of range: a text that is not empty"),
         (["--presence-penalty", "nan"], "--presence-penalty 'nan' is not a number"),
         (["--frequency-penalty", "-inf"], "--frequency-penalty '-inf' is not a number"),
-        (["--deadline", "1e3"], "--deadline '1e3' is not a number"),
+        (["--deadline", "1e3_0"], "--deadline '1e3_0' is not a number"),
         (["--best-of", "0"], "--best-of 0 is out of range: --n or more"),
         (["--best-of", "1", "-n", "2"], "--best-of: 1 is less than --n, 2"),
         (["-n", "0"], "--n 0 is out of range: 1 or more"),
