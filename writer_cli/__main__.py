@@ -16,18 +16,22 @@ GC_THRESHOLD = 100_000
 
 def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    gc.set_threshold(GC_THRESHOLD)
-    # Otherwise pydantic searches all installed packages for plugins.
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
-    for number in STOP_SIGNALS:
-        # Ctrl-C is an exception already, and what is ignored, as under nohup, stays so.
-        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _terminate)
     try:
+        _set_up()
         code = _code()
     except (KeyboardInterrupt, SystemExit) as error:  # only the second has a code
         code = int(getattr(error, "code", ExitCode.INTERRUPTED) or 0)
     leave(code)
+
+
+def _set_up() -> None:
+    for number in STOP_SIGNALS:
+        # Ctrl-C is an exception already, and what is ignored, as under nohup, stays so.
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    gc.set_threshold(GC_THRESHOLD)
+    # Otherwise pydantic searches all installed packages for plugins.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
 
 def _code() -> int:

@@ -85,6 +85,11 @@ def _by_number(descriptor: int) -> str:
     return f"/proc/self/fd/{descriptor}"
 
 
+def open_pipe(path: str | os.PathLike[str]) -> int:
+    """Open a pipe for reading, without waiting for a program that writes into it."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def set_mode(descriptor: int, path: str, mode: int) -> None:
     """Set who may read and write an open file. Windows keeps only whether it can be written."""
     os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101 - a descriptor

@@ -1,5 +1,6 @@
 """How large the files of the configuration may be."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,10 @@ def test_a_long_list_of_models_is_remembered_whole(tmp_path: Path) -> None:
     ids = [f"model-{number}" for number in range(5000)]
     model_cache.remember(path, ids)
     assert model_cache.known(path) == ids
+
+
+def test_a_list_of_models_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """It counts as no list."""
+    path = tmp_path / "models.json"
+    os.mkfifo(path)
+    assert model_cache.known(path) == []

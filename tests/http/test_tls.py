@@ -176,7 +176,14 @@ def test_a_key_for_this_machine_does_not_go_by_a_proxy(
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:1", "foo://user:hunter2@127.0.0.1", "http://[::1", "ftp://x"]
+    "proxy",
+    [
+        "socks5://127.0.0.1:1",
+        "foo://user:hunter2@127.0.0.1",
+        "http://[::1",
+        "ftp://x",
+        f"http://{'a' * 64}.example",  # no part of a host's name is so long
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_the_configuration(
     proxy: str, monkeypatch: pytest.MonkeyPatch

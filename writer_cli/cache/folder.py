@@ -67,7 +67,7 @@ class Cache:
         salt: str | None = None,
         on_event: Callable[[CacheEvent], None] | None = None,
     ) -> None:
-        self.directory = Path(directory).expanduser()
+        self.directory = path_named(directory)
         self.offline = offline
         self.salt = salt
         if refresh and offline:
@@ -173,6 +173,17 @@ class Cache:
         except DamagedError:
             return False
         return old is not None and old.same_answer(new)
+
+
+def path_named(directory: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder; `~` is a home. Raises `UsageError` if nothing can be there."""
+    try:
+        path = Path(directory).expanduser()
+        path.exists()  # raises for a name that is too long
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cache: {directory}: {reason}", hint="name a folder") from error
+    return path
 
 
 def _digest(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,7 +116,8 @@ def _input(options: BatchOptions, app: App) -> Input:
     """Return the input. Raises `UsageError` before the first record is read."""
     return Input(
         open=lambda: _opened(options.input, app),
-        can_reopen=options.input != prompts.STDIN and Path(options.input).is_file(),
+        # Path raises for a name that is too long.
+        can_reopen=options.input != prompts.STDIN and os.path.isfile(options.input),  # noqa: PTH113
         template=_template(options, app),
         format=detected_format(options.input, options.format),
         shard=shard_of(options.shard, app.terminal.env),

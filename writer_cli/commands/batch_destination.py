@@ -1,5 +1,6 @@
 """Where the results of a batch go: into a file with a journal, or to standard output."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ class Destination:
                 )
 
     def _check_files(self) -> None:
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # noqa: PTH112 - Path raises for a name that is too long
             raise UsageError(f"--output {self.path}: Is a directory", hint="-o answers.jsonl")
         source = self._options.input
         for path in (self.path, self.journal_path):

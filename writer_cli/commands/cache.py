@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from writer_cli.cache import upkeep
+from writer_cli.cache.folder import path_named
 from writer_cli.commands.app import App
 from writer_cli.commands.cache_options import CacheFolderOptions
 from writer_cli.commands.global_options import ProfileOptions
@@ -136,7 +137,7 @@ def _directory(app: App, *, may_be_missing: bool = False) -> Path:
     named: str | None = app.settings.get("cache").value
     if named is None:
         raise UsageError("no cache: name its folder", hint="--cache DIR, or WRITER_CACHE=DIR")
-    directory = Path(named).expanduser()
+    directory = path_named(named)
     if not directory.is_dir() and not (may_be_missing and not directory.exists()):
         raise UsageError(f"--cache {directory} is no folder", hint="name a folder of recordings")
     return directory

@@ -139,7 +139,7 @@ def _replay(options: SandboxOptions) -> "Replay | None":
         if options.replay_else_generate:
             raise UsageError("--replay-else-generate needs --replay", hint="--replay DIR")
         return None
-    if not options.replay.is_dir():
+    if not os.path.isdir(options.replay):  # noqa: PTH112 - Path raises for a name that is too long
         raise UsageError(
             f"--replay {options.replay} is no folder", hint="name a folder that --cache has filled"
         )

@@ -1,13 +1,16 @@
 """The configuration file: read it, or change one value and keep the comments."""
 
+import contextlib
 import os
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from writer_cli import posix_only
 from writer_cli.errors import ConfigurationError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ MODE = 0o600
 LARGEST_FILE = 1024 * 1024
 """Bytes of a configuration file at most."""
 
+PIPE_TIMEOUT = 60.0
+"""Seconds for a file that is a pipe, as for `api_key_command`: both may ask a password manager."""
+
 _Parsed = TypeVar("_Parsed")
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -28,8 +34,11 @@ def text(path: Path) -> str:
     """Return the content of the file, "" if it does not exist. Raises `ConfigurationError`."""
     hint = "WRITER_CONFIG can name another file"
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
+        if path.is_fifo():
+            raw = _from_pipe(path)
+        else:
+            with path.open("rb") as file:
+                raw = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
@@ -45,6 +54,34 @@ def text(path: Path) -> str:
             f"{path} is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}",
             hint="save it as UTF-8 in an editor",
         ) from None
+
+
+def _from_pipe(path: Path) -> bytes:
+    """Return what another program writes into a pipe, if it comes in time."""
+    import select
+
+    descriptor = posix_only.open_pipe(path)
+    until = time.monotonic() + PIPE_TIMEOUT
+    raw, is_ready = b"", False
+    try:
+        while len(raw) <= LARGEST_FILE:
+            piece = None
+            with contextlib.suppress(BlockingIOError):  # a program will write, but has not yet
+                piece = os.read(descriptor, LARGEST_FILE)
+            if piece:
+                raw += piece
+            elif piece is not None and (raw or is_ready):
+                break  # Without either, it is not the end: no program has opened the pipe yet.
+            else:
+                left = max(0, until - time.monotonic())
+                is_ready = bool(select.select([descriptor], [], [], left)[0])
+                if not is_ready:
+                    raise TimeoutError(
+                        0, f"it is a pipe, and it did not end within {PIPE_TIMEOUT:g} s"
+                    )
+        return raw
+    finally:
+        os.close(descriptor)
 
 
 def table(path: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def remember(path: Path, ids: Sequence[str]) -> None:
 
 def known(path: Path) -> list[str]:
     """Return the ids in the last list, none where there is no list that can be read."""
+    if not path.is_file():  # nothing is waited for, as a pipe would make us
+        return []
     try:
         with path.open("rb") as file:
             ids = json.loads(file.read(LARGEST_CACHE))

@@ -39,6 +39,8 @@ def transport_to(url: httpx.URL) -> httpx.HTTPTransport:
     try:
         # Plain http goes only to this machine or a private network: a proxy could read the key.
         proxy = None if plain else _proxy_to(url)
+        if proxy is not None:
+            httpx.URL(proxy).host.encode("idna")  # as the DNS lookup encodes it
         transport = httpx.HTTPTransport(
             verify=tls.ssl_context(plain=plain), trust_env=False, proxy=proxy
         )

@@ -24,6 +24,9 @@ _CONTROL_CHARACTERS = (
 USUAL_WIDTH = 80
 """The width of a terminal that does not report one, in columns."""
 
+MOST_DIGITS = 4
+"""Digits of `COLUMNS` and `LINES` at most: a line of a million columns is an error of somebody."""
+
 
 class Terminal:
     """The standard streams of a command.
@@ -55,23 +58,23 @@ class Terminal:
     @property
     def width(self) -> int:
         """The current width of the terminal in columns; `COLUMNS` overrides it."""
-        given = self.env.get("COLUMNS", "")
-        if given.isdecimal() and int(given) > 0:
-            return int(given)
+        width = _size(self.env, "COLUMNS")
         for stream in (self._stdout, self._stderr):
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):  # it is no terminal
-                    return os.get_terminal_size(stream.fileno()).columns
-        return USUAL_WIDTH
+                    # A terminal that does not know its size says 0.
+                    width = width or os.get_terminal_size(stream.fileno()).columns
+        return width or USUAL_WIDTH
 
     @property
     def error_width(self) -> int:
         """Columns of the terminal that standard error is."""
         try:
             # Where standard output is a pipe, `shutil` asks nobody.
-            return int(self.env.get("COLUMNS") or os.get_terminal_size(2).columns)
+            width = _size(self.env, "COLUMNS") or os.get_terminal_size(2).columns
         except (OSError, ValueError):
-            return self.width
+            width = 0
+        return width or self.width
 
     @property
     def help_width(self) -> int:
@@ -150,13 +153,15 @@ class Terminal:
         """Return a rich console for standard error."""
         from rich.console import Console
 
+        # rich takes any number from these, 0 and a million too.
+        not_usable = {name for name in ("COLUMNS", "LINES") if not _size(self.env, name)}
         return Console(
             file=self._stderr or io.StringIO(),
             markup=False,
             emoji=False,
             highlight=False,
             soft_wrap=not self.stderr_is_terminal,
-            _environ=self.env,
+            _environ={name: self.env[name] for name in self.env if name not in not_usable},
         )
 
     def ask(self, question: str) -> str:
@@ -222,6 +227,12 @@ def visible(text: str) -> str:
 def escaped_json(document: str) -> str:
     r"""Escape the same characters in a JSON document as `\uXXXX`, which JSON reads back."""
     return re.sub(_CONTROL_CHARACTERS, lambda match: f"\\u{ord(match[0]):04x}", document)
+
+
+def _size(env: Mapping[str, str], name: str) -> int:
+    """Return the columns or lines in a variable, 1 to 9,999; 0 where it says nothing usable."""
+    text = env.get(name, "")
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0
 
 
 def _visible_form(match: re.Match[str]) -> str:

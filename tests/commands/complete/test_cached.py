@@ -147,6 +147,12 @@ def test_a_profile_names_its_own_cache(server: Server, tmp_path: Path) -> None:
         (["--cache-salt", ""], {}, "--cache-salt needs a cache"),
         (["--cache", "c", "--refresh", "--offline"], {}, "refresh and offline exclude each other"),
         (["--cache", "/dev/null"], {}, "cache: /dev/null is no folder"),
+        (
+            ["--cache", "~no1"],
+            {},
+            "cache: ~no1: Could not determine home directory.",
+        ),
+        (["--cache", "x" * 256], {}, f"cache: {'x' * 256}: File name too long"),
         (["--cache", " "], {}, "--cache: ' ' is not a string with at least one visible character"),
     ],
 )

@@ -328,3 +328,32 @@ def test_path_prints_where_the_file_is_or_would_be(home: Home, isolated_home: Pa
     path = Path(terminal.output.decode().strip())
     assert path.name == "config.toml"
     assert path.is_relative_to(isolated_home)
+
+
+def test_a_pipe_is_read_to_its_end(home: Home) -> None:
+    """As `WRITER_CONFIG=<(pass show writer)` gives it, in pieces or at once."""
+    home.path.parent.mkdir(exist_ok=True)
+    os.mkfifo(home.path)
+    descriptor = os.open(home.path, os.O_RDWR)  # which does not wait for a reader
+    os.write(descriptor, b"timeout = 7")
+    reading = os.open(home.path, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(descriptor)  # what was written stays there as long as somebody reads
+    terminal = Terminal.fake(env={"WRITER_CONFIG": str(home.path)})
+    assert main(["config", "get", "timeout"], terminal) == 0
+    assert terminal.output == b"7\n"
+    os.close(reading)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for_without_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what the file is, and how long it was waited for."""
+    monkeypatch.setattr("writer_cli.config.file.PIPE_TIMEOUT", 0.01)
+    home.path.parent.mkdir(exist_ok=True)
+    os.mkfifo(home.path)
+    terminal = Terminal.fake(env={"WRITER_CONFIG": str(home.path)})
+    assert main(["config", "get", "timeout"], terminal) == 3
+    assert terminal.errors == (
+        f"error: {home.path}: it is a pipe, and it did not end within 0.01 s\n"
+        "hint: WRITER_CONFIG can name another file\n"
+    )
