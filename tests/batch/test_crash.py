@@ -383,7 +383,7 @@ def test_an_input_that_ends_in_the_middle_of_a_line_fails_that_record(tmp_path: 
         source.write_bytes(whole)
         code, errors = in_process(arguments(source, output), env_for(server))
         assert code == 2
-        assert "record 4 (line 5) is not the one that the result" in errors
+        assert "has the result of another request for record 4 (line 5): " in errors
         code, _ = in_process(arguments(source, output, "--retry-failed"), env_for(server))
         assert code == 0
     assert [result["choices"][0]["text"] for result in results_of(output)] == [

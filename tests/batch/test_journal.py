@@ -252,9 +252,9 @@ def test_another_request_under_an_index_is_named(tmp_path: Path) -> None:
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 1)
         changed = [record(0), record(1, "another prompt")]
-        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not the one that the result"):
+        with pytest.raises(UsageError, match=r"of another request for record 1 \(line 2\): "):
             list(journal.pending(changed, DEFAULTS))
-        with pytest.raises(UsageError, match=r"record 1 \(line 2\) is not the one that the result"):
+        with pytest.raises(UsageError, match=r"of another request for record 1 \(line 2\): "):
             list(journal.pending([record(0), record(1)], "other flags"))
 
 

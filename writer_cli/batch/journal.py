@@ -90,8 +90,8 @@ class Journal:
                 yield record
             elif self._digests[index] != record.digest(defaults):
                 raise UsageError(
-                    f"record {index} (line {record.line}) is not the one that the result in "
-                    f"{self.path} answers: the input or the flags have changed",
+                    f"{self.path} has the result of another request for record {index} "
+                    f"(line {record.line}): the input, the model or the flags have changed",
                     hint="choose another file, or start again with --overwrite",
                 )
         if unseen > 0:
