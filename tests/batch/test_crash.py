@@ -421,10 +421,10 @@ def test_changed_flags_and_inputs_stop_before_anything_is_sent(tmp_path: Path) -
         assert in_process(arguments(source, output), env)[0] == 0
         before = output.read_bytes()
         code, errors = in_process(arguments(source, output, "--temperature", "0.1"), env)
-        assert (code, "record 0 (line 1) is not the one" in errors) == (2, True)
+        assert (code, "another request for record 0 (line 1)" in errors) == (2, True)
         write_prompts(source, ["prompt 0", "another", "prompt 2", "one more"])
         code, errors = in_process(arguments(source, output), env)
-        assert (code, "record 1 (line 2) is not the one" in errors) == (2, True)
+        assert (code, "another request for record 1 (line 2)" in errors) == (2, True)
         assert output.read_bytes() == before
         assert echo.counts.total() == 3
         assert in_process(arguments(source, output, "--overwrite"), env)[0] == 0

@@ -55,7 +55,7 @@ def test_hits_and_misses_are_told(tmp_path: Path) -> None:
 def test_a_damaged_file_is_a_warning_and_is_replaced(
     tmp_path: Path, change: Any, reason: str
 ) -> None:
-    """It counts as not there."""
+    """It is ignored."""
     events: list[writer.CacheEvent] = []
     with Server(completion("one"), completion("two")) as server:
         with client(server, tmp_path) as asking:
@@ -64,7 +64,7 @@ def test_a_damaged_file_is_a_warning_and_is_replaced(
         edit(path, change)
         with client(server, told(tmp_path, events)) as asking:
             assert [text_of(create(asking)) for _ in range(2)] == ["two", "two"]
-    warning = f"the recording {path} counts as not there: {reason}"
+    warning = f"the recording {path} is ignored: {reason}"
     assert [str(event) for event in events if event.is_warning] == [warning]
     assert json.loads(path.read_text())["answer"] == {"body": {"choices": [{"text": "two"}]}}
 
@@ -99,7 +99,7 @@ def test_a_cache_is_a_folder(tmp_path: Path) -> None:
     """Anything else is refused before anything is sent; so is what contradicts itself."""
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(writer.UsageError, match=f"^cache: {re.escape(str(file))} is no folder$"):
+    with pytest.raises(writer.UsageError, match=f"^cache: {re.escape(str(file))} is not a folder$"):
         writer.Writer(cache=file)
     with pytest.raises(writer.UsageError, match=r"^refresh and offline exclude each other$"):
         writer.Cache(tmp_path, refresh=True, offline=True)

@@ -46,7 +46,7 @@ def test_what_is_not_used_is_pruned(tmp_path: Path) -> None:
         "directory": str(tmp_path),
     }
     assert writer("cache", "mark", *cache) == Ran(
-        0, "", f"marked {tmp_path}: what is used from now on stays at prune --unused\n"
+        0, "", f"marked {tmp_path}: prune --unused keeps what is used from now on\n"
     )
     assert writer("complete", "--sandbox", *cache, "--max-tokens", "3", "The sea").code == 0
     [stale] = [path for path in paths if path.stat().st_mtime == 1]
@@ -81,7 +81,7 @@ def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
     assert ran.errors == (
         "1 recording in order, 1 damaged\n"
         f"error: 1 file in {tmp_path} cannot be used\n"
-        "hint: restore or delete each: what is deleted is asked for again\n"
+        "hint: restore or delete each file: a deleted answer is asked for again\n"
     )
     ran = writer("cache", "verify", "--json", *cache)
     assert json.loads(ran.output) == {
@@ -96,9 +96,9 @@ def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["stats"], "no cache: name its folder"),
-        (["stats", "--cache", "/nowhere"], "--cache /nowhere is no folder"),
-        (["mark", "--cache", "/dev/null"], "--cache /dev/null is no folder"),
-        (["prune", "--cache", "/"], "nothing says what to delete"),
+        (["stats", "--cache", "/nowhere"], "--cache /nowhere is not a folder"),
+        (["mark", "--cache", "/dev/null"], "--cache /dev/null is not a folder"),
+        (["prune", "--cache", "/"], "prune needs --older-than or --unused"),
         (["prune", "--older-than", "30", "--cache", "/"], "--older-than '30' is not an age"),
         (["prune", "--older-than", "200000w"], "--older-than '200000w' is not an age"),
     ],
@@ -120,7 +120,7 @@ def test_a_mark_makes_the_folder(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (["--replay-else-generate"], "--replay-else-generate needs --replay"),
-        (["--replay", "/dev/null"], "--replay /dev/null is no folder"),
+        (["--replay", "/dev/null"], "--replay /dev/null is not a folder"),
     ],
 )
 def test_a_sandbox_replays_a_folder(flags: list[str], message: str) -> None:

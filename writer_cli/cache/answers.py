@@ -1,4 +1,4 @@
-"""A completion: from the cache where it is recorded, else from the API, and kept then."""
+"""Completions from the cache; what is not recorded comes from the API, and is recorded."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from writer_cli.recording import DONE, Question, Recording
 Hints = Callable[[], AbstractContextManager[None]]
 
 NOT_WHOLE = frozenset({"content_filter", "abort", "error"})
-"""Reasons to end with which a text is refused or cut, although the answer is a success."""
+"""The finish reasons of a text that was refused or cut, although the status was 200."""
 
 
 class Answers:
-    """The completions of one API, from a cache or else from the API.
+    """The completions of one API, with a cache.
 
     Args:
         cache: Where answers are kept: a folder, or a `Cache`.

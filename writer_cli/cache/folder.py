@@ -1,4 +1,4 @@
-"""The folder that answers are kept in, and what is done with it during a run."""
+"""The folder of recorded answers: find and record answers during a run."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from writer_cli.errors import OutputError, UsageError
 from writer_cli.recording import DamagedError, Question, Recording
 
 MOST_COMPARED = 10_000
-"""Recordings that are looked through for the one that is nearest to a request."""
+"""How many recordings are compared to find the nearest one to a request."""
 
 
 class CacheEvent(NamedTuple):
@@ -32,12 +32,12 @@ class CacheEvent(NamedTuple):
 
     @property
     def is_warning(self) -> bool:
-        """Whether somebody should look at it."""
+        """Whether the user should know of it."""
         return self.kind in {"damaged", "not_kept"}
 
     def __str__(self) -> str:
         if self.kind == "damaged":
-            return f"the recording {self.path} counts as not there: {self.reason}"
+            return f"the recording {self.path} is ignored: {self.reason}"
         if self.kind == "not_kept":
             return f"the answer is not recorded in {self.path}: {self.reason}"
         return f"cache {self.kind}: {self.path}"
@@ -75,7 +75,7 @@ class Cache:
                 "refresh and offline exclude each other", hint="one asks again, one never asks"
             )
         if self.directory.exists() and not self.directory.is_dir():
-            raise UsageError(f"cache: {self.directory} is no folder", hint="name a folder")
+            raise UsageError(f"cache: {self.directory} is not a folder", hint="name a folder")
         self._refresh = refresh
         self._on_event = on_event
         self._lock = threading.Lock()

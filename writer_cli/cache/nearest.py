@@ -1,4 +1,4 @@
-"""What to say where an answer is not recorded: which recording is nearest, and what differs."""
+"""The error for an answer that is not recorded: it names the nearest recording."""
 
 import json
 from itertools import takewhile
@@ -31,7 +31,7 @@ def not_recorded(cache: Cache, question: Question) -> NotRecordedError:
 
 
 class _Difference(NamedTuple):
-    """How a recording differs from what is asked; the least is the nearest."""
+    """How a recording differs from the request; the smallest one is the nearest recording."""
 
     differences: int
     unlikeness: float

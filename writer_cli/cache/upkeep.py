@@ -1,4 +1,4 @@
-"""Looking after a folder of recordings: what is in it, what may go, what is damaged."""
+"""Count, check and delete the recordings in a folder."""
 
 import json
 from collections import Counter
@@ -13,10 +13,10 @@ from writer_cli.errors import OutputError, UsageError
 from writer_cli.recording import DamagedError, Recording
 
 MARK = ".mark"
-"""A file of the folder; the time of it says from when on uses count."""
+"""The file whose modification time is the mark: `unused` counts only later uses."""
 
 ABANDONED = 3600.0
-"""Seconds after which a file that was being written is no longer written by anybody."""
+"""Seconds after which a temporary file is one that a killed process has left."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Stats:
 
     Attributes:
         answers: How many recordings there are.
-        damaged: How many files have the name of one and cannot be used.
+        damaged: How many files have the name of a recording but cannot be used.
         size: Bytes of all of them.
         oldest: When the oldest was recorded; None where there is none.
         newest: When the newest was.
@@ -85,7 +85,7 @@ def unused(directory: Path) -> list[Path]:
     except FileNotFoundError:
         raise UsageError(
             f"--unused: there is no mark in {directory}",
-            hint="writer cache mark sets one; run it before the commands whose recordings stay",
+            hint="`writer cache mark` sets it: run it before the commands that use what is to stay",
         ) from None
     return [path for path in recording.files(directory) if path.stat().st_mtime_ns < since]
 
@@ -101,7 +101,7 @@ def older_than(directory: Path, age: timedelta) -> list[Path]:
 
 
 def remove(directory: Path, paths: list[Path], *, with_mark: bool) -> None:
-    """Delete recordings, what a killed process left behind, and the mark if it has served.
+    """Delete recordings, the temporary files of killed processes, and `with_mark` the mark too.
 
     Raises `OutputError` for a file that cannot be deleted.
     """

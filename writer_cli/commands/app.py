@@ -134,9 +134,10 @@ class App:
         )
 
     def close(self) -> None:
-        """Close the connections, if there are any, and say what of the answers was unreadable.
+        """Close the connections, and warn about parts of answers that could not be read.
 
-        Not earlier: something may be drawn while answers come, and a batch says it once.
+        The warnings come at the end, because a bar may be drawn while answers arrive, and because
+        a batch shows each of them once.
         """
         for text in sorted(self._answer_warnings):
             self.warn(text)
@@ -147,7 +148,7 @@ class App:
         if self._spinner is not None and self.terminal.stderr_can_draw and not self.options.verbose:
             self._spinner.update(str(wait))
             return
-        # A line is not written into the drawing.
+        # The spinner must not be drawn while the line is written.
         had_spinner = self._spinner is not None
         self.stop_spinner()
         self.report(str(wait))

@@ -34,7 +34,7 @@ from writer_cli.output.progress import ProgressLine
 
 
 def run(options: BatchOptions, app: App) -> None:
-    """Complete what has no result yet, or only check the input."""
+    """Complete the records without a result, or with `--dry-run` only check the input."""
     _check_numbers(options)
     source = _input(options, app)
     plan, identity = _plan(options, app)

@@ -13,7 +13,7 @@ from writer_cli.output import documents
 
 
 class MergeOptions(CommonOptions):
-    """Which files become which."""
+    """The file to write, and the outputs to merge."""
 
     output: Annotated[
         Path,
@@ -39,7 +39,7 @@ class MergeOptions(CommonOptions):
 
 
 def run(options: MergeOptions, app: App) -> None:
-    """Merge, and say what came of it."""
+    """Merge the outputs, and print how many records were answered and failed."""
     answered, failed = merging.merge(options.output, options.shards, options.records)
     if options.json:
         documents.write_json(

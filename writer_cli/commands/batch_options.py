@@ -1,4 +1,4 @@
-"""What `writer batch` can be told, in the order of its help."""
+"""The flags of `writer batch`, in the order of its help."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from writer_cli.commands.options import GenerationOptions, ModelOptions, Organiz
 
 
 class _InputOptions:
-    """What is read."""
+    """The flags for the input."""
 
     input: Annotated[
         str,
@@ -45,7 +45,7 @@ class _InputOptions:
         Format | None,
         typer.Option(
             "--format",
-            help="The format of the input, if its name does not end in it.",
+            help="The format of the input, if its suffix does not tell.",
             rich_help_panel="Input",
         ),
     ] = None
@@ -59,8 +59,8 @@ class _InputOptions:
         str | None,
         typer.Option(
             "--shard",
-            help="Do only every N-th record, beginning with record I, counted from 0; auto takes "
-            "both numbers from the job system.",
+            help="Send only every N-th record, beginning with record I, counted from 0; auto takes "
+            "I and N from the variables of the job system.",
             metavar="I/N|auto",
             rich_help_panel="Input",
         ),
@@ -68,15 +68,15 @@ class _InputOptions:
 
 
 class _ResultOptions:
-    """Where results go, and what becomes of those that are there."""
+    """The flags for the output, and for the results that are in it already."""
 
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="The file for the results, one line for each prompt; - is standard output, in the "
-            "order of the input, and such a run cannot be resumed (required).",
+            help="The file for the results, one line for each prompt (required); - is standard "
+            "output, in the order of the input, and cannot be resumed.",
             metavar="FILE",
             rich_help_panel="Output",
         ),
@@ -85,9 +85,8 @@ class _ResultOptions:
         OutputFormat | None,
         typer.Option(
             "--output-format",
-            help="The format of the results (default: what the name of FILE ends in, else jsonl). "
-            "csv and txt files are written at the end, and until then the results are in "
-            "FILE.jsonl.",
+            help="The format of the results (default: the suffix of FILE, or jsonl). A csv or txt "
+            "file is written at the end; until then the results are in FILE.jsonl.",
             rich_help_panel="Output",
         ),
     ] = None
@@ -109,7 +108,7 @@ class _ResultOptions:
         bool,
         typer.Option(
             "--retry-failed",
-            help="Try the records again that failed before.",
+            help="Send the records again that failed in an earlier run.",
             rich_help_panel="Output",
         ),
     ] = False
@@ -124,7 +123,7 @@ class _ResultOptions:
 
 
 class _SpeedOptions:
-    """How fast, and how much."""
+    """The flags for the speed and the budget."""
 
     concurrency: Annotated[
         int,
@@ -138,7 +137,7 @@ class _SpeedOptions:
         float | None,
         typer.Option(
             "--rpm",
-            help="At most this many requests a minute (default: found out while running).",
+            help="At most this many requests a minute (default: learned from the answers).",
             rich_help_panel="Speed",
         ),
     ] = None
@@ -161,7 +160,7 @@ class _SpeedOptions:
 
 
 class _AskedOptions(ModelOptions):
-    """Who is asked."""
+    """The flags for the model and its customization."""
 
     customization_id: Annotated[
         str | None,
@@ -174,7 +173,7 @@ class _AskedOptions(ModelOptions):
     ] = None
 
 
-# The first class here is the last in the help: what is read, then what is written, and so on.
+# The help shows the flags of the last class first: the input, then the output, and so on.
 class BatchOptions(
     OrganizationOptions,
     CacheOptions,
@@ -184,4 +183,4 @@ class BatchOptions(
     _ResultOptions,
     _InputOptions,
 ):
-    """What `writer batch` can be told."""
+    """The flags of `writer batch`."""

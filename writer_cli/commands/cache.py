@@ -1,4 +1,4 @@
-"""`writer cache`: what is kept, what may go, and what is damaged."""
+"""`writer cache`: count, check and delete recorded answers."""
 
 import re
 from datetime import timedelta
@@ -18,18 +18,18 @@ from writer_cli.output import documents
 from writer_cli.output.batch import counted
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-"""What an age may be given in."""
+"""The units of an age."""
 
 LONGEST_AGE = 100_000
-"""Of any unit; that many weeks are 1,900 years."""
+"""The largest number of an age, in any unit; 100,000 weeks are 1,900 years."""
 
 
 class CacheCommandOptions(ProfileOptions, CacheFolderOptions):
-    """Which cache."""
+    """The flags of every `writer cache` command."""
 
 
 class PruneOptions(CacheCommandOptions):
-    """Which recordings go."""
+    """Which recordings to delete."""
 
     older_than: Annotated[
         str | None,
@@ -81,19 +81,22 @@ def run_stats(options: CacheCommandOptions, app: App) -> None:
 
 
 def run_mark(options: CacheCommandOptions, app: App) -> None:
-    """Note the time, for `prune --unused`."""
+    """Mark the time from which on `prune --unused` counts uses."""
     directory = _directory(app, may_be_missing=True)
     upkeep.mark(directory)
     if options.json:
         documents.write_json(app.terminal, directory=str(directory))
     else:
-        app.say(f"marked {directory}: what is used from now on stays at prune --unused")
+        app.say(f"marked {directory}: prune --unused keeps what is used from now on")
 
 
 def run_prune(options: PruneOptions, app: App) -> None:
     """Delete recordings that are old or not used."""
     if options.older_than is None and not options.unused:
-        raise UsageError("nothing says what to delete", hint="--older-than 30d, or --unused")
+        raise UsageError(
+            "prune needs --older-than or --unused",
+            hint="--older-than 30d deletes what is older than thirty days",
+        )
     age = None if options.older_than is None else _age(options.older_than)
     directory = _directory(app)
     chosen: set[Path] = set()
@@ -129,7 +132,7 @@ def run_verify(options: CacheCommandOptions, app: App) -> None:
     if damaged:
         raise BadAnswerError(
             f"{counted(len(damaged), 'file')} in {directory} cannot be used",
-            hint="restore or delete each: what is deleted is asked for again",
+            hint="restore or delete each file: a deleted answer is asked for again",
         )
 
 
@@ -139,7 +142,7 @@ def _directory(app: App, *, may_be_missing: bool = False) -> Path:
         raise UsageError("no cache: name its folder", hint="--cache DIR, or WRITER_CACHE=DIR")
     directory = path_named(named)
     if not directory.is_dir() and not (may_be_missing and not directory.exists()):
-        raise UsageError(f"--cache {directory} is no folder", hint="name a folder of recordings")
+        raise UsageError(f"--cache {directory} is not a folder", hint="name a folder of recordings")
     return directory
 
 

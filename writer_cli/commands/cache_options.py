@@ -8,7 +8,7 @@ from writer_cli.commands.global_options import Options
 
 
 class CacheFolderOptions(Options):
-    """Where answers are kept."""
+    """The flag for the folder of the cache."""
 
     cache: Annotated[
         str | None,
@@ -22,7 +22,7 @@ class CacheFolderOptions(Options):
 
 
 class CacheOptions(CacheFolderOptions):
-    """How the cache is used."""
+    """The flags for the use of the cache."""
 
     refresh: Annotated[
         bool,
@@ -44,7 +44,7 @@ class CacheOptions(CacheFolderOptions):
         str | None,
         typer.Option(
             "--cache-salt",
-            help="Keep another answer to the same request under this text.",
+            help="Get another answer to the same request, and keep it under this text.",
             metavar="TEXT",
             rich_help_panel="Cache",
         ),

@@ -45,7 +45,7 @@ class CompleteOptions(
     OrganizationOptions,
     ModelOptions,
 ):
-    """What `writer complete` can be told."""
+    """The flags of `writer complete`."""
 
     prompt: Prompt = None
 

@@ -94,7 +94,7 @@ SCRIPTS: dict[str, str] = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
 class CompletionOptions(CommonOptions):
-    """Which shell."""
+    """The argument that names the shell."""
 
     shell: Annotated[
         Shell,

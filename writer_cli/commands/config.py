@@ -32,13 +32,13 @@ Name = Annotated[
 
 
 class NameOptions(ProfileOptions):
-    """Which setting."""
+    """The argument that names a setting."""
 
     name: Name
 
 
 class SetOptions(ProfileOptions):
-    """Which setting, and its value."""
+    """The arguments that name a setting and its value."""
 
     name: Name
     value: Annotated[
@@ -129,7 +129,7 @@ def run_unset(options: NameOptions, app: App) -> None:
 
 
 def run_get(options: NameOptions, app: App) -> None:
-    """Print the value that a request would use; a key only by its length."""
+    """Print the value that a request would use; of a key only its length."""
     check_name(options.name)
     setting = app.settings.used(options.name)
     if setting.value is None:
@@ -155,7 +155,7 @@ def run_list(options: ProfileOptions, app: App) -> None:
     rows = [(s.name, s.shown(), s.source, " ".join(SETTINGS[s.name].variables)) for s in found]
     headers = ("name", "value", "from", "environment variable")
     if app.terminal.stdout_is_terminal:
-        # To a person the path, which is long, is said once; a script has it in every row.
+        # A person sees the long path once, below the list; a script gets it in every row.
         app.terminal.write(listing(app.terminal, [_item(row, str(path)) for row in rows]))
     else:
         app.terminal.write(documents.table(app.terminal, headers, rows))

@@ -1,4 +1,4 @@
-"""`writer customizations`: what customizations of a model there are."""
+"""`writer customizations`: list the customizations of a model."""
 
 import typer
 
@@ -9,7 +9,7 @@ from writer_cli.output import documents
 
 
 class CustomizationsOptions(ModelOptions, OrganizationOptions):
-    """Of which model, of which organization."""
+    """The flags for the model and the organization."""
 
 
 def run(options: CustomizationsOptions, app: App) -> None:

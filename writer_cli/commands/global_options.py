@@ -9,10 +9,9 @@ from writer_cli.http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 
 
 class Options:
-    """What the command line said: each flag is an attribute, declared with what typer makes of it.
+    """The values of the flags, as attributes; typer reads how each is declared.
 
-    As dataclasses, whose methods are compiled anew at every start, they would take five
-    milliseconds of it.
+    These classes are not dataclasses, which compile their methods at every start: 5 ms.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -64,7 +63,7 @@ class ProfileOptions(CommonOptions):
 
 
 class TargetOptions(ProfileOptions):
-    """The flags that say who is asked."""
+    """The flags that choose the server."""
 
     sandbox: Annotated[
         bool,
@@ -110,7 +109,7 @@ class GlobalOptions(TargetOptions):
         int | None,
         typer.Option(
             "--max-retries",
-            help="How often to try again after a failure that may pass "
+            help="How often to try again after a temporary failure "
             f"(0 or more; default {DEFAULT_MAX_RETRIES}).",
             rich_help_panel="Connection",
         ),
@@ -119,7 +118,7 @@ class GlobalOptions(TargetOptions):
         float | None,
         typer.Option(
             "--deadline",
-            help="Seconds that everything together may take, retries and waits included "
+            help="Seconds from the first request to the answer, retries and waits included "
             "(over 0; default no limit).",
             metavar="SECONDS",
             rich_help_panel="Connection",

@@ -15,7 +15,7 @@ from writer_cli.help.topics import TOPICS
 
 
 class HelpOptions(CommonOptions):
-    """Which topic; `LazyGroup` has taken the commands already."""
+    """The argument that names a topic; `LazyGroup` has handled the names of commands."""
 
     topic: Annotated[
         list[str] | None,

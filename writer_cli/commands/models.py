@@ -1,4 +1,4 @@
-"""`writer models`: what models there are."""
+"""`writer models`: list the models."""
 
 import typer
 

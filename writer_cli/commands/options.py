@@ -40,7 +40,7 @@ RANGES = {
     "logprobs": "0 or more",
     "random_seed": "-2147483648 to 2147483647",
 }
-"""What each field of a request may be, in the words of the help and of the errors."""
+"""The allowed values of each field of a request, as the help and the errors name them."""
 
 
 def _field(flag: str, text: str, *, short: str | None = None) -> Any:
@@ -62,7 +62,7 @@ class GenerationOptions(Options):
     ] = None
     temperature: Annotated[
         float | None,
-        _field("--temperature", "How random the text is; with 0 the likeliest token always wins"),
+        _field("--temperature", "How random the text is; 0 always takes the likeliest token"),
     ] = None
     stop: Annotated[
         list[str] | None, _field("--stop", "End the text before this string; can be repeated")
@@ -114,7 +114,7 @@ class GenerationOptions(Options):
 
 
 class ModelOptions(Options):
-    """Which model."""
+    """The flag for the model."""
 
     model_id: Annotated[
         str | None,
@@ -130,7 +130,7 @@ class ModelOptions(Options):
 
 
 class OrganizationOptions(GlobalOptions):
-    """Of which organization."""
+    """The flag for the organization."""
 
     organization_id: Annotated[
         int | None,

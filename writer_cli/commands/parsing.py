@@ -1,4 +1,4 @@
-"""From the command line to the options of a command: how a value is read, and what is refused."""
+"""Turn the command line into the options of a command, and refuse what is not valid."""
 
 import inspect
 import re
@@ -41,7 +41,7 @@ def as_command(
             name: tuple(value) if isinstance(value, list) else value
             for name, value in given.items()
         }
-        # What the command has no flag for is as if it had not been given.
+        # A global option that the command does not have keeps its default.
         app.options = GlobalOptions(**values)
         run(options(**values), app)
 
@@ -63,7 +63,7 @@ def signature_of(options: type[CommonOptions]) -> inspect.Signature:
             default=getattr(options, name, inspect.Parameter.empty),
             annotation=_with_reader(flags[name]),
         )
-        # What is the command's own stands first in its help.
+        # The flags of the command itself come first in its help.
         for name in sorted(flags, key=lambda name: name in SHARED)
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -84,8 +84,8 @@ def _with_reader(annotation: Any) -> Any:
 class ValueReader:
     """Reads the value of a flag that is a number or one of several words.
 
-    Python's `int` and `float` read digits of all scripts, underscores and blanks, none of which
-    anybody means to type.
+    Python's `int` also reads underscores, blanks and the digits of all scripts, which nobody means
+    to type.
     """
 
     def __init__(self, kind: Any, info: Any) -> None:
@@ -96,7 +96,7 @@ class ValueReader:
         self.__name__ = self.metavar  # typer reads it
 
     def __call__(self, text: Any) -> Any:
-        """Return the value that a text means; raise `UsageError` if it means none."""
+        """Return the value of a text. Raises `UsageError` if it is not valid."""
         if not isinstance(text, str):
             return text  # the default
         if self.words:
@@ -126,7 +126,7 @@ class ValueReader:
 
 
 def nearest(word: str, words: Any) -> str | None:
-    """Return the word that is most like one that was mistyped, if one is much like it."""
+    """Return the word that is most similar to a mistyped one, or None if none is similar."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.6)), None)

@@ -1,4 +1,4 @@
-"""The flags that say how a person reads a text on a terminal."""
+"""The flags that choose how a text is shown on a terminal."""
 
 from typing import Annotated
 

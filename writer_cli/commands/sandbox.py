@@ -53,7 +53,7 @@ class SandboxOptions(CommonOptions):
         float,
         typer.Option(
             "--fault-rate",
-            help="Let this part of the requests fail (0 to 1; default 0).",
+            help="Let this fraction of the requests fail (0 to 1; default 0).",
             metavar="PART",
         ),
     ] = 0.0
@@ -129,7 +129,7 @@ def run(options: SandboxOptions, app: App) -> None:
             )
         threading.Event().wait()
     except (KeyboardInterrupt, SystemExit):
-        return  # stopping it is how it ends
+        return  # this is how a user ends it
     finally:
         server.close()
 
@@ -141,7 +141,8 @@ def _replay(options: SandboxOptions) -> "Replay | None":
         return None
     if not os.path.isdir(options.replay):  # noqa: PTH112 - Path raises for a name that is too long
         raise UsageError(
-            f"--replay {options.replay} is no folder", hint="name a folder that --cache has filled"
+            f"--replay {options.replay} is not a folder",
+            hint="name a folder that --cache has filled",
         )
     from writer_cli.sandbox.replay import Replay
 

@@ -1,4 +1,4 @@
-"""What a shell offers when somebody presses TAB in a command line of ours."""
+"""The words that a shell offers when the user presses TAB."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ FILES = ":files"
 """The line that asks the shell for file names."""
 
 FILE_METAVARS = {"FILE", "INPUT", "OUTPUT", "SHARD"}
-"""What the help calls a value that is a file."""
+"""The names of values in the help that are files."""
 
 SAFE_ID = r"[A-Za-z0-9_.:/@+-]+"
 """Model ids that a shell reads as one word; others, which a server may send, are not offered."""

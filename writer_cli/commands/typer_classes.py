@@ -1,4 +1,4 @@
-"""Our kinds of typer's commands: their help is a page of ours, and so are their errors."""
+"""Typer's commands and groups with our help pages and our error messages."""
 
 import importlib
 import re
@@ -16,13 +16,13 @@ from writer_cli.help.page import Page, Row, Section, as_text
 from writer_cli.help.topics import TOPICS
 
 MERGE = "batch merge"
-"""A command of two words, whose first word is a command too."""
+"""A command of two words. Its first word is a command too."""
 
 FIRST, LAST = ("Prompt", "Input"), ("Settings", "Connection")
 """The groups of flags that a page begins and ends with."""
 
-NOTES = {"Generation": ("What you leave out, the API decides.",)}
-"""What a page says at the beginning of a group of flags."""
+NOTES = {"Generation": ("The API chooses what you leave out.",)}
+"""The sentence at the beginning of a group of flags."""
 
 
 class _Ours:
@@ -76,7 +76,7 @@ class Group(_Ours, TyperGroup):
     """Commands by name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the name, the command and the arguments that are left for it."""
+        """Return the name, the command and the remaining arguments."""
         command = self.get_command(ctx, args[0])
         if command is None and not ctx.resilient_parsing:
             raise self._unknown(ctx, args[0])

@@ -145,7 +145,7 @@ SETTINGS: dict[str, SettingSpec] = {
     "max_retries": SettingSpec(
         _whole_number,
         "3",
-        "how often to try again after a failure that may pass",
+        "how often to try again after a temporary failure",
         ("WRITER_MAX_RETRIES",),
         default=DEFAULT_MAX_RETRIES,
     ),

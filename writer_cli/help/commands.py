@@ -1,4 +1,4 @@
-"""What the help says of each command. What it says of a flag stands where the flag is declared."""
+"""The help texts of the commands. The text of a flag stands where the flag is declared."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from writer_cli.help.page import Row, Section
 
 
 class CommandText(NamedTuple):
-    """What the help says of a command.
+    """The help text of a command.
 
     Attributes:
         summary: One sentence; the list of commands has it too.
         details: Paragraphs that follow it.
         examples: Command lines that work as they stand, for whoever has the files they name.
-        sections: What else there is to say before the flags.
+        sections: Further parts of the page before the flags.
     """
 
     summary: str
@@ -25,7 +25,7 @@ class CommandText(NamedTuple):
 COMMANDS: dict[str, CommandText] = {
     "complete": CommandText(
         "Complete a prompt with a language model.",
-        ("The text is printed while it is generated, or as a whole if the output is a pipe.",),
+        ("On a terminal the text is printed while it is generated; a pipe gets it whole.",),
         (
             'writer complete --sandbox "Once upon a time"',
             'writer complete -m palmyra-x5 --max-tokens 50 "Once upon a time"',
@@ -47,7 +47,7 @@ COMMANDS: dict[str, CommandText] = {
                 "The output has one result for each prompt. If the command is stopped, run the "
                 "same command again: it goes on with the prompts that have no result yet."
             ),
-            "The flags of generation hold for every record that has no such field of its own.",
+            "A generation flag, such as --temperature, applies to every record without that field.",
             "`writer batch merge` joins the results of several machines.",
         ),
         (
@@ -60,8 +60,8 @@ COMMANDS: dict[str, CommandText] = {
         "Join the results of several machines in one file.",
         (
             (
-                "The results are put into the order of the input. If a record is missing, or is "
-                "there twice, that is an error and nothing is written."
+                "The results are sorted in the order of the input. If a record is missing or "
+                "appears twice, the command fails and writes nothing."
             ),
             "To complete a file that is called merge, write `writer batch ./merge`.",
         ),
@@ -102,7 +102,12 @@ COMMANDS: dict[str, CommandText] = {
     ),
     "config set": CommandText(
         "Save a setting in the configuration file.",
-        ("A key is never an argument, because others could read it there: it is asked for.",),
+        (
+            (
+                "A key is never an argument, because other users can read arguments: the command "
+                "asks for it, or reads it from standard input."
+            ),
+        ),
         (
             "writer config set api_key",
             "writer config set organization_id 486589",
@@ -110,8 +115,8 @@ COMMANDS: dict[str, CommandText] = {
         ),
     ),
     "config get": CommandText(
-        "Print the value of a setting that a request uses.",
-        ("A key is shown by its length only. A setting without a value is an error, exit code 3.",),
+        "Print the value of a setting, as a request would use it.",
+        ("Of a key only the length is shown. A setting without a value is an error, exit code 3.",),
         ("writer config get model_id", "writer config get timeout --profile ci"),
     ),
     "config unset": CommandText(
@@ -135,7 +140,7 @@ COMMANDS: dict[str, CommandText] = {
         ("writer config check", "writer config check --profile ci"),
     ),
     "cache": CommandText(
-        "Look after the answers that --cache keeps.",
+        "Count, check and delete the answers that --cache keeps.",
         ("docs/ci.md of the project describes the cache, with recipes for CI.",),
     ),
     "cache stats": CommandText(
@@ -144,8 +149,8 @@ COMMANDS: dict[str, CommandText] = {
         ("writer cache stats --cache recordings", "writer cache stats --json"),
     ),
     "cache mark": CommandText(
-        "Note the time, for `writer cache prune --unused`.",
-        ("The note is the file .mark in the folder. `prune --unused` deletes it.",),
+        "Mark the time from which on `writer cache prune --unused` counts uses.",
+        ("The mark is the file .mark in the folder. `prune --unused` deletes it.",),
         ("writer cache mark --cache recordings",),
     ),
     "cache prune": CommandText(

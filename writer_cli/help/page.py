@@ -9,7 +9,7 @@ WIDEST = 100
 """Columns of a page; longer lines are hard to read."""
 
 NARROWEST = 30
-"""Columns that a page has at the least, however narrow the terminal is."""
+"""Columns of a page at least, even if the terminal is narrower."""
 
 LONGEST_TERM = 28
 """Columns of a term that has its explanation beside it; a longer one has it below."""
@@ -23,7 +23,7 @@ _NO_BREAK = "\u00a0"
 
 
 class Row(NamedTuple):
-    """A flag, a command or a name, and what is said of it."""
+    """A flag, a command or a name, and its explanation."""
 
     term: str
     text: str
@@ -45,10 +45,10 @@ class Page(NamedTuple):
     """A help page.
 
     Attributes:
-        name: What it is about, as it is typed: `writer complete`, or `exit-codes` for a topic.
+        name: What it explains, as it is typed: `writer complete`, or `exit-codes` for a topic.
         summary: One sentence that says what it does.
         usage: The command line in short; empty for a topic.
-        sections: What follows.
+        sections: The rest of the page.
     """
 
     name: str

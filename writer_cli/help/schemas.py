@@ -1,4 +1,4 @@
-"""The JSON Schemas of what scripts read and write: files in the package, one for each form."""
+"""The JSON Schemas of what scripts read and write: one file in the package for each."""
 
 from pathlib import Path
 

@@ -13,12 +13,12 @@ OTHER_VARIABLES = {
     "WRITER_OFFLINE": "1 uses only the cache, as --offline does",
     "WRITER_ANNOTATE": "1 annotates errors, as --annotate does",
     "WRITER_SANDBOX": "1 uses the embedded model, as --sandbox does",
-    "WRITER_DEBUG": "1 adds a traceback to exit code 1",
+    "WRITER_DEBUG": "1 adds a traceback to the message of a bug",
     "SSL_CERT_FILE": "the certificates to trust; also SSL_CERT_DIR",
     "HTTPS_PROXY": "the proxy to use; also ALL_PROXY and NO_PROXY",
     "NO_COLOR": "1 turns colour off",
 }
-"""The environment variables that are no setting, and what they do."""
+"""The environment variables that are not settings, and what they do."""
 
 FAULTS = {
     "fault-400": "400: the request is refused",
@@ -58,8 +58,8 @@ def _environment() -> Page:
     rows += [Row(name, text) for name, text in OTHER_VARIABLES.items()]
     return Page(
         "environment",
-        "A flag counts before a variable, and a variable before the configuration file. "
-        "Empty counts as not set. WRITER_ORG_ID is WRITER_ORGANIZATION_ID, too.",
+        "A flag overrides a variable, and a variable overrides the configuration file. "
+        "An empty variable counts as not set. WRITER_ORG_ID means WRITER_ORGANIZATION_ID.",
         sections=(Section("Variables", rows=tuple(rows)),),
     )
 
@@ -87,7 +87,7 @@ def _profiles() -> Page:
             ),
             Section(
                 "Look at it",
-                ("`writer config list` names all profiles at its end.",),
+                ("`writer config list` names all profiles at the end.",),
                 commands=("writer config list --profile ci", "writer config check --profile ci"),
             ),
         ),
@@ -148,8 +148,8 @@ def _sandbox() -> Page:
 def _schema() -> Page:
     return Page(
         "schema",
-        "The forms of what scripts read and write, as JSON Schemas (2020-12). A key may be added "
-        "under the same version, none is renamed or taken away.",
+        "JSON Schemas (2020-12) of what scripts read and write. New keys may be added under the "
+        "same version; no key is renamed or removed.",
         sections=(
             Section(
                 "Schemas", rows=tuple(Row(name, text) for name, text in schemas.titles().items())

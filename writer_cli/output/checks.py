@@ -1,4 +1,4 @@
-"""Settings and what is said of them, as a list that can be read at any width."""
+"""A list of settings with their notes, for a terminal of any width."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,14 +10,14 @@ COLORS = {"ok": "32", "note": "33", "wrong": "1;31"}
 """The ANSI colour of a verdict: green, yellow, bold red."""
 
 GAP = 3
-"""Blanks between a value and what is said of it on the same line."""
+"""Blanks between a value and its note on the same line."""
 
 LEAST_ROOM = 40
-"""Columns that a value has beside its name; with less it stands below."""
+"""Columns of a value beside its name; if there are fewer, it stands below the name."""
 
 
 class Item(NamedTuple):
-    """A setting, its value, what is said of it, and a verdict if there is one."""
+    """A setting, its value, a note on it, and a verdict if there is one."""
 
     name: str
     value: str

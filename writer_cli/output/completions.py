@@ -75,8 +75,8 @@ def for_terminal(
 ) -> str:
     """Return completions for a terminal, with control characters made visible unless `raw`.
 
-    Above each of several choices is a line with its number and why it ended, and tokens with log
-    probabilities are shown in shades.
+    Each of several choices has a line above it with its number and its finish reason. Tokens with
+    log probabilities are shown in shades.
     """
     texts = []
     for number, choice in enumerate(choices, 1):
@@ -97,7 +97,7 @@ def for_terminal(
 
 
 LONGEST_REASON = 20
-"""Characters of the reason why a text ended; those that are known have less."""
+"""Characters of a finish reason that are shown; the known reasons are shorter."""
 
 
 def _rule(number: str, reason: str | None, terminal: Terminal) -> str:

@@ -18,9 +18,8 @@ def drawn(
 ) -> str:
     """Return what to write to the terminal, each line without blanks at its end.
 
-    Without colours where they are not wanted, without styles where there are none. What would act
-    on the terminal is shown instead, wherever in it a model has put it. The width is that of the
-    terminal unless another is given.
+    It has no colours with `NO_COLOR`, and no styles on a terminal without them. Control characters
+    from a model are made visible. The width is that of the terminal unless another is given.
     """
     drawing = StringIO()
     console = Console(

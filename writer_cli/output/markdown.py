@@ -1,4 +1,4 @@
-"""Draw a text that is Markdown on a terminal, block by block while it comes."""
+"""Draw Markdown on a terminal, block by block while the text arrives."""
 
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -11,7 +11,7 @@ from writer_cli.output.drawn import drawn
 from writer_cli.output.terminal import Terminal, visible
 
 LINES_PER_LOOK = 20
-"""After so many lines of one block, only every second new line is looked at, and so on."""
+"""The first 20 lines of a block are each parsed when they come, then every second, and so on."""
 
 _THEME = Theme({"markdown.code": "bold cyan"})
 """Without the black background of rich, which is a box on a light terminal."""
@@ -52,11 +52,11 @@ class MarkdownBlocks:
         self._splitter = MarkdownIt("commonmark", {"html": False}).enable("table")
         self._splitter.disable("reference").core.ruler.enableOnly(["normalize", "block"])
         self._source = ""
-        """What has come, from the last block that was drawn on."""
+        """The text from the beginning of the last block that was drawn."""
         self._drawn_source = ""
-        """The part of it that is drawn: one block, since the space below it depends on the next."""
+        """The last block that was drawn: the space below it depends on the next block."""
         self._next_look = 0
-        """How many lines there must be before it is looked again whether a block has ended."""
+        """The number of lines at which the end of a block is looked for again."""
 
     def add(self, text: str) -> str:
         """Return what to write to the terminal when this comes: the blocks that are now whole."""

@@ -19,7 +19,7 @@ SHADES = (
     (0.3, "30-70%", "yellow", "underline"),
     (0.0, "< 30%", "bold red", "reverse"),
 )
-"""From this probability on: the name in the legend, the style, and the style without colour."""
+"""Each shade: its least probability, its name, its style, and its style without colour."""
 
 LONGEST_TOKEN = 20
 """The most cells of a token in one line of the table, or 30 % of the terminal if that is less."""

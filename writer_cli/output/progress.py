@@ -1,4 +1,4 @@
-"""How far a batch is: a bar for a person at a terminal, a line now and then for a log."""
+"""Show how far a batch is: a bar on a terminal, a line every 30 seconds in a log."""
 
 import time
 from collections import deque
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
     from writer_cli.batch.job import Progress
 
 LOG_INTERVAL = 30.0
-"""Seconds between two lines where nobody watches a terminal."""
+"""Seconds between two lines of a log."""
 
 SCREEN_INTERVAL = 0.2
-"""Seconds between two looks of the bar."""
+"""Seconds between two updates of the bar."""
 
 WINDOW = 60.0
-"""Seconds over which the rate is measured: what was long ago says little about what is left."""
+"""Seconds over which the rate is measured: older rates say little about the time left."""
 
 SHORTEST_BAR, LONGEST_BAR = 6, 40
 """Cells of the bar."""
 
 FREE = 3
-"""Cells that stay free at the end of the line: a terminal writes `^C` there, and moves on."""
+"""Cells left free at the end of the line, for the `^C` that a terminal writes there."""
 
 GAP = "  "
 """Between two parts of the line."""
 
 
 class Part(NamedTuple):
-    """One thing that the line says.
+    """One part of the line.
 
     Attributes:
-        text: What it says.
-        importance: Where the line is too short, the part with the highest number goes first.
+        text: What is shown.
+        rank: 1 is the most important; if the line is too short, high ranks are left out first.
         style: How rich shows it.
     """
 
     text: str
-    importance: int
+    rank: int
     style: str = ""
 
 
 class ProgressLine:
-    """Shows how far a batch is, on standard error. The bar leaves no trace."""
+    """Shows how far a batch is, on standard error. The bar is removed at the end."""
 
     def __init__(
         self, terminal: Terminal, *, quiet: bool, clock: Callable[[], float] = time.monotonic
@@ -60,7 +60,7 @@ class ProgressLine:
         self._live: Live | None = None
         self._shown_at = clock()
         self._counts: deque[tuple[float, int]] = deque()
-        """The time and how many records were done then, for the last minute."""
+        """For the last minute: times, and how many records were done then."""
 
     def __enter__(self) -> Self:
         if not self._quiet and self._terminal.stderr_can_draw:
@@ -74,7 +74,7 @@ class ProgressLine:
             self._live.stop()
 
     def show(self, progress: "Progress") -> None:
-        """Show where things stand, if it is time for that."""
+        """Show the progress, if the last time was long enough ago."""
         now = self._clock()
         is_drawn = self._spinner is not None
         if not self._counts:
@@ -113,10 +113,10 @@ class ProgressLine:
 
 
 def _parts(progress: "Progress", rate: float) -> list[Part]:
-    """Return what there is to say, in the order in which it is said."""
+    """Return the parts of the line, from left to right."""
     batch, parts = progress.batch, []
     if progress.part_done is not None:
-        # Rounded down: 100 % is the end.
+        # Rounded down: 100 % means that nothing is left.
         parts.append(Part(f"{int(100 * progress.part_done)}%", 1, "bold"))
     parts.append(Part(f"{progress.answered:,} answered", 4))
     if progress.failed:
@@ -146,7 +146,7 @@ def _line(part_done: float | None, parts: list[Part], width: int) -> "Text":
     least = 0 if part_done is None else SHORTEST_BAR + len(GAP)
     said = list(parts)
     while said and least + len(GAP.join(part.text for part in said)) > width:
-        said.remove(max(said, key=lambda part: part.importance))
+        said.remove(max(said, key=lambda part: part.rank))
     line = Text(no_wrap=True, overflow="crop")
     if part_done is not None:
         rest = width - len("".join(GAP + part.text for part in said))

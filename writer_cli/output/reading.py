@@ -1,4 +1,4 @@
-"""How a person reads a text on a terminal: wrapped at words, as Markdown, or as it came."""
+"""How a text is shown on a terminal: wrapped at words, as Markdown, or unchanged."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,7 +6,7 @@ from writer_cli.output.terminal import Terminal, visible
 
 
 class Drawing(Protocol):
-    """What becomes of one text, which comes in pieces."""
+    """Draws one text that arrives in pieces."""
 
     def add(self, text: str) -> str:
         """Return what to write when this piece comes."""
@@ -18,7 +18,7 @@ class Drawing(Protocol):
 
 
 class AsItCame:
-    """Leaves a text as it is; for a terminal, what would act on it is shown instead."""
+    """Leaves a text unchanged; control characters are made visible unless it `is_safe`."""
 
     def __init__(self, *, is_safe: bool) -> None:
         self._is_safe = is_safe
@@ -36,9 +36,9 @@ class Reading(NamedTuple):
     """How a text is shown on a terminal.
 
     Attributes:
-        wrap: Break lines at words. `raw` and a terminal without a movable cursor rule it out.
+        wrap: Break lines at words. Not with `raw`, nor if the terminal cannot move its cursor.
         markdown: Draw headings, lists, tables and code.
-        raw: Let control characters act.
+        raw: Write control characters unchanged.
     """
 
     wrap: bool = True

@@ -91,7 +91,7 @@ def test_a_damaged_file_is_a_warning(tmp_path: Path) -> None:
         [path] = tmp_path.glob("*/*")
         path.write_text("{")
         ran = writer(*arguments, env=server.env)
-    assert ran.errors == f"warning: the recording {path} counts as not there: it is no recording\n"
+    assert ran.errors == f"warning: the recording {path} is ignored: it is no recording\n"
     assert ran.output == "two\n"
 
 
@@ -146,7 +146,7 @@ def test_a_profile_names_its_own_cache(server: Server, tmp_path: Path) -> None:
         (["--refresh"], {}, "--refresh needs a cache"),
         (["--cache-salt", ""], {}, "--cache-salt needs a cache"),
         (["--cache", "c", "--refresh", "--offline"], {}, "refresh and offline exclude each other"),
-        (["--cache", "/dev/null"], {}, "cache: /dev/null is no folder"),
+        (["--cache", "/dev/null"], {}, "cache: /dev/null is not a folder"),
         (
             ["--cache", "~no1"],
             {},
