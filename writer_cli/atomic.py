@@ -38,8 +38,8 @@ def replacement(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     path = Path(os.path.realpath(path))
     descriptor, name = _new_file(path)
     try:
-        posix_only.set_mode(descriptor, name, _wanted_mode(mode, old_mode))
         with _output_errors(path):
+            posix_only.set_mode(descriptor, name, _wanted_mode(mode, old_mode))
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
                 yield file
                 file.flush()

@@ -146,18 +146,24 @@ def test_a_handshake_that_does_not_end_is_given_up_on(name: str) -> None:
     assert leaks(server.received.decode("latin-1"), KEY) == []
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28", b"\x00" * 64, b"SSH-2"],
-)
-def test_a_server_that_speaks_no_tls_is_the_network(answer: bytes) -> None:
-    """Plain HTTP, a refusal of the handshake, zeros, and another protocol."""
+NO_TLS = {
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "a refusal": b"\x15\x03\x03\x00\x02\x02\x28",
+    "zeros": bytes(64),
+    "another protocol": b"SSH-2",
+}
+"""What a server answers to the first message of a handshake, and then ends the connection."""
+
+
+@pytest.mark.parametrize("answer", NO_TLS)
+def test_a_server_that_speaks_no_tls_is_the_network(answer: str) -> None:
+    """Exit code 8, and no traceback."""
 
     class Other(Server):
         def _serve(self, connection: socket.socket) -> None:
             with connection, contextlib.suppress(OSError):
                 connection.recv(65536)
-                connection.sendall(answer)
+                connection.sendall(NO_TLS[answer])
 
     with Other(b"") as server:
         env = server.env | {"WRITER_BASE_URL": server.url.replace("http:", "https:")}

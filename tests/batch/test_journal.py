@@ -299,6 +299,29 @@ def test_an_order_that_cannot_be_written_leaves_the_journal(tmp_path: Path) -> N
         assert pending(journal, 2) == []
 
 
+def test_a_system_error_while_the_results_are_sorted_is_an_output_error(tmp_path: Path) -> None:
+    """Here no more files can be opened; the results are all there, and the next run sorts them."""
+    path = tmp_path / "out.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Journal(path) as journal:
+        append(journal, 1)
+        append(journal, 0)
+        unsorted = path.read_bytes()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+        try:
+            with pytest.raises(OutputError, match=r"Too many open files$") as caught:
+                journal.put_in_order()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert caught.value.hint is not None
+        assert "all results are there" in caught.value.hint
+        assert path.read_bytes() == unsorted
+    with Journal(path) as journal:
+        assert pending(journal, 2) == []
+        journal.put_in_order()
+        assert [json.loads(one)["index"] for one in journal.lines()] == [0, 1]
+
+
 def test_a_rescue_that_has_no_place_says_what_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,15 @@ class Journal:
 
         Raises `OutputError`; the journal is whole then, as before.
         """
+        try:
+            self._sort()
+        except (OSError, UsageError, OutputError) as error:
+            raise OutputError(
+                f"{self.path}: {error.strerror}" if isinstance(error, OSError) else error.message,
+                hint="all results are there, but unsorted: free disk space, and run it again",
+            ) from error
+
+    def _sort(self) -> None:
         offsets = array("q", [-1]) * len(self._states)
         with self._reading() as file:
             offset, previous, is_ordered = 0, -1, True
@@ -141,21 +150,15 @@ class Journal:
                 offset += len(line)
             if is_ordered:
                 return
-            try:
-                with atomic.replacement(self.path) as ordered:
-                    for offset in offsets:
-                        if offset >= 0:
-                            file.seek(offset)
-                            ordered.write(file.readline())
-                    # Lock the new file before it replaces the old one: no other run may open it.
-                    if self.is_locked:
-                        posix_only.lock(ordered.fileno())
-                    descriptor = os.dup(ordered.fileno())
-            except (UsageError, OutputError) as error:
-                raise OutputError(
-                    error.message,
-                    hint="all results are there, but unsorted: free disk space, and run it again",
-                ) from error
+            with atomic.replacement(self.path) as ordered:
+                for offset in offsets:
+                    if offset >= 0:
+                        file.seek(offset)
+                        ordered.write(file.readline())
+                # Lock the new file before it replaces the old one: no other run may open it.
+                if self.is_locked:
+                    posix_only.lock(ordered.fileno())
+                descriptor = os.dup(ordered.fileno())
         os.close(self._descriptor)
         self._descriptor = descriptor
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO, cast
 
-from writer_cli.errors import OutputError, ReaderGoneError
+from writer_cli.errors import OutputError, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,7 +179,10 @@ class Terminal:
         return line.decode("utf-8", "replace").rstrip("\r\n")
 
     def ask_secretly(self, question: str) -> str:
-        """Ask for a secret without echo, and return it; "" after Ctrl-D."""
+        """Ask for a secret without echo, and return it; "" after Ctrl-D.
+
+        Raises `UsageError` if it is not text.
+        """
         from getpass import getpass
 
         # getpass uses the terminal itself, because standard error may be a file.
@@ -188,6 +191,10 @@ class Terminal:
         except EOFError:
             self.note("")
             return ""
+        except UnicodeDecodeError:
+            raise UsageError(
+                "what was typed is not UTF-8", hint="set the terminal to UTF-8, and try again"
+            ) from None
 
     def has_unread_input(self) -> bool:
         """Whether standard input is a pipe that has data now; does not wait."""
