@@ -258,4 +258,4 @@ def test_a_name_that_is_too_long(
     named = [word.replace("NAME", "x" * 256) for word in command]
     ran = writer(*named, env={"WRITER_SANDBOX": "1"})
     assert (ran.code, ran.output) == (2, "")
-    assert "File name too long" in ran.errors or "is no folder" in ran.errors
+    assert "File name too long" in ran.errors or "is not a folder" in ran.errors
