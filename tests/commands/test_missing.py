@@ -75,7 +75,7 @@ def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
     assert "writer config set organization_id NUMBER" in lines
     assert "   writer config set model_id palmyra-x5" in lines
     ran = writer(
-        *("complete", "--sandbox", "--max-retries", "0", "-m", "fault-429", "x"),
+        *("complete", "-q", "--sandbox", "--max-retries", "0", "-m", "fault-429", "x"),
         stderr_is_terminal=True,
         env={"COLUMNS": "40", "NO_COLOR": "1"},
     )
