@@ -51,6 +51,9 @@ def not_at_all(_: float) -> float:
 
 Saying = Callable[[float], float]
 
+DICE = Random()  # noqa: S311 - a simulation
+"""All chance in a simulation: `simulate` sets its seed."""
+
 
 @dataclass
 class Bucket:
@@ -142,11 +145,10 @@ class Noise:
 
     part: float
     wait: float
-    random: Random = field(default_factory=lambda: Random(3))  # noqa: S311 - a simulation
 
     def refusal(self, _now: float, _tokens: float, /) -> float | None:
         """Throw the dice."""
-        return self.wait if self.random.random() < self.part else None
+        return self.wait if DICE.random() < self.part else None
 
 
 @dataclass
@@ -171,7 +173,6 @@ class Shared:
     limit: Server
     per_second: Callable[[float], float]
     next_at: float = 0.0
-    random: Random = field(default_factory=lambda: Random(4))  # noqa: S311 - a simulation
 
     def refusal(self, now: float, tokens: float, /) -> float | None:
         """Let the other one in first, as often as it has asked until now."""
@@ -179,7 +180,7 @@ class Shared:
             rate = self.per_second(self.next_at)
             if rate:
                 self.limit.refusal(self.next_at, tokens)
-                self.next_at += (0.5 + self.random.random()) / rate
+                self.next_at += (0.5 + DICE.random()) / rate
             else:
                 self.next_at += 1.0
         return self.limit.refusal(now, tokens)
@@ -254,7 +255,7 @@ class _Sender:
             self.tokens, self.attempts = self.new_tokens(), 1
         return ticket
 
-    def receive(self, event: _Event, random: Random) -> None:
+    def receive(self, event: _Event) -> None:
         """Tell the pacing what came, and let what was refused wait."""
         now = event.at
         if not self.free:
@@ -271,7 +272,7 @@ class _Sender:
                 pause = None
             self.pacing.refused(now, event.ticket, pause)
             if pause is None:
-                pause = min(60.0, 2.0 ** (event.attempts - 1)) * (1 + 0.25 * random.random())
+                pause = min(60.0, 2.0 ** (event.attempts - 1)) * (1 + 0.25 * DICE.random())
             again = now + pause, event.number, event.tokens, event.attempts + 1
             heapq.heappush(self.waiting, again)
 
@@ -286,6 +287,7 @@ def simulate(
     tokens: Callable[[], float] = lambda: 0.0,
     is_out: Callable[[float], bool] = lambda _: False,
     senders: int = 1,
+    seed: int = 1,
 ) -> list[Log]:
     """Send to a server for so many seconds, and return what it saw of each sender.
 
@@ -298,10 +300,11 @@ def simulate(
         tokens: What the next request needs, both as it is thought and as it turns out.
         is_out: Whether the server fails whatever is asked of it at a time.
         senders: Several batches share the limit.
+        seed: Of all chance in this simulation.
     """
+    DICE.seed(seed)
     everybody = [_Sender(threads, int(seconds), tokens) for _ in range(senders)]
     events: list[_Event] = []
-    random = Random(1)  # noqa: S311 - a simulation
     now = 0.0
     for number in itertools.count():
         while True:
@@ -313,7 +316,7 @@ def simulate(
             now = event.at
             if now >= seconds:
                 break
-            event.sender.receive(event, random)
+            event.sender.receive(event)
         now = max(now, min(start, seconds))
         if now >= seconds:
             break

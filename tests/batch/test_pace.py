@@ -212,7 +212,7 @@ def test_a_correction_without_a_limit_on_tokens_is_nothing() -> None:
 
 def wall(pace: Pace, seconds: float) -> None:
     """Let as many requests be refused as make a wall."""
-    for ticket in [pace.acquire(0) for _ in range(4)]:
+    for ticket in [pace.acquire(0) for _ in range(16)]:
         pace.refused(ticket, seconds)
 
 
@@ -220,7 +220,7 @@ def test_a_wall_holds_who_waits_already() -> None:
     """A request that was about to be sent waits for as long as refusals say that come first."""
     clock = SimulatedTime()
     pace = Pace(rpm=60, stop=clock, clock=lambda: clock.now)
-    tickets = [pace.acquire(0) for _ in range(4)]
+    tickets = [pace.acquire(0) for _ in range(16)]
     sent_at = clock.now
 
     def refuse() -> None:

@@ -9,8 +9,8 @@ which one it is. It knows no threads and no clock: whoever uses it says what tim
 refusal lowers it by STEP. Both together hold the rate where a small part of the requests is
 refused, and that is at the limit, whatever its form: a bucket, a window, a log, a sum of tokens.
 The budget is REFUSALS_PER_SECOND, so a slower sender may have a larger part of its requests
-refused than a faster one. That draws senders who share a limit towards equal rates, but slowly.
-Without refusals the rate grows faster and faster, as with CUBIC, to find a limit that was raised.
+refused than a faster one. That draws senders who share a limit towards equal rates. Without
+refusals the rate grows faster and faster, as with CUBIC, to find a limit that was raised.
 
 **A single refusal makes its own request wait and nobody else.** Only a wall holds everybody: so
 many refusals one after the other, with nothing let through between them, as chance would not make.
@@ -19,7 +19,7 @@ stands already, and one request goes ahead and looks. What was let through from 
 this one, holds included, is the rate that the server allowed.
 
 **A trial tells whose fault the refusals are.** If the rate has fallen to DROP of what it was and
-requests are still refused, it is lowered further on purpose, to below what was let through. If the
+more are still refused than a shared limit explains, it is lowered further on purpose, to below what was let through. If the
 limit is ours, the refusals go away, and the rate that was let through is the limit. If just as many
 are refused, they have nothing to do with our rate: it goes back to what it was, and that part of
 refusals counts as noise, which costs nothing from the budget. The evidence is weighed request by
@@ -50,15 +50,15 @@ GAIN = 0.4
 """A refusal lowers the rate by the part STEP, at high rates by less: no more than GAIN a second,
 or in the time until a refusal is known, if all requests were refused."""
 
-REFUSALS_PER_SECOND = 0.05
-LEAST_REFUSED, MOST_REFUSED = 0.005, 0.03
+REFUSALS_PER_SECOND = 0.025
+LEAST_REFUSED, MOST_REFUSED = 0.004, 0.03
 """The budget of refusals, and the bounds of the part of all requests that it makes."""
 
-CALM, CALM_SCALE = 50, 45
+CALM, CALM_SCALE = 80, 60
 """Requests without a refusal after which the rate grows faster, and in which it grows by more."""
 
-DROP = 0.75
-"""A rate that has fallen to this part of itself is put to a trial."""
+DROP, FEW = 0.5, 3
+"""A rate that fell to the part DROP is put to a trial, unless few are refused: FEW budgets."""
 
 LARGEST_NOISE = 0.75
 """Noise beyond this part is not believed in: the rate would grow without end."""
@@ -71,8 +71,8 @@ FIRST_TEST, LAST_TEST = 30.0, 300.0
 
 SHORT, LONG = 5.0, 90.0
 """Seconds between two walls: too short to tell a rate by; too long for a window of a minute."""
-ENOUGH, COMPARABLE = 50, 12
-"""Requests that tell what is usual; refusals that are expected where noise is compared."""
+ENOUGH, COMPARABLE = 20, 12
+"""Requests let through that tell a rate; refusals that are expected where noise is compared."""
 
 HEADROOM = 6
 """The first rate is so many times what was sent: a batch that has just begun has few threads."""
@@ -221,7 +221,7 @@ class Pacing:
                 self._has_fallen, self._fall = True, Count(self._number, now)
             return
         sent_rate = fall.sent / max(0.1, now - fall.at)
-        if fall.part <= self._budget(rate):  # there, the refusals have become few enough
+        if fall.part <= FEW * self._budget(rate):  # there, the refusals have become few enough
             self._set_peak(now)
         elif now < self._trusted_until:
             self.rate = max(SLOWEST, min(rate, sent_rate * (1 - fall.part)))
@@ -238,9 +238,11 @@ class Pacing:
             self.noise = watch.part
         elif self.noise < MOST:
             self.noise = 0.0 if watch.refused > 1.6 * expected else self.noise
-        elif self._trial is None and self.rate is not None and watch.refused < 1.1 * expected:
-            self.rate *= 1.25
-            self._set_peak(now)
+        else:
+            self.noise = min(LARGEST_NOISE, watch.part)
+            if self._trial is None and self.rate is not None and watch.refused < 1.1 * expected:
+                self.rate *= 1.25
+                self._set_peak(now)
         self._watch = Count(self._number, now)
 
     def _try(self, before: float, part: float, now: float, *, is_measured: bool = False) -> None:
@@ -256,7 +258,6 @@ class Pacing:
             return
         self._trial, self._test_at = None, math.inf
         if verdict == "lower":
-            self._set_peak(now)
             part = trial.refused / trial.known(self._delay)
             self._try(trial.rate, part, now, is_measured=True)
             return
@@ -266,7 +267,8 @@ class Pacing:
             self.rate = max(SLOWEST, let_through, trial.let_through(self._delay))
         else:
             self.noise = min(LARGEST_NOISE, trial.part)
-            self.rate = trial.before if trial.part > MOST else max(trial.before, trial.top)
+            most = trial.top if trial.part > MOST else min(trial.before / DROP, trial.top)
+            self.rate = max(trial.before, most)
             self._watch = Count(self._number, now)
             self._test_after = min(LAST_TEST, 2 * self._test_after)
             self._test_at = now + max(self._test_after, 5 * (now - trial.at))
@@ -275,9 +277,9 @@ class Pacing:
     def _usual_part(self) -> float:
         """Return the part of all requests that was refused lately, the last ones not counted."""
         part = max(self.noise, self._trial.part if self._trial is not None else 0.0)
-        if self._cycle.sent > ENOUGH:
-            part = max(part, (self._cycle.refused - self.wall.found) / self._cycle.sent)
-        return part
+        # 0.2 of 4 more: a few requests since the last wall do not prove much.
+        refused, sent = self._cycle.refused + 0.2, self._cycle.sent + 4
+        return max(part, (refused - self.wall.found) / (sent - self.wall.found))
 
     def _hold(self, now: float, retry_after: float | None) -> None:
         self.wall.hold(now, retry_after)
@@ -287,12 +289,10 @@ class Pacing:
         cycle, rate = self._cycle, self.rate or SLOWEST
         seconds = max(0.05, self.wall.hold_ended - cycle.at)
         sent_rate = cycle.sent / seconds
-        if self.noise <= MOST and cycle.part > MOST:
-            self._try(sent_rate, cycle.part, now)
-        elif self.noise <= MOST:
+        if self.noise <= MOST:
             let_through = max(1, cycle.sent - cycle.refused) / seconds / (1 - self.noise)
-            if seconds < SHORT:
-                let_through = max(let_through, sent_rate / 2)
+            if seconds < SHORT or cycle.sent - cycle.refused < ENOUGH:
+                let_through = max(let_through, min(rate / 2, sent_rate))
             self.rate = max(SLOWEST, min(rate, let_through))
         self._calm = -float(cycle.sent) if seconds < LONG else 0.0
         self._cycle = Count(self._number, self.wall.hold_ended)

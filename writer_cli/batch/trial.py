@@ -22,8 +22,8 @@ MOST = 0.3
 """From this part of refusals on, "most" requests are refused."""
 
 LONGEST = 45.0
-"""Seconds after which what is more likely counts: later, others may have used what was left free,
-and the refusals come back."""
+"""Seconds after which the limit counts as ours if it is not clear: later, others may have used
+what was left free, and the refusals come back."""
 
 Verdict = Literal["ours", "noise", "lower"]
 
@@ -53,7 +53,8 @@ class Trial:
     @property
     def rate(self) -> float:
         """The rate that is tried."""
-        return self.before * max(HARDEST_BRAKE, min(BRAKE, 0.9 * (1 - self.part)))
+        slowed = self.before * max(HARDEST_BRAKE, min(BRAKE, 0.9 * (1 - self.part)))
+        return min(BRAKE * self.before, max(slowed, ENOUGH / LONGEST))
 
     def known(self, delay: float) -> float:
         """Return of how many requests it is known whether they were refused."""
@@ -74,9 +75,9 @@ class Trial:
         evidence = self.refused * math.log(PART_IF_NOISE / PART_IF_OURS)
         evidence -= known * self.part * (PART_IF_NOISE - PART_IF_OURS)
         is_late = now - self.at >= LONGEST and known >= ENOUGH
-        if evidence <= (0 if is_late else OURS):
+        if evidence <= (NOISE if is_late else OURS):
             return "ours"
-        if (evidence < NOISE and not is_late) or known < ENOUGH:
+        if evidence < NOISE or known < ENOUGH:
             return None
         if self.part <= MOST:
             return "noise"
