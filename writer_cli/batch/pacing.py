@@ -19,12 +19,12 @@ stands already, and one request goes ahead and looks. What was let through from 
 this one, holds included, is the rate that the server allowed.
 
 **A trial tells whose fault the refusals are.** If the rate has fallen to DROP of what it was and
-more are still refused than a shared limit explains, it is lowered further on purpose, to below what was let through. If the
-limit is ours, the refusals go away, and the rate that was let through is the limit. If just as many
-are refused, they have nothing to do with our rate: it goes back to what it was, and that part of
-refusals counts as noise, which costs nothing from the budget. The evidence is weighed request by
-request until it is clear (Wald's sequential test). Noise is tested again from time to time, and
-is given up where the refusals become clearly fewer or more.
+more are still refused than a shared limit explains, it is lowered further on purpose, to below
+what was let through. If the limit is ours, the refusals go away, and the rate that was let through
+is the limit. If just as many are refused, they have nothing to do with our rate: it goes back to
+what it was, and that part of refusals counts as noise, which costs nothing from the budget. The
+evidence is weighed request by request until it is clear (Wald's sequential test). Noise is tested
+again from time to time, and is given up where the refusals become clearly fewer or more.
 
 **Where most requests are refused**, as by a client that asks for twice the limit all the time, the
 measure is what slowing down costs: if the requests that are let through fall in the same
