@@ -73,7 +73,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "a file": lambda path: path.write_text("x"),
     "an empty file": Path.touch,
     "a link to itself": lambda path: path.symlink_to(path),
-    "a link to nothing": link_to("/nowhere/x"),
+    "a link to nothing": link_to("nowhere"),
     "a pipe without a writer": os.mkfifo,
     "a socket": a_socket,
     "/dev/null": link_to("/dev/null"),
@@ -148,7 +148,7 @@ def test_a_file_or_folder_of_the_wrong_kind(
 NO_UTF8 = os.fsdecode(b"\xff\xfe")
 LONG = "9" * 5000
 NUMBERS = ["0", "-1", "1", "2", "x", "1e9", "1000000", "99999999999", LONG, "\u0663", "80 "]
-ODD = ["", " ", "x", "0", "1", "nan", NO_UTF8, "\x1b[31m", "/dev/null/x", "/nowhere/x", "a b=c;d"]
+ODD = ["", " ", "x", "0", "1", "nan", NO_UTF8, "\x1b[31m", "/dev/null/x", "/proc/no/x", "a b=c;d"]
 PROXIES = ["x", "://", "http://", "http://[", "http://127.0.0.1:x", "socks5://127.0.0.1:1"]
 PROXIES += ["http://\xe9.example", f"http://{'a' * 300}", "http://127.0.0.1:99999999", "\x1b", "]:"]
 PROXIES += [NO_UTF8, "http://a b", ",,,", "*", "::1/64"]

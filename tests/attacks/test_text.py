@@ -43,10 +43,13 @@ ATTACKS = {
 HOSTILE = " ".join(f"<{text}>" for text in ATTACKS.values())
 HARMLESS = "harmless \u200b text"
 
+WIDE = {"COLUMNS": "9999"}
+"""A screen on which no line is broken, since that has controls of its own."""
+
 SCREENS = {
-    "in colour": {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
-    "without colour": {"TERM": "xterm", "NO_COLOR": "1"},
-    "dumb": {"TERM": "dumb"},
+    "in colour": {"TERM": "xterm-256color", "COLORTERM": "truecolor", **WIDE},
+    "without colour": {"TERM": "xterm", "NO_COLOR": "1", **WIDE},
+    "dumb": {"TERM": "dumb", **WIDE},
 }
 
 
