@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.program import environment, shell
+from tests.harness.program import Process, environment, shell
 from writer_cli import atomic
 from writer_cli.errors import OutputError, UsageError
 
@@ -279,7 +279,7 @@ def test_a_killed_process_leaves_the_old_file_whole(tmp_path: Path) -> None:
     """Nothing can be cleaned up after `kill -9`, and nothing need be repaired."""
     path = tmp_path / "result"
     path.write_bytes(b"old")
-    with subprocess.Popen(
+    with Process(
         [sys.executable, "-c", STOPPING, str(path)],
         env=environment(),
         stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.program import WRITER, Ran, environment, shell
+from tests.harness.program import WRITER, Process, Ran, environment, shell
 from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Held, Server, completion
 
@@ -28,7 +28,7 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with (
-        subprocess.Popen(
+        Process(
             [WRITER, "complete", "--sandbox", "-f", str(pipe)],
             env=environment(),
             stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ def test_a_signal_ends_the_process_as_that_signal(number: signal.Signals, tmp_pa
     path.write_text("old")
     with (
         Server(held := Held(completion("late"))) as server,
-        subprocess.Popen(
+        Process(
             [WRITER, "complete", "-o", str(path), STORY],
             env=environment(server.env),
             stdout=subprocess.PIPE,
@@ -85,7 +85,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "result"
     with (
         Server(held := Held(completion("late"))) as server,
-        subprocess.Popen(
+        Process(
             ["nohup", WRITER, "complete", "-o", str(path), STORY],
             env=environment(server.env),
             stdout=subprocess.PIPE,
@@ -198,7 +198,7 @@ def test_process_1_of_a_container_ends_with_the_code(
         (tmp_path / "difflib.py").write_text(WAITING.format(pipe=str(pipe)))
         arguments = ["complete", "--sandbox", STORY]
     with (
-        subprocess.Popen(
+        Process(
             ["unshare", "--pid", "--fork", "--kill-child", WRITER, *arguments],
             env=environment({"PYTHONPATH": str(tmp_path)} if while_loading else {}),
             stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from writer_cli.cli import main
 from writer_cli.output.terminal import Terminal
@@ -25,6 +26,20 @@ ERROR_KEYS = [
 """The keys of an error as JSON, in their order."""
 
 WRITER = str(Path(sys.executable).parent / "writer")
+
+
+class Process(subprocess.Popen[bytes]):
+    """A process that is killed where its test fails, so that nobody waits for it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, traceback)
 
 
 @dataclass(frozen=True)

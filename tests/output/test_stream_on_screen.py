@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.harness.events import event, texts
-from tests.harness.program import WRITER, environment
+from tests.harness.program import WRITER, Process, environment
 from tests.harness.pseudo_terminal import OnTerminal, screen
 from tests.harness.servers import HANG, Received, Server, Step
 
@@ -51,7 +51,7 @@ def read_in_a_pipe(lock_step: LockStep, *flags: str) -> None:
     arguments = [WRITER, "complete", "-m", "m", "p", "--stream", *flags]
     text = b""
     env = environment(lock_step.env())
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=env) as process:
+    with Process(arguments, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdout is not None
         while chunk := os.read(process.stdout.fileno(), 4096):
             text += chunk

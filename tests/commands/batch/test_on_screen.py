@@ -14,6 +14,7 @@ import pytest
 
 from tests.commands.batch.running import KEY, LEAST, batch, env_of, results, write
 from tests.harness.pages import PAGES
+from tests.harness.program import Process
 from tests.harness.servers import Received, Server, completion
 from writer_cli.batch import Record, Result
 from writer_cli.batch.summary import Summary
@@ -129,7 +130,7 @@ def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
     arguments += ["--output-format", "csv", "--json"]
     environ = os.environ | env_of(slow_server)
     command = [sys.executable, "-m", "writer_cli", *arguments]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:
+    with Process(command, env=environ, stdout=subprocess.PIPE) as process:
         journal = Path("out.csv.jsonl")
         while process.poll() is None and not (journal.exists() and journal.read_bytes()):
             threading.Event().wait(0.02)

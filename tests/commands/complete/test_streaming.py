@@ -14,7 +14,7 @@ import pytest
 
 import writer_cli as writer
 from tests.harness.events import event, stream, texts
-from tests.harness.program import WRITER, Ran, environment
+from tests.harness.program import WRITER, Process, Ran, environment
 from tests.harness.program import writer as run
 from tests.harness.schemas import check
 from tests.harness.servers import (
@@ -287,7 +287,7 @@ def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
 
     with (
         Server(script) as server,
-        subprocess.Popen(
+        Process(
             [WRITER, "complete", "-m", "m", "--json", "--stream", "p"],
             env=environment(env_for(server)),
             stdin=subprocess.DEVNULL,
