@@ -300,8 +300,10 @@ def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) ->
     # Under the name that the shell's completion knows; `-m` has another.
     program = "import sys; sys.argv[0] = 'writer'; from writer_cli.__main__ import run; run()"
     command = [sys.executable, "-X", "importtime", "-c", program, *arguments]
+    # Coverage loads modules of its own.
+    inherited = {name: text for name, text in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        command, check=not env, capture_output=True, text=True, env=os.environ | env
+        command, check=not env, capture_output=True, text=True, env={**inherited, **env}
     )
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 

@@ -3,24 +3,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.harness.program import WRITER, Process, Ran, environment, shell
+from tests.harness.program import WRITER, Process, Ran, environment, let_it_wait, shell
 from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Held, Server, completion
 
 STORY = "Once upon a time"
-
-
-def let_it_wait() -> None:
-    """Give a program the time to get from its last step into the wait that a signal is to end.
-
-    Python sees a signal that comes just before a system call only after it.
-    """
-    time.sleep(0.3)
 
 
 def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) -> None:

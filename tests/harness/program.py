@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ class Process(subprocess.Popen[bytes]):
         if kind is not None:
             self.kill()
         super().__exit__(kind, error, traceback)
+
+
+def let_it_wait() -> None:
+    """Give a program the time to get from its last step into the wait that a signal is to end.
+
+    Python sees a signal that comes just before a system call only after it.
+    """
+    time.sleep(0.3)
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,18 @@ def test_check_of_a_profile_that_is_missing_names_those_there(home: Home) -> Non
     )
 
 
+def test_check_puts_values_below_names_on_a_narrow_terminal(home: Home) -> None:
+    """No line is longer than the terminal, but for a path or a command that has no gap."""
+    env = {"WRITER_CONFIG": str(home.path), "COLUMNS": "40", "NO_COLOR": "1"}
+    terminal = Terminal.fake(env=env, stdout_is_terminal=True)
+    main(["config", "check"], terminal)
+    lines = terminal.output.decode().splitlines()
+    at = lines.index("wrong  organization_id")
+    assert lines[at + 1].split() == ["not", "set"]
+    assert lines[at + 1].startswith("    ")
+    assert [line for line in lines if len(line) > 40 and len(line.split()) > 1] == []
+
+
 def program(directory: Path, name: str) -> Path:
     """Make a program that does nothing."""
     directory.mkdir(exist_ok=True)

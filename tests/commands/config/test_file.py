@@ -1,8 +1,10 @@
 """What `writer config` does to the file, and how it reads it."""
 
+import contextlib
 import errno
 import os
 import resource
+import threading
 from pathlib import Path
 
 import pytest
@@ -342,6 +344,24 @@ def test_a_pipe_is_read_to_its_end(home: Home) -> None:
     assert main(["config", "get", "timeout"], terminal) == 0
     assert terminal.output == b"7\n"
     os.close(reading)
+
+
+def test_a_pipe_without_end_is_read_up_to_the_largest_file(home: Home) -> None:
+    """A program that writes without end fills no memory."""
+    home.path.parent.mkdir(exist_ok=True)
+    os.mkfifo(home.path)
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), home.path.open("wb", buffering=0) as pipe:
+            while True:
+                pipe.write(b"#" * 4096)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    terminal = Terminal.fake(env={"WRITER_CONFIG": str(home.path)})
+    assert main(["config", "get", "timeout"], terminal) == 3
+    assert terminal.errors.startswith(f"error: {home.path} is larger than 1 MiB\n")
+    writing.join(60)
 
 
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for_without_end(
