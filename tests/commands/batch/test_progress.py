@@ -220,7 +220,7 @@ def test_what_earlier_runs_did_is_in_the_bar_and_not_in_the_rate(
 def test_a_person_sees_why_nothing_moves() -> None:
     """While a refused record waits for its turn, the line says so."""
     source = write("in.txt", "The sea")
-    arguments = ["--sandbox", "-m", "fault-429", "--deadline", "1.5", "-o", "out.jsonl"]
+    arguments = ["--sandbox", "-m", "fault-429", "--deadline", "3", "-o", "out.jsonl"]
     assert "1 waiting to be tried again" in on_a_terminal({}, source, *arguments)
 
 
