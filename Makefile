@@ -15,7 +15,7 @@ demo: $(READY)  ## a completion with no key and no network
 	$(BIN)/writer complete --sandbox "Once upon a time"
 
 test: $(READY)  ## the whole suite, on every core, in any order
-	$(BIN)/python -m pytest -n auto -q
+	$(BIN)/python -m pytest -n auto --dist worksteal -q
 
 check: lint types coverage test-sdks test-package  ## all checks of a change except `make test`
 
@@ -28,14 +28,14 @@ types: $(READY)  ## strict type checks
 
 coverage: $(READY)  ## the suite, with 100 % branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto -q
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal -q
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 test-lowest:  ## the suite with the oldest dependencies that pyproject.toml allows
 	$(MAKE) VENV=.venv-lowest .venv-lowest/.ready
 	.venv-lowest/bin/python -m pip install -q $$(.venv-lowest/bin/python tests/lowest.py pyproject.toml)
-	.venv-lowest/bin/python -m pytest -n auto -q
+	.venv-lowest/bin/python -m pytest -n auto --dist worksteal -q
 
 test-pythons:  ## the suite with each Python that pyproject.toml names, where it is at hand
 	$(PYTHON) tests/pythons.py

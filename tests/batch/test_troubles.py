@@ -65,13 +65,13 @@ def test_a_single_429_makes_its_own_record_wait() -> None:
 
 def test_a_wall_of_429s_holds_every_thread() -> None:
     """While nothing is let through, nobody asks before the second that the server names is over."""
-    echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 8 else None)
+    echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 16 else None)
     with serving(echo, latency=0.05) as server:
-        batch = run_batch(records(12), Plan(model_id="m"), make_writer=writer_for(server))
+        batch = run_batch(records(16), Plan(model_id="m"), make_writer=writer_for(server))
         results, bounds = watched(batch)
-    assert [result.error for result in results] == [None] * 12
+    assert [result.error for result in results] == [None] * 16
     assert any(bound.startswith("waiting ") for bound in bounds)
-    assert 8 <= echo.counts.total() - 12 <= 16  # those too that were under way
+    assert 16 <= echo.counts.total() - 16 <= 24  # those too that were under way
 
 
 def test_a_429_is_no_failed_attempt() -> None:
@@ -107,6 +107,16 @@ def test_a_deadline_passes_while_a_record_waits_for_its_turn() -> None:
         (result,) = run_batch(records(1), plan, make_writer=make_writer)
     assert result.error is not None
     assert (result.error["kind"], result.attempts) == ("timeout", 1)
+
+
+def test_an_answer_that_comes_after_the_deadline_fails_its_record_only() -> None:
+    """It says nothing about the server: the batch probes nothing and stops for nobody."""
+    with serving(Echo(lambda *_: None), latency=1.0) as server:
+        make_writer = writer_for(server, deadline=0.2)
+        batch = run_batch(records(6), Plan(model_id="m"), make_writer=make_writer)
+        results, bounds = watched(batch)
+    assert [result.error and result.error["kind"] for result in results] == ["timeout"] * 6
+    assert not [bound for bound in bounds if "probing" in bound]
 
 
 def test_a_wait_of_hours_stops_the_batch() -> None:

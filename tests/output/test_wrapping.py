@@ -51,6 +51,12 @@ def test_lines_are_broken_at_words(text: str, shown: str) -> None:
     assert screen_of([text], 10) == shown
 
 
+def test_after_a_long_word_that_is_not_ascii_the_next_word_starts_a_line() -> None:
+    """However the word comes: terminals do not agree on where it ends."""
+    shown = "\u00e9" * 10 + "\n" + "\u00e9" * 3 + "\nb"
+    assert screen_of(["\u00e9" * 12, "\u00e9", " b"], 10) == shown
+
+
 ALPHABET = st.sampled_from(
     [
         *["a", "bc", "word ", " ", "  ", "\n", "\t", "漢", "。", "「", "」", "é", "e\u0301", "-"],
