@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -26,7 +27,8 @@ def make_all() -> dict[str, Path]:
     Ours gets the wheel of this checkout, anew whenever a source has changed.
     """
     made = {"ours": _ours()}
-    made |= {name: _made(name, ["--group", group]) for name, group in GROUPS.items()}
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
+    made |= {name: _made(name, groups[group]) for name, group in GROUPS.items()}
     return made
 
 
