@@ -29,6 +29,25 @@ def test_a_customization_is_asked_at_a_path_of_its_own() -> None:
     assert path_for("m", "c") == "/llm/organization/7/model/m/customization/c/completions"
 
 
+def test_log_probabilities_get_the_names_that_the_other_apis_use() -> None:
+    """Tokens, their log probabilities, the likeliest tokens, and where each token begins."""
+    logprobs = {
+        "tokens": ["a", "b"],
+        "tokenLogprobs": [-0.5, -1.0],
+        "topLogprobs": [{"a": -0.5}, {"b": -1.0}],
+        "textOffset": [0, 1],
+    }
+    read = apis.get("enterprise").read_completion(
+        {"choices": [{"text": "ab", "logprobs": logprobs}]}
+    )
+    assert read.choices[0].model_dump()["logprobs"] == {
+        "tokens": ["a", "b"],
+        "token_logprobs": [-0.5, -1.0],
+        "top_logprobs": [{"a": -0.5}, {"b": -1.0}],
+        "text_offset": [0, 1],
+    }
+
+
 @pytest.mark.parametrize(
     ("segment", "encoded"),
     [

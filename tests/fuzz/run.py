@@ -13,6 +13,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -48,10 +49,15 @@ class Fuzzing:
     def attempt(self, name: str, seed: int) -> None:
         """Try a property with one seed, and keep what came of it."""
         command = [*PYTEST, f"--hypothesis-seed={seed}", "--hypothesis-show-statistics", name]
-        env = os.environ | {"FUZZ_EXAMPLES": str(EXAMPLES)}
-        done = subprocess.run(
-            command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False
-        )
+        # A folder of its own: two runs of pytest at once may delete a link of each other.
+        with tempfile.TemporaryDirectory() as folder:
+            env = os.environ | {
+                "FUZZ_EXAMPLES": str(EXAMPLES),
+                "PYTEST_DEBUG_TEMPROOT": folder,
+            }
+            done = subprocess.run(
+                command, cwd=PROJECT, env=env, capture_output=True, text=True, check=False
+            )
         tried = re.findall(r"- (\d+) passing, (\d+) failing", done.stdout)
         with self._lock:
             self.examples[name] += sum(map(int, sum(tried, ())))
