@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.config.loading import KEY, loaded, run
+from tests.harness.program import writer
 from writer_cli.config.schema import SETTINGS
 from writer_cli.config.settings import Settings
 from writer_cli.errors import ConfigurationError, WriterError
@@ -478,3 +479,15 @@ def test_dev_null_is_an_empty_configuration_without_a_warning() -> None:
     """`WRITER_CONFIG=/dev/null` shuts the file out, whatever its mode."""
     code, terminal = run("config", "get", "timeout", env={"WRITER_CONFIG": "/dev/null"})
     assert (code, terminal.output, terminal.errors) == (0, b"180\n", "")
+
+
+@pytest.mark.parametrize("name", ["api", "timeout", "organization_id", "allow_http"])
+def test_a_key_in_the_place_of_another_setting_is_not_shown(name: str, tmp_path: Path) -> None:
+    """The message names the file, the setting and what would be right."""
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(f'{name} = "fuzz-Zq8vT3xL0wN5yB7k"\n')
+    ran = writer("config", "list", env={"WRITER_CONFIG": str(path)})
+    assert ran.code == 3
+    assert ran.errors.startswith(f"error: {path}: {name} is not ")
+    assert "Zq8vT3xL" not in ran.errors

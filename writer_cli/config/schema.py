@@ -228,10 +228,17 @@ def parse_value(
     try:
         return spec.parse(value)
     except ValueError as expected:
-        shown = "" if spec.is_secret else f": {quoted(value)}"
+        shown = "" if spec.is_secret or _may_be_a_key(value) else f": {quoted(value)}"
         raise error(f"{source}{shown} is not {expected}", hint=hint) from None
     except ConfigurationError as wrong:
         raise error(f"{source}: {wrong.message.partition(': ')[2]}", hint=wrong.hint) from None
+
+
+def _may_be_a_key(value: Any) -> bool:
+    """Whether a value may be a key that was put into the wrong setting: no message shows it."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.-]{16,}", value):
+        return False
+    return re.search(r"[0-9]", value) is not None and re.search(r"[^\W\d_]", value) is not None
 
 
 def quoted(value: Any) -> str:
