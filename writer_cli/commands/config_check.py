@@ -65,11 +65,8 @@ def run_check(options: TargetOptions, app: App) -> None:
         steps = ", ".join(f"`{command}`" for command in [*commands, "writer config check"])
         # The note of an invalid value says what to do.
         notes = [check.note for check in wrong if not check.command]
-        hint = (
-            notes[0]
-            if notes
-            else (f"set up what is missing with `writer config init`, or one by one with {steps}")
-        )
+        one_by_one = f"set up what is missing with `writer config init`, or one by one with {steps}"
+        hint = notes[0] if notes else one_by_one
         raise ConfigurationError(f"a request would fail: {names}", hint=hint)
     if app.terminal.stdout_is_terminal and not options.json:
         needs_model = not (app.uses_sandbox or app.settings.get("model_id").value)

@@ -236,9 +236,8 @@ def parse_value(
 
 def _may_be_a_key(value: Any) -> bool:
     """Whether a value may be a key that was put into the wrong setting: no message shows it."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\w.-]{16,}", value):
-        return False
-    return re.search(r"[0-9]", value) is not None and re.search(r"[^\W\d_]", value) is not None
+    with_digit_and_letter = r"(?=.*[0-9])(?=.*[^\W\d_])[\w.-]{16,}"
+    return isinstance(value, str) and re.fullmatch(with_digit_and_letter, value) is not None
 
 
 def quoted(value: Any) -> str:

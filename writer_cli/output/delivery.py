@@ -87,9 +87,8 @@ class Delivery(NamedTuple):
         """Write an incomplete text to `PATH.partial`, or to a stream if that fails."""
         try:
             if path.exists() and not path.is_file():
-                raise OutputError(
-                    f"{path} is not a file"
-                )  # no file beside a device such as /dev/full
+                # Nothing is written beside a device such as /dev/full.
+                raise OutputError(f"{path} is not a file")
             partial = path.with_name(f"{path.name}.partial")
             write_file(partial, [text.encode("utf-8", "replace")])
             self.warn(f"the incomplete text is in {partial}")
