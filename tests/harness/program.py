@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from writer_cli.cli import main
 from writer_cli.output.terminal import Terminal
@@ -31,10 +32,15 @@ WRITER = str(Path(sys.executable).parent / "writer")
 class Process(subprocess.Popen[bytes]):
     """A process that is killed where its test fails, so that nobody waits for it."""
 
-    def __exit__(self, *failure: object) -> None:
-        if any(failure):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
             self.kill()
-        super().__exit__(*failure)
+        super().__exit__(kind, error, traceback)
 
 
 def let_it_wait() -> None:

@@ -346,6 +346,24 @@ def test_a_pipe_is_read_to_its_end(home: Home) -> None:
     os.close(reading)
 
 
+def test_a_pipe_is_waited_for_while_its_program_thinks(home: Home) -> None:
+    """A password manager may ask somebody before it writes."""
+    home.path.parent.mkdir(exist_ok=True)
+    os.mkfifo(home.path)
+    descriptor = os.open(home.path, os.O_RDWR)  # which does not wait for a reader
+
+    def write() -> None:
+        os.write(descriptor, b"timeout = 7")
+        os.close(descriptor)
+
+    thinking = threading.Timer(1.0, write)
+    thinking.start()
+    terminal = Terminal.fake(env={"WRITER_CONFIG": str(home.path)})
+    assert main(["config", "get", "timeout"], terminal) == 0
+    assert terminal.output == b"7\n"
+    thinking.join()
+
+
 def test_a_pipe_without_end_is_read_up_to_the_largest_file(home: Home) -> None:
     """A program that writes without end fills no memory."""
     home.path.parent.mkdir(exist_ok=True)
