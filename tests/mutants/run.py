@@ -150,8 +150,7 @@ class Copy:
             [test for test in tests if self._measure(test)]
             for tests in (own_tests(mutant.file), room_tests(mutant.file))
         )
-        path = self._folder / mutant.file
-        path.write_text(mutant.after, encoding="utf-8")
+        self._write(mutant.file, mutant.after)
         try:
             for name, tests in ((OWN, own), (ROOM, room)):
                 usual = sum(self._measure(test) for test in tests)
@@ -161,8 +160,15 @@ class Copy:
                 if not passed:
                     return name
         finally:
-            path.write_text(mutant.before, encoding="utf-8")
+            self._write(mutant.file, mutant.before)
         return SURVIVED
+
+    def _write(self, file: str, source: str) -> None:
+        """Write a module, and delete its compiled form: a change may keep its size and second."""
+        path = self._folder / file
+        path.write_text(source, encoding="utf-8")
+        for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+            compiled.unlink()
 
     def _measure(self, test: str) -> float:
         """Return how many seconds tests take without a change; 0 if they fail even so."""
@@ -179,7 +185,7 @@ class Copy:
         """Whether tests pass; None if they do not end in time."""
         if not tests:
             return True
-        env = os.environ | {"PYTHONPATH": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = os.environ | {"PYTHONPATH": str(self._folder)}
         command = [*PYTEST, "--hypothesis-seed=0", *tests]
         with subprocess.Popen(
             command,
