@@ -17,7 +17,7 @@ GROUPS = ("test", "lint", "build")
 
 
 def main() -> int:
-    """Return 0 if the file has been renewed."""
+    """Write the new lock file; return 0 if that succeeded."""
     try:
         python = environment("lock")
     except RegistryUnreachableError:

@@ -26,8 +26,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
-    """Until then the old one is, and nothing is left beside it."""
+def test_the_new_file_replaces_the_old_one_when_the_block_ends(tmp_path: Path) -> None:
+    """The old file stays until the block ends, and no temporary file is left."""
     path = tmp_path / "result"
     path.write_bytes(b"old")
     with atomic.replacement(path) as file:
@@ -39,7 +39,7 @@ def test_a_file_is_there_when_the_block_has_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_block_that_fails_leaves_the_old_file(error: type[BaseException], tmp_path: Path) -> None:
-    """Whatever ends the block, an interrupt included, no half of a file stays."""
+    """An exception or an interrupt in the block leaves the old file and no partial file."""
     path = tmp_path / "result"
     path.write_bytes(b"old")
     with pytest.raises(error), atomic.replacement(path) as file:  # noqa: PT012 - a block is tested
@@ -50,7 +50,7 @@ def test_a_block_that_fails_leaves_the_old_file(error: type[BaseException], tmp_
 
 
 def can_be_nameless(directory: Path) -> bool:
-    """Whether a file without a name can be made there."""
+    """Whether the file system can make a file without a name (`O_TMPFILE`)."""
     try:
         os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY))
     except (AttributeError, OSError):
@@ -63,7 +63,7 @@ def can_be_nameless(directory: Path) -> bool:
 def test_a_file_has_no_name_before_it_is_whole(
     size: int, error: type[BaseException] | None, tmp_path: Path
 ) -> None:
-    """So that nothing is left of a process that is killed; also where the name is very long."""
+    """The temporary file has no name, so a killed process leaves nothing behind."""
     if not can_be_nameless(tmp_path):
         pytest.skip("this file system has no files without a name")
     path = tmp_path / ("x" * size)
@@ -77,10 +77,10 @@ def test_a_file_has_no_name_before_it_is_whole(
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_elsewhere_the_temporary_file_stands_beside_the_result_and_is_hidden(
+def test_without_o_tmpfile_a_hidden_temporary_file_is_beside_the_result(
     error: type[BaseException] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a system without O_TMPFILE; on the same file system, and with a name that fits."""
+    """Without `O_TMPFILE` the temporary file is in the same directory, with a name that fits."""
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / ("x" * 255)
     with contextlib.suppress(KeyboardInterrupt), atomic.replacement(path):
@@ -91,8 +91,10 @@ def test_elsewhere_the_temporary_file_stands_beside_the_result_and_is_hidden(
     assert names(tmp_path) == ([] if error else [path.name])
 
 
-def test_without_proc_a_file_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It could not be given one in the end."""
+def test_without_proc_the_temporary_file_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without a name could not be given one without `/proc`."""
     exists = os.path.exists
     monkeypatch.setattr(
         os.path, "exists", lambda path: not str(path).startswith("/proc") and exists(path)
@@ -103,7 +105,7 @@ def test_without_proc_a_file_has_a_name(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    """Whoever comes second waits; a directory that is not there locks nothing."""
+    """A second thread waits for the lock; a directory that does not exist locks nothing."""
     steps = []
     is_locked, may_go_on = threading.Event(), threading.Event()
 
@@ -143,7 +145,7 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 def test_a_file_has_the_mode_that_a_shell_would_give_it(
     umask: int, old: int | None, asked: int | None, expected: int, tmp_path: Path
 ) -> None:
-    """What is asked for comes first, then the old file's mode, then the umask's."""
+    """The mode is that of the argument, else of the old file, else of the umask."""
     path = tmp_path / "result"
     if old is not None:
         path.touch()
@@ -158,7 +160,7 @@ def test_a_file_has_the_mode_that_a_shell_would_give_it(
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """The file that it leads to is replaced, where that file is."""
+    """Writing to a symbolic link replaces the file that it points to, and keeps the link."""
     (tmp_path / "there").mkdir()
     link, file = tmp_path / "link", tmp_path / "there" / "file"
     link.symlink_to("there/file")
@@ -172,7 +174,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
-    """There is nothing to replace."""
+    """A device is written to directly and not replaced."""
     with atomic.replacement(Path("/dev/null")) as file:
         file.write(b"gone")
     assert Path("/dev/null").is_char_device()
@@ -183,7 +185,7 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_written_to() -> None:
-    """`-o /dev/stdout` is a habit, and what it leads to has no name in any directory."""
+    """`-o /dev/stdout` writes to standard output, also where that is a pipe."""
     ran = shell('writer complete --sandbox --max-tokens 5 -o /dev/stdout "Once upon" | cat')
     plain = shell('writer complete --sandbox --max-tokens 5 "Once upon"')
     assert (ran.code, ran.errors) == (0, "")
@@ -191,7 +193,7 @@ def test_a_pipe_is_written_to() -> None:
 
 
 def test_a_full_device_is_an_output_error() -> None:
-    """It shows only when the device is written to, with a small text at the end."""
+    """A small text that a full device refuses is an output error."""
     full = pytest.raises(OutputError, match=r"^/dev/full: No space left on device$")
     with full, atomic.replacement(Path("/dev/full")) as file:
         file.write(b"x")
@@ -210,7 +212,7 @@ def test_a_full_device_is_an_output_error() -> None:
 def test_a_place_that_cannot_be_written_to_is_a_usage_error(
     place: str, reason: str, tmp_path: Path
 ) -> None:
-    """It is known before the block begins."""
+    """A path that cannot be written to is a usage error before the block begins."""
     (tmp_path / "file").touch()
     (tmp_path / "directory").mkdir()
     (tmp_path / "loop").symlink_to("loop")
@@ -219,7 +221,7 @@ def test_a_place_that_cannot_be_written_to_is_a_usage_error(
 
 
 def test_a_directory_that_vanishes_is_an_output_error(tmp_path: Path) -> None:
-    """What was written is lost, and the error says where it was to go."""
+    """If the directory is deleted while the file is written, the error names the path."""
     path = tmp_path / "directory" / "result"
     path.parent.mkdir()
     gone = pytest.raises(OutputError, match=r"result: No such file or directory$")
@@ -245,7 +247,7 @@ finally:
 
 @pytest.mark.parametrize("size", [5000, 1_000_000])
 def test_a_file_that_does_not_fit_leaves_the_old_one(size: int, tmp_path: Path) -> None:
-    """Whether the end of the space shows while writing or only when all is flushed."""
+    """If the disk is full while writing or at the last flush, the old file stays."""
     path = tmp_path / "result"
     path.write_bytes(b"old")
     done = subprocess.run(
@@ -276,7 +278,7 @@ with atomic.replacement(Path(sys.argv[1])) as file:
 
 
 def test_a_killed_process_leaves_the_old_file_whole(tmp_path: Path) -> None:
-    """Nothing can be cleaned up after `kill -9`, and nothing need be repaired."""
+    """`kill -9` while the file is written leaves the old file unchanged."""
     path = tmp_path / "result"
     path.write_bytes(b"old")
     with Process(

@@ -65,7 +65,7 @@ def fail_body(description: str = "no", key: str | None = "fail.some", tpe: str =
 def test_every_error_has_a_kind_an_exit_code_and_says_whether_to_try_again(
     error: WriterError, kind: str, exit_code: int, *, retryable: bool
 ) -> None:
-    """A script can tell the failures apart by kind and by exit code."""
+    """Each class has its kind, its exit code and `retryable`."""
     assert (error.kind, int(error.exit_code), error.retryable) == (kind, exit_code, retryable)
 
 
@@ -74,15 +74,15 @@ def test_every_error_has_a_kind_an_exit_code_and_says_whether_to_try_again(
     [WriterError("x"), NetworkError("x"), SDKError("x", 500), FailResponse("t", status_code=400)],
     ids=lambda error: type(error).__name__,
 )
-def test_every_error_is_told_with_the_same_keys(error: WriterError) -> None:
-    """The keys of `as_dict` do not depend on the error, and JSON can say the values."""
+def test_every_error_has_the_same_keys_as_a_dict(error: WriterError) -> None:
+    """`as_dict` has the same keys for every error, and its values are valid JSON."""
     told = error.as_dict()
     assert told.keys() == set(ERROR_KEYS)
     assert json.loads(json.dumps(told)) == told
 
 
-def test_a_fail_response_is_told_whole() -> None:
-    """Every key of `as_dict` has the server's value."""
+def test_a_fail_response_as_a_dict_has_every_value() -> None:
+    """`as_dict` has every value that the server sent."""
     error = error_from_answer(
         404,
         JSON,
@@ -113,13 +113,13 @@ def test_a_fail_response_is_told_whole() -> None:
 
 
 def test_a_hint_of_the_raiser_wins() -> None:
-    """A class has a hint, and who raises can give a better one."""
+    """A hint that is given replaces the hint of the class."""
     assert RequestTimeoutError("x").hint != RequestTimeoutError("x", hint="y").hint == "y"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_a_documented_status_with_a_json_object_is_a_fail_response(status: int) -> None:
-    """As the documentation of the SDK promises, whatever the object holds."""
+    """Under the SDK's documented statuses any JSON object is a `FailResponse`."""
     for body in (fail_body(), "{}", '{"detail":"x"}'):
         assert type(error_from_answer(status, JSON, body)) is FailResponse
 
@@ -129,7 +129,7 @@ OTHER_STATUSES = sorted({*range(400, 600)} - {400, 401, 403, 404, 500})
 
 @pytest.mark.parametrize("content_type", [JSON, "text/html", ""])
 def test_any_other_status_is_an_sdk_error(content_type: str) -> None:
-    """Of the statuses from 400 to 599, all but the five documented ones are `SDKError`s."""
+    """All statuses from 400 to 599 but the five documented ones are `SDKError`s."""
     for status in OTHER_STATUSES:
         error = error_from_answer(status, content_type, '{"detail":"x"}')
         assert type(error) is SDKError
@@ -139,13 +139,13 @@ def test_any_other_status_is_an_sdk_error(content_type: str) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 @pytest.mark.parametrize("content_type", ["text/html", "text/plain", "", "application/jsonx"])
 def test_another_content_type_is_an_sdk_error(status: int, content_type: str) -> None:
-    """A documented status is a `FailResponse` only where the body says that it is JSON."""
+    """A documented status without a JSON content type is an `SDKError`."""
     assert type(error_from_answer(status, content_type, fail_body())) is SDKError
 
 
 @pytest.mark.parametrize("status", [409, 413, 422, 429, 503, 504, 507])
 def test_a_body_of_that_shape_is_a_fail_response_under_any_status(status: int) -> None:
-    """What Writer says about 429 and others is not lost."""
+    """A `FailResponse` body is read under other statuses, such as 429, too."""
     error = error_from_answer(status, JSON, fail_body("slow down"))
     assert type(error) is FailResponse
     assert str(error) == "slow down"
@@ -155,20 +155,20 @@ def test_a_body_of_that_shape_is_a_fail_response_under_any_status(status: int) -
     "content_type",
     ["application/json", "Application/JSON; charset=utf-8", " application/problem+json "],
 )
-def test_json_is_known_by_its_content_type(content_type: str) -> None:
-    """Case, parameters and white space do not matter, and `+json` is JSON too."""
+def test_a_json_content_type_is_recognized(content_type: str) -> None:
+    """Case, parameters, white space and a suffix `+json` are accepted."""
     assert is_json(content_type)
 
 
 @pytest.mark.parametrize("content_type", ["", "text/json", "application/jsonl", "json", "+jsonx"])
-def test_what_is_not_json_is_known_too(content_type: str) -> None:
-    """Nothing but a JSON type passes."""
+def test_any_other_content_type_is_not_json(content_type: str) -> None:
+    """Any other content type is not JSON."""
     assert not is_json(content_type)
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", '"x"', "{", "[" * 100_000, "1" * 5000, "\x00"])
 def test_a_body_that_is_no_json_object_is_an_sdk_error(body: str) -> None:
-    """No body makes reading an error fail."""
+    """A body that is not a JSON object is an `SDKError` with the body."""
     error = error_from_answer(400, JSON, body)
     assert type(error) is SDKError
     assert error.body == body
@@ -190,7 +190,7 @@ def test_a_body_that_is_no_json_object_is_an_sdk_error(body: str) -> None:
     ],
 )
 def test_a_message_is_read_whatever_it_is(message: Any, read: FailMessage) -> None:
-    """Every field is optional, and a wrong type is shown rather than refused."""
+    """Every field of a message is optional, and a value of a wrong type is shown."""
     error = error_from_answer(400, JSON, json.dumps({"tpe": "t", "errors": [message]}))
     assert isinstance(error, FailResponse)
     assert error.errors == [read]
@@ -198,7 +198,7 @@ def test_a_message_is_read_whatever_it_is(message: Any, read: FailMessage) -> No
 
 @pytest.mark.parametrize("extras", [None, "key", 1, 1.5, True, [], {"a": {"b": []}}])
 def test_extras_are_kept_of_any_type(extras: Any) -> None:
-    """`extras` are what the server sent, of the whole and of each message."""
+    """`extras` of the error and of each message are kept as the server sent them."""
     body = {"tpe": "t", "errors": [{"description": "d", "extras": extras}], "extras": extras}
     error = error_from_answer(400, JSON, json.dumps(body))
     assert isinstance(error, FailResponse)
@@ -206,8 +206,8 @@ def test_extras_are_kept_of_any_type(extras: Any) -> None:
 
 
 @pytest.mark.parametrize("errors", [None, "x", 1, {"description": "x"}])
-def test_errors_that_are_no_list_are_none(errors: Any) -> None:
-    """The status and an excerpt stand in for what cannot be read."""
+def test_errors_that_are_not_a_list_are_ignored(errors: Any) -> None:
+    """The message is then the status and an excerpt of the body."""
     error = error_from_answer(400, JSON, json.dumps({"tpe": None, "errors": errors}))
     assert isinstance(error, FailResponse)
     assert (error.tpe, error.errors) == ("", [])
@@ -226,14 +226,14 @@ json_values = st.recursive(
     st.fixed_dictionaries({}, optional=dict.fromkeys(("tpe", "errors", "extras"), json_values)),
 )
 def test_any_json_is_some_error(status: int, body: dict[str, Any]) -> None:
-    """Whatever the fields hold, the result is an error with a message and the same keys."""
+    """Any JSON body gives an error with a message and the usual keys."""
     error = error_from_answer(status, JSON, json.dumps(body))
     assert error.as_dict().keys() == set(ERROR_KEYS)
     assert str(error)
 
 
 def test_all_reasons_make_the_message() -> None:
-    """Several descriptions are joined, and empty ones are left out."""
+    """The message joins all descriptions, and leaves empty ones out."""
     error = FailResponse(
         "t", [FailMessage("a"), FailMessage(""), FailMessage("b")], status_code=400
     )
@@ -241,7 +241,7 @@ def test_all_reasons_make_the_message() -> None:
 
 
 def test_a_used_up_quota_is_not_a_rate_limit() -> None:
-    """Both are 429; trying again helps against the rate only."""
+    """Both are 429, and only the rate limit is retryable."""
     rate = error_from_answer(429, JSON, fail_body(key="fail.tooManyRequests.quotaExceeded"))
     quota = error_from_answer(429, JSON, fail_body(key="fail.model.quotaExceeded"))
     assert [(e.kind, e.retryable, e.exit_code) for e in (rate, quota)] == [
@@ -252,13 +252,13 @@ def test_a_used_up_quota_is_not_a_rate_limit() -> None:
 
 @pytest.mark.parametrize("key", ["fail.content.moderation.failed", "fail.guardrail.blocked"])
 def test_the_content_filter_says_to_reword(key: str) -> None:
-    """A prompt that the filter refused gets a hint of its own."""
+    """The hint for a prompt that the content filter refuses is to reword it."""
     error = error_from_answer(400, JSON, fail_body(key=key))
     assert error.hint == "the content filter refused it: reword the prompt"
 
 
-def test_a_page_is_quoted_by_what_a_person_would_see() -> None:
-    """Tags, styles and scripts go, entities are read, white space is one space."""
+def test_only_the_visible_text_of_a_page_is_quoted() -> None:
+    """Tags, styles and scripts are removed, entities decoded, white space collapsed."""
     page = (
         "<!doctype html><html><head><title>Bad</title></head><style>b{}</style>"
         "<body onload='x()'>\n<h1>502 &amp; gone</h1>\t<script>alert(1)</script>nginx</body></html>"
@@ -269,19 +269,19 @@ def test_a_page_is_quoted_by_what_a_person_would_see() -> None:
 
 
 def test_a_long_page_is_cut() -> None:
-    """An excerpt has 200 characters, the last of which says that it was cut."""
+    """An excerpt has 200 characters and ends with an ellipsis."""
     assert cleaned_excerpt("x" * 200) == "x" * 200
     assert cleaned_excerpt("x" * 201) == "x" * 199 + "…"
 
 
 @pytest.mark.parametrize("page", ["<" * 5_000_000, "<script>" * 500_000, "<a " * 1_000_000])
 def test_a_hostile_page_is_cut_before_it_is_cleaned(page: str) -> None:
-    """Megabytes of open tags end in an excerpt."""
+    """Megabytes of open tags become an excerpt in a short time."""
     assert len(cleaned_excerpt(page)) <= 200
 
 
-def test_a_status_that_nobody_knows_has_no_phrase() -> None:
-    """The number says what there is to say."""
+def test_an_unknown_status_has_no_phrase() -> None:
+    """The message of an unknown status is its number."""
     assert str(error_from_answer(599, "", "")) == "HTTP 599"
 
 
@@ -313,8 +313,8 @@ KEY = "w-4Jq9/x+Zz0=\"'\\tail"
         "address",
     ],
 )
-def test_a_key_is_taken_out_however_it_is_written(text: str) -> None:
-    """The key, as JSON, HTML and an address write it too, becomes a stand-in."""
+def test_a_key_is_redacted_in_every_encoding(text: str) -> None:
+    """The key is replaced in plain text and as JSON, HTML and URLs encode it."""
     redacted = redact(text, KEY)
     assert "[redacted]" in redacted
     assert "4Jq9" not in redacted
@@ -334,7 +334,7 @@ def test_a_key_is_taken_out_however_it_is_written(text: str) -> None:
     ids=["JSON", "HTML"],
 )
 def test_reading_an_escape_brings_no_key_back(page: tuple[str, str]) -> None:
-    """Some servers escape every `=`, and what they say is shown with the escapes undone."""
+    """A key is redacted also where a server escapes its `=`."""
     content_type, body = page
     error = error_from_answer(401, content_type, redact(body, "w-4Jq9zz="))
     assert error.message.endswith("no: [redacted]")
@@ -345,30 +345,30 @@ def test_reading_an_escape_brings_no_key_back(page: tuple[str, str]) -> None:
     [DeadlineError(), CutError("x"), UsageError("x", field="y"), FailResponse("t"), SDKError("x")],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_survives_the_way_between_processes(error: WriterError) -> None:
-    """As in a pool of them, which breaks where an error of a task cannot be read."""
+def test_an_error_can_be_pickled(error: WriterError) -> None:
+    """An unpickled error is the same, as a pool of processes needs."""
     error.hint, error.text = "a hint", "a text"
     other = pickle.loads(pickle.dumps(error))  # noqa: S301 - just written
     assert type(other) is type(error)
     assert other.as_dict() == error.as_dict()
 
 
-def test_the_tail_and_the_hash_of_a_key_are_taken_out() -> None:
-    """A 401 has been seen to repeat both."""
+def test_the_tail_and_the_hash_of_a_key_are_redacted() -> None:
+    """The tail and the hash of a key, which a 401 may repeat, are replaced."""
     text = f"Received API Key = sk-...0000, Key Hash (Token) ={'0af' * 21}9. Tail ...6789"
     assert redact(text, "secret-6789") == (
         "Received API Key = [redacted], Key Hash (Token) =[redacted]. Tail ...[redacted]"
     )
 
 
-def test_what_looks_like_a_key_is_taken_out_without_knowing_one() -> None:
-    """Somebody else's key is not shown either; ordinary words stay."""
+def test_what_looks_like_a_key_is_redacted() -> None:
+    """Text that looks like anyone's key is replaced, ordinary words are not."""
     text = "sk-abc123 and Bearer abcdefgh.12 but not task-list or a bearer"
     assert redact(text, None) == "[redacted] and Bearer [redacted] but not task-list or a bearer"
 
 
-def test_a_key_that_may_be_part_of_any_word_is_left_alone() -> None:
-    """None of Writer's is so short, and the sandbox takes any."""
+def test_a_very_short_key_is_not_redacted() -> None:
+    """A key as short as a word, as the sandbox accepts, is not replaced in messages."""
     assert redact("the quota is used up: fail.model.quotaExceeded", "quota") == (
         "the quota is used up: fail.model.quotaExceeded"
     )

@@ -14,7 +14,7 @@ STORY = "Once upon a time"
 
 
 class Unreadable(Mapping[str, str]):
-    """An environment in which one variable cannot be read: nothing that the program expects."""
+    """An environment that raises an unexpected error when one variable is read."""
 
     def __init__(self, name: str, variables: Mapping[str, str]) -> None:
         self._name = name
@@ -33,7 +33,7 @@ class Unreadable(Mapping[str, str]):
 
 
 def failing(*answers: Script, arguments: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
-    """Return the exit code, the lines for a person, and the JSON error of one failure."""
+    """Return the exit code, the error for a person, and the JSON error of one failure."""
     with Server(*answers) as server:
         ran = writer("complete", *arguments, STORY, env=server.env)
         as_json = writer("complete", *arguments, "--json", STORY, env=server.env)
@@ -48,7 +48,7 @@ def failing(*answers: Script, arguments: tuple[str, ...] = ()) -> tuple[int, str
 
 
 def test_every_exit_code_has_a_reason() -> None:
-    """The numbers are a promise to scripts, so they stand here once more."""
+    """Exit codes never change, since scripts use them, and each has a description."""
     assert {code.name: int(code) for code in ExitCode} == {
         "OK": 0,
         "BUG": 1,
@@ -72,7 +72,7 @@ def test_every_exit_code_has_a_reason() -> None:
 
 
 def test_a_completion_exits_with_0() -> None:
-    """Of a process of its own, too."""
+    """A process of its own exits with 0 and prints the text."""
     with Server(completion("a text")) as server:
         assert shell(f'writer complete "{STORY}"', env=server.env) == Ran(0, "a text\n", "")
         [request] = server.requests
@@ -81,14 +81,14 @@ def test_a_completion_exits_with_0() -> None:
 
 @pytest.mark.parametrize("name", ["writer-cli", "python -m writer_cli"])
 def test_the_program_has_more_than_one_name(name: str) -> None:
-    """They are the same."""
+    """The program does the same under each of its names."""
     ran = shell(f'{name} complete --sandbox --max-tokens 4 "{STORY}"')
     assert ran == writer("complete", "--sandbox", "--max-tokens", "4", STORY)
 
 
 @pytest.mark.parametrize("debug", ["", "1"])
 def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
-    """One line says what happened; only WRITER_DEBUG shows where, and nothing shows the key."""
+    """The error is one line, with a traceback only under WRITER_DEBUG, and without the key."""
     env = Unreadable("WRITER_SANDBOX", {"WRITER_API_KEY": KEY, "WRITER_DEBUG": debug})
     ran = writer("complete", STORY, env=env)
     assert (ran.code, ran.output) == (1, "")
@@ -112,7 +112,7 @@ def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
 def test_a_bug_of_ours_shows_no_key_wherever_that_is_from(
     place: str, prefix: str, tmp_path: Path
 ) -> None:
-    """Neither that of the file, nor one that was pasted with its `Bearer`."""
+    """The key is redacted whether it comes from a variable, the file or a profile."""
     config = tmp_path / "config.toml"
     tables = {"variable": "", "file": "{}", "profile": "[profiles.p]\n{}\n[profiles.q]"}
     config.write_text(tables[place].format(f"api_key = '{prefix}{KEY}'"))
@@ -127,7 +127,7 @@ def test_a_bug_of_ours_shows_no_key_wherever_that_is_from(
 
 
 def test_a_wrong_flag_exits_with_2() -> None:
-    """Nothing is sent."""
+    """A value out of range is an error before anything is sent."""
     code, lines, error = failing(completion("x"), arguments=("--max-tokens", "0"))
     assert (code, error["kind"], error["retryable"]) == (2, "usage", False)
     assert lines.startswith("error: --max-tokens 0 is out of range: 1 or more\nhint: ")
@@ -141,7 +141,7 @@ def test_a_wrong_flag_exits_with_2() -> None:
     ],
 )
 def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:
-    """As a secret that is not there leaves an empty variable in CI; nothing is sent."""
+    """An empty variable, as of a missing secret in CI, is an error before anything is sent."""
     with Server(completion("never sent")) as server:
         ran = writer("complete", STORY, env=server.env | {missing: ""})
         assert server.requests == []
@@ -150,7 +150,7 @@ def test_a_missing_setting_exits_with_3(missing: str, message: str) -> None:
 
 
 def test_a_switch_that_is_neither_on_nor_off_exits_with_3() -> None:
-    """A typing error must not send a prompt that was meant for the sandbox."""
+    """A mistyped WRITER_SANDBOX is an error, so that the prompt is not sent to the API."""
     assert writer("complete", STORY, env={"WRITER_SANDBOX": "ture"}) == Ran(
         3,
         "",
@@ -159,7 +159,7 @@ def test_a_switch_that_is_neither_on_nor_off_exits_with_3() -> None:
 
 
 def test_a_configuration_file_that_is_none_exits_with_3(tmp_path: Path) -> None:
-    """A directory in its place, for one."""
+    """A directory in the place of the configuration file is an error."""
     ran = writer("complete", STORY, env={"WRITER_CONFIG": str(tmp_path)})
     assert (ran.code, ran.output) == (3, "")
     assert ran.errors.startswith(f"error: {tmp_path}: Is a directory\nhint: ")
@@ -182,7 +182,7 @@ def test_a_configuration_file_that_is_none_exits_with_3(tmp_path: Path) -> None:
 def test_a_refusal_of_the_api_has_the_code_of_its_status(
     status: int, code: int, kind: str, *, retryable: bool
 ) -> None:
-    """With what the API says of it, in words and in JSON."""
+    """The exit code follows the status; text and JSON have the API's message."""
     message = {"description": "because", "key": "fail.key", "extras": {"a": 1}}
     exited, lines, error = failing(failure(status, message, tpe="Tpe"))
     assert exited == code
@@ -204,15 +204,15 @@ def test_a_refusal_of_the_api_has_the_code_of_its_status(
     }
 
 
-def test_a_used_up_quota_exits_with_6_and_is_not_worth_another_try() -> None:
-    """It is a 429 as the rate is, and scripts must be able to tell."""
+def test_a_used_up_quota_exits_with_6_and_is_not_retryable() -> None:
+    """A used-up quota is 429 like a rate limit, but its kind is `quota`."""
     message = {"description": "used up", "key": "fail.model.quotaExceeded"}
     code, _, error = failing(failure(429, message))
     assert (code, error["kind"], error["retryable"]) == (6, "quota", False)
 
 
 def test_a_gateways_page_exits_with_7() -> None:
-    """Its text is quoted without its markup."""
+    """The error quotes the text of a gateway's HTML page."""
     page = b"<html><head><title>x</title></head><body><h1>Bad Gateway</h1></body></html>"
     code, lines, error = failing(http(502, page, "text/html"))
     assert (code, error["kind"], error["tpe"], error["errors"]) == (7, "server", None, [])
@@ -220,7 +220,7 @@ def test_a_gateways_page_exits_with_7() -> None:
 
 
 def test_no_answer_exits_with_8() -> None:
-    """Nobody listens, or the connection ends before an answer begins."""
+    """A refused or closed connection is a network error."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     code, lines, error = failing(
@@ -232,7 +232,7 @@ def test_no_answer_exits_with_8() -> None:
 
 
 def test_an_answer_that_does_not_come_in_time_exits_with_8() -> None:
-    """As long as `--timeout` says."""
+    """An answer that takes longer than `--timeout` is a timeout error."""
     with Server(held := Held(completion("late"))) as server:
         ran = writer("complete", "--json", "--timeout", "0.2", STORY, env=server.env)
         assert held.arrived.wait(60)
@@ -261,8 +261,8 @@ NONSENSE = b"nonsense\r\n\r\n"
         NONSENSE,
     ],
 )
-def test_an_answer_that_is_none_exits_with_9(answer: Script) -> None:
-    """Whatever a server sends: no traceback, nothing on standard output, nothing that acts."""
+def test_an_invalid_answer_exits_with_9(answer: Script) -> None:
+    """An invalid answer causes one error, no output, no traceback and no escape sequence."""
     code, lines, error = failing(answer)
     # What does not even begin as HTTP is no answer at all.
     assert code == (8 if answer == NONSENSE else 9)
@@ -284,7 +284,7 @@ def test_an_answer_that_is_none_exits_with_9(answer: Script) -> None:
     ],
 )
 def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str) -> None:
-    """Once, without a second complaint from the interpreter."""
+    """The error is printed once, without a second message from Python."""
     assert shell(script) == Ran(11, "", f"error: {message}\n")
 
 
@@ -298,7 +298,7 @@ def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str
     ],
 )
 def test_a_text_that_has_nowhere_to_go_goes_to_standard_error(script: str, reason: str) -> None:
-    """It was paid for."""
+    """A text that cannot be written to standard output goes to standard error."""
     env = {"WRITER_SANDBOX": "1"}
     text = shell("writer complete x", env=env).output
     hint = "the text went to standard error instead"
@@ -306,7 +306,7 @@ def test_a_text_that_has_nowhere_to_go_goes_to_standard_error(script: str, reaso
 
 
 def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
-    """On standard error, which is still there; the result is within, for it was paid for."""
+    """The JSON error on standard error contains the result."""
     script = "writer complete --sandbox --json x"
     ran = shell(f"{script} >/dev/full")
     error = json.loads(ran.errors)["error"]
@@ -324,12 +324,12 @@ def test_a_result_that_cannot_be_written_is_an_error_in_json_too() -> None:
     ],
 )
 def test_an_exit_code_does_not_depend_on_standard_error(script: str, code: int) -> None:
-    """Where nobody can be told, the code still says it."""
+    """The exit code is the same if standard error is closed or full."""
     assert shell(script, env={"WRITER_SANDBOX": "1"}, stdin=b"x") == Ran(code, "", "")
 
 
-def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
-    """`--quiet` has no spinner that could say it."""
+def test_quiet_hides_the_wait_before_a_retry() -> None:
+    """With `--quiet` nothing is written about a retry."""
     later = http(503, {"tpe": "ServiceUnavailable"}, headers=[("Retry-After-Ms", "1")])
     with Server(later, completion("text")) as server:
         ran = writer("complete", "--quiet", STORY, env=server.env | {"WRITER_MAX_RETRIES": "1"})
@@ -337,7 +337,7 @@ def test_a_wait_is_not_shown_to_who_wants_quiet() -> None:
 
 
 def test_a_wait_is_a_line_on_a_terminal_only_with_verbose() -> None:
-    """Otherwise the spinner says it; here it is over before anything is drawn."""
+    """On a terminal a wait is a line with `--verbose`, else a part of the spinner."""
     later = http(503, {"tpe": "ServiceUnavailable"}, headers=[("Retry-After-Ms", "1")])
     with Server(later, completion("text")) as server:
         env = server.env | {"WRITER_MAX_RETRIES": "1", "TERM": "xterm"}

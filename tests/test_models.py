@@ -28,14 +28,14 @@ FULL: dict[str, Any] = {
 }
 
 
-def test_a_request_says_only_what_is_set() -> None:
-    """A field that was not given, or is None, is left out."""
+def test_a_request_has_only_the_fields_that_are_set() -> None:
+    """A field that is not given, or is None, is left out."""
     request = CompletionRequest(prompt="p", n=None, temperature=0)
     assert request.set_fields() == {"prompt": "p", "temperature": 0}
 
 
-def test_a_request_says_all_that_is_set() -> None:
-    """Every field is there, in the order of declaration."""
+def test_a_request_has_every_field_that_is_set() -> None:
+    """Every field that is set is there, in the order of declaration."""
     assert list(CompletionRequest(**FULL).set_fields().items()) == list(FULL.items())
 
 
@@ -59,8 +59,8 @@ def test_a_request_says_all_that_is_set() -> None:
         ("logprobs", 0),
     ],
 )
-def test_what_may_be_right_is_allowed(field: str, value: Any) -> None:
-    """The bounds are those of sense, not of one model."""
+def test_unusual_values_are_allowed(field: str, value: Any) -> None:
+    """A value is allowed if any model could accept it."""
     assert CompletionRequest(**{"prompt": "p", field: value}).set_fields()[field] == value
 
 
@@ -99,8 +99,8 @@ def test_what_may_be_right_is_allowed(field: str, value: Any) -> None:
         ("temprature", 1),
     ],
 )
-def test_what_cannot_be_right_is_refused_by_name(field: str, value: Any) -> None:
-    """The error names the field, one that is misspelt too."""
+def test_an_invalid_field_is_named(field: str, value: Any) -> None:
+    """The error names the field with an invalid value or an unknown name."""
     with pytest.raises(ValidationError) as caught:
         CompletionRequest(**{"prompt": "p", field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
@@ -116,7 +116,7 @@ def test_what_cannot_be_right_is_refused_by_name(field: str, value: Any) -> None
 def test_fields_that_contradict_each_other_are_refused(
     fields: dict[str, Any], message: str
 ) -> None:
-    """The error names both and their values."""
+    """The error names both fields and their values."""
     with pytest.raises(ValidationError, match=message):
         CompletionRequest(prompt="p", **fields)
 
@@ -126,18 +126,18 @@ def test_fields_that_contradict_each_other_are_refused(
     [{"min_tokens": 4, "max_tokens": 4}, {"min_tokens": 4}, {"best_of": 3, "n": 3}, {"n": 3}],
 )
 def test_fields_that_fit_together_are_allowed(fields: dict[str, Any]) -> None:
-    """Equal is in order, and what is not set contradicts nothing."""
+    """Equal bounds are allowed, and a field that is not set contradicts nothing."""
     assert CompletionRequest(prompt="p", **fields).set_fields() == {"prompt": "p", **fields}
 
 
 def test_a_request_does_not_change() -> None:
-    """Threads may share it."""
+    """A request cannot be changed, so that threads may share it."""
     with pytest.raises(ValidationError, match="frozen"):
         CompletionRequest(prompt="p").prompt = "q"  # type: ignore[misc]
 
 
 def test_advice_names_what_is_unusual() -> None:
-    """One line a field, with the value and what is documented."""
+    """The advice on each unusual field has its value and the documented range."""
     request = CompletionRequest(
         prompt="p",
         stop=["a", "b", "c", "d", "e"],
@@ -156,7 +156,7 @@ def test_advice_names_what_is_unusual() -> None:
 
 
 def test_the_usual_needs_no_advice() -> None:
-    """The bounds of what is documented are usual."""
+    """A value at the limit of the documented range gets no advice."""
     request = CompletionRequest(
         prompt="p",
         stop=["a", "b", "c", "d"],
@@ -178,14 +178,14 @@ def test_the_usual_needs_no_advice() -> None:
     ],
 )
 def test_a_text_can_be_written_as_utf8(sent: str, read: str) -> None:
-    """Half of a surrogate pair becomes the replacement character, a pair becomes what it means."""
+    """Half of a surrogate pair is replaced, and a whole pair becomes its character."""
     response = CompletionResponse.model_validate({"choices": [{"text": sent}]})
     assert response.choices[0].text == read
 
 
 @pytest.mark.parametrize("logprobs", ["x", 5, [], {"tokens": 5}, {"token_logprobs": ["x"]}])
-def test_a_text_outlives_its_logprobs(logprobs: Any) -> None:
-    """Logprobs of a wrong shape are none; the text was paid for."""
+def test_a_text_is_kept_without_invalid_logprobs(logprobs: Any) -> None:
+    """Log probabilities of a wrong shape become None, and the text is kept."""
     response = CompletionResponse.model_validate(
         {"choices": [{"text": "t", "logprobs": logprobs, "new": 1}], "new": 1}
     )
@@ -193,7 +193,7 @@ def test_a_text_outlives_its_logprobs(logprobs: Any) -> None:
 
 
 def test_a_log_probability_that_json_cannot_say_is_none() -> None:
-    """Minus infinity and NaN become None, wherever they stand."""
+    """Minus infinity and NaN, which JSON lacks, become None in every place."""
     logprobs = CompletionGenerationChoiceLogprobs.model_validate(
         {
             "tokens": ["a", "\ud800"],
@@ -212,7 +212,7 @@ def test_a_log_probability_that_json_cannot_say_is_none() -> None:
 
 @pytest.mark.parametrize("choices", [[{}], [{"text": None}], [{"text": 5}], [None], "x", 5])
 def test_choices_without_a_text_are_refused(choices: Any) -> None:
-    """A choice is its text."""
+    """A choice without a text is invalid."""
     with pytest.raises(ValidationError):
         CompletionResponse.model_validate({"choices": choices})
 
@@ -229,13 +229,13 @@ def response(headers: dict[str, list[str]]) -> CreateCompletionResponse:
 
 
 def test_the_action_id_is_the_first_header_of_that_name() -> None:
-    """None where the server sent none."""
+    """The Action-Id is the first of several headers, and None without one."""
     assert response({"action-id": ["a", "b"]}).action_id == "a"
     assert response({}).action_id is None
 
 
 def test_the_raw_response_is_no_part_of_the_repr() -> None:
-    """It holds the request, and that the key."""
+    """The repr leaves out the raw response, which holds the request."""
     answer = response({})
     assert answer.raw_response.text == "the raw response"
     assert "Response [200" not in repr(answer)

@@ -1,4 +1,4 @@
-"""What happens on a system that lacks what POSIX systems have."""
+"""The program on a system without what POSIX systems have, such as Windows."""
 
 import os
 import re
@@ -55,13 +55,13 @@ for module, names in {ATTRIBUTES!r}.items():
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """Return a directory in which programs start on a system of another kind."""
+    """Return a directory in which programs start without the modules of POSIX."""
     (tmp_path / "sitecustomize.py").write_text(HIDE)
     return tmp_path
 
 
 def writer(directory: Path, *arguments: str, stdin: str = "") -> Ran:
-    """Run the program in a process that lacks all of that."""
+    """Run the program in a process without the modules of POSIX."""
     done = subprocess.run(
         [sys.executable, "-m", "writer_cli", *arguments],
         env=environment({"PYTHONPATH": f"{directory}{os.pathsep}{ROOT.parent}"}),
@@ -76,7 +76,7 @@ def writer(directory: Path, *arguments: str, stdin: str = "") -> Ran:
 
 
 def test_the_modules_are_absent(elsewhere: Path) -> None:
-    """The process of the tests below can import none of the modules."""
+    """The process of the tests below cannot import the modules."""
     program = f"""
 for name in {sorted(MODULES)!r}:
     try:
@@ -95,7 +95,7 @@ for name in {sorted(MODULES)!r}:
 
 
 def test_the_version_is_printed(elsewhere: Path) -> None:
-    """Nothing else is needed for it."""
+    """`writer --version` works without the modules."""
     ran = writer(elsewhere, "--version")
     assert (ran.code, ran.errors) == (0, "")
     assert ran.output.startswith("writer ")
@@ -109,7 +109,7 @@ def test_a_completion_is_written_to_a_file(elsewhere: Path) -> None:
 
 
 def test_a_setting_is_saved_and_read(elsewhere: Path) -> None:
-    """A key is saved; nobody is warned of a mode that says nothing there."""
+    """A key is saved without a warning about the file's mode, which means nothing there."""
     ran = writer(elsewhere, "config", "set", "api_key", stdin="a-made-up-key\n")
     assert (ran.code, ran.output) == (0, "")
     [file] = Path(os.environ["XDG_CONFIG_HOME"]).rglob("config.toml")
@@ -119,7 +119,7 @@ def test_a_setting_is_saved_and_read(elsewhere: Path) -> None:
 
 
 def test_a_batch_runs_and_says_that_nothing_is_locked(elsewhere: Path) -> None:
-    """Every record has its answer, in order, and a second run is warned against."""
+    """A batch completes, and warns that a second run at the same time is not prevented."""
     (elsewhere / "prompts.txt").write_text("The sea was\nThe hill was\nThe river was\n")
     ran = writer(elsewhere, "batch", "prompts.txt", "--sandbox", "-o", "answers.jsonl")
     assert ran.code == 0, ran.errors
@@ -131,13 +131,13 @@ def test_a_batch_runs_and_says_that_nothing_is_locked(elsewhere: Path) -> None:
 
 
 def test_a_process_that_cannot_end_by_a_signal_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the exit code says what a shell would have reported."""
+    """The program then exits with the code that a shell would report."""
     monkeypatch.delattr(os, "WIFSIGNALED")
     posix_only.end_by_signal(signal.SIGTERM)
 
 
 def test_a_mode_says_who_else_can_use_a_file() -> None:
-    """The group and all others count, its owner does not."""
+    """The permissions of the group and of others count, those of the owner do not."""
     assert [posix_only.others_can_read(mode) for mode in (0o600, 0o640, 0o604)] == [
         False,
         True,
@@ -160,6 +160,6 @@ USED = re.compile(
 
 
 def test_one_module_alone_uses_what_other_systems_lack() -> None:
-    """All others do without, or call it."""
+    """Only `posix_only` uses functions that exist on POSIX systems alone."""
     users = {file.name for file in FILES if USED.search(file.read_text(encoding="utf-8"))}
     assert users == {"posix_only.py"}

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.program import WRITER, Process, Ran, environment, let_it_wait, shell
+from tests.harness.program import (
+    WRITER,
+    Process,
+    Ran,
+    environment,
+    give_time_to_start_waiting,
+    shell,
+)
 from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Held, Server, completion
 
@@ -15,7 +22,7 @@ STORY = "Once upon a time"
 
 
 def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) -> None:
-    """And says nothing: who pressed Ctrl-C knows."""
+    """SIGINT while the prompt is read ends the process without a message."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with (
@@ -27,7 +34,7 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
         ) as process,
         pipe.open("wb"),
     ):  # opens when the program does
-        let_it_wait()
+        give_time_to_start_waiting()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (-signal.SIGINT, b"", b"")
@@ -35,7 +42,7 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_ends_the_process_as_that_signal(number: signal.Signals, tmp_path: Path) -> None:
-    """A shell sees 130, 143, 129 or 137; no temporary file is left, and the old one is whole."""
+    """The process dies of the signal, leaves no temporary file and keeps the old file."""
     path = tmp_path / "result"
     path.write_text("old")
     with (
@@ -49,7 +56,7 @@ def test_a_signal_ends_the_process_as_that_signal(number: signal.Signals, tmp_pa
     ):
         assert held.arrived.wait(60)
         assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
-        let_it_wait()
+        give_time_to_start_waiting()
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (-number, b"", b"")
@@ -58,7 +65,7 @@ def test_a_signal_ends_the_process_as_that_signal(number: signal.Signals, tmp_pa
 
 
 def test_a_closed_terminal_ends_the_process(tmp_path: Path) -> None:
-    """As a lost connection does: nothing is left beside the file."""
+    """Closing the terminal ends the process with SIGHUP and leaves no file."""
     path = tmp_path / "result"
     with (
         Server(held := Held(completion("late"))) as server,
@@ -72,7 +79,7 @@ def test_a_closed_terminal_ends_the_process(tmp_path: Path) -> None:
 
 
 def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
-    """The signal stays ignored, and the result comes."""
+    """Under nohup SIGHUP is ignored, and the result is written."""
     path = tmp_path / "result"
     with (
         Server(held := Held(completion("late"))) as server,
@@ -92,7 +99,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_goes_away_ends_the_process_quietly_with_141(unbuffered: str) -> None:
-    """`| head -1` gets its line, and nobody hears of the rest, however Python buffers."""
+    """With `| head -1` the process ends by SIGPIPE without a message."""
     with Server(completion("one\n" * 1_000_000)) as server:
         ran = shell(
             f'writer complete "{STORY}" | head -1; echo "${{PIPESTATUS[0]}}"',
@@ -102,7 +109,7 @@ def test_a_reader_that_goes_away_ends_the_process_quietly_with_141(unbuffered: s
 
 
 def without_reader(arguments: list[str]) -> tuple[int, bytes]:
-    """Run a program whose output nobody reads; return its code and what it says of that."""
+    """Run a program whose standard output has no reader; return its exit code and errors."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -123,7 +130,7 @@ def without_reader(arguments: list[str]) -> tuple[int, bytes]:
     "arguments", [["complete", "--sandbox", STORY], ["--version"], ["--help"]], ids=" ".join
 )
 def test_a_reader_that_was_never_there_ends_the_process_with_141(arguments: list[str]) -> None:
-    """However short the text."""
+    """Even a short text to a pipe without a reader ends the process by SIGPIPE."""
     assert without_reader([WRITER, *arguments]) == (-signal.SIGPIPE, b"")
 
 
@@ -138,7 +145,7 @@ os.execv(sys.argv[1], sys.argv[1:])
     "arguments", [["complete", "--sandbox", STORY], ["--help"], ["--version"]], ids=" ".join
 )
 def test_where_a_signal_cannot_end_the_process_its_code_remains(arguments: list[str]) -> None:
-    """Here because the signal is blocked."""
+    """If SIGPIPE is blocked, the process exits with 141."""
     assert without_reader([sys.executable, "-c", BLOCKING, WRITER, *arguments]) == (141, b"")
 
 
@@ -156,14 +163,14 @@ finally:
 def test_a_signal_while_the_program_loads_gives_its_code(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """From the first module that takes long to load."""
+    """A signal while modules are imported ends the process as at any other time."""
     (tmp_path / "typer.py").write_text(INTERRUPTED_LOADING.format(name=number.name))
     ran = shell(f"writer complete --sandbox '{STORY}'", env={"PYTHONPATH": str(tmp_path)})
     assert ran == Ran(128 + number, "", "")
 
 
 def may_make_a_process_1() -> bool:
-    """Whether this user may start a process as a container does."""
+    """Whether this user may start a process with id 1, as in a container."""
     tried = ["unshare", "--pid", "--fork", "true"]
     return (
         shutil.which("unshare") is not None
@@ -181,7 +188,7 @@ WAITING = "open({pipe!r}).read()"
 def test_process_1_of_a_container_ends_with_the_code(
     number: signal.Signals, tmp_path: Path, *, while_loading: bool
 ) -> None:
-    """The kernel lets no signal end it, so it exits; as soon as it can be interrupted at all."""
+    """Signals do not kill process 1, so the program exits with 128 plus the signal's number."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     arguments = ["complete", "--sandbox", "-f", str(pipe)]

@@ -15,12 +15,12 @@ MODEL = "palmyra-x5"
 def client(
     server: Server, cache: writer.Cache | Path, *, api: Any = "enterprise", **more: Any
 ) -> writer.Writer:
-    """Return a client of the server that does not try again."""
+    """Return a client of the server that does not retry."""
     return writer.Writer(KEY, 7, api=api, base_url=server.url, max_retries=0, cache=cache, **more)
 
 
 def offline(directory: Path, *, api: Any = "enterprise", **more: Any) -> writer.Writer:
-    """Return a client without key, organization and address, that may send nothing."""
+    """Return an offline client without a key, an organization and an address."""
     return writer.Writer(api=api, cache=writer.Cache(directory, offline=True, **more))
 
 
@@ -50,7 +50,7 @@ def only_file(directory: Path) -> Path:
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a recording as somebody with an editor would."""
+    """Change the JSON of a recording."""
     told = json.loads(path.read_text())
     change(told)
     path.write_text(json.dumps(told))

@@ -25,7 +25,7 @@ ENGINE = {"choices": [{"index": 0, "text": "one", "finish_reason": "stop"}]}
 
 
 def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
-    """The second time nothing is sent, and what comes back is the same but for how it came."""
+    """A repeated request sends nothing and returns the recorded answer."""
     with Server(completion("né\n")) as server, client(server, tmp_path) as asking:
         first, second = create(asking), create(asking)
         assert len(server.requests) == 1
@@ -39,7 +39,7 @@ def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
 
 
 def test_offline_needs_nothing_but_the_recording(tmp_path: Path) -> None:
-    """No key, no organization, and for an engine no address."""
+    """A recording is used without a key, an organization, and the address of an engine."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
     with offline(tmp_path) as asking:
@@ -55,7 +55,7 @@ def test_offline_needs_nothing_but_the_recording(tmp_path: Path) -> None:
 
 
 def test_neither_key_nor_organization_is_needed_for_what_is_there(tmp_path: Path) -> None:
-    """Only what is asked for needs them."""
+    """The key and the organization are needed only for a request that is sent."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
     with writer.Writer(cache=str(tmp_path)) as asking:
@@ -89,7 +89,7 @@ def test_neither_key_nor_organization_is_needed_for_what_is_there(tmp_path: Path
 def test_a_stream_is_replayed_as_a_stream_or_whole(
     tmp_path: Path, api: Any, answer: Script, pieces: list[str]
 ) -> None:
-    """The pieces are the same; whole, the text is."""
+    """A recorded stream is replayed with the same pieces, or as one completion."""
     with Server(answer) as server, client(server, tmp_path, api=api) as asking:
         assert streamed(asking) == pieces
     with offline(tmp_path, api=api) as asking:
@@ -104,7 +104,7 @@ def test_a_stream_is_replayed_as_a_stream_or_whole(
 def test_what_came_whole_is_replayed_as_a_stream_of_one(
     tmp_path: Path, answer_is_streamed: bool
 ) -> None:
-    """A server that does not stream is recorded too."""
+    """A recorded completion without a stream is replayed as a stream of one chunk."""
     with Server(completion("one two")) as server, client(server, tmp_path) as asking:
         assert streamed(asking) == ["one two"] if answer_is_streamed else create(asking)
         with asking.completions.stream(completion_request=REQUEST, model_id="palmyra-x5") as stream:
@@ -126,7 +126,7 @@ def test_what_came_whole_is_replayed_as_a_stream_of_one(
     ],
 )
 def test_a_stream_that_fails_is_not_kept(tmp_path: Path, answer: Script) -> None:
-    """Not even if it is read on after the error."""
+    """A stream that fails is not recorded, even if the caller reads on after the error."""
     with Server(answer) as server, client(server, tmp_path) as asking:
         with pytest.raises(writer.WriterError):
             streamed(asking)
@@ -139,7 +139,7 @@ def test_a_stream_that_fails_is_not_kept(tmp_path: Path, answer: Script) -> None
 
 
 def test_a_stream_that_is_closed_early_is_not_kept(tmp_path: Path) -> None:
-    """What was not read is not known."""
+    """A stream that the caller closes before its end is not recorded."""
     with Server(STREAM) as server, client(server, tmp_path) as asking:
         stream = asking.completions.stream(completion_request=REQUEST, model_id="palmyra-x5")
         assert next(stream).text == "one "
@@ -161,7 +161,7 @@ def test_a_stream_that_is_closed_early_is_not_kept(tmp_path: Path) -> None:
     ],
 )
 def test_only_whole_successes_are_kept(tmp_path: Path, answer: Script) -> None:
-    """No refusal, no error, no cut answer; and none that has the key."""
+    """Errors, cut answers and answers that contain the key are not recorded."""
     with Server(answer) as server, client(server, tmp_path) as asking:
         for _ in range(2):
             with suppress(writer.WriterError):
@@ -171,7 +171,7 @@ def test_only_whole_successes_are_kept(tmp_path: Path, answer: Script) -> None:
 
 
 def test_a_stream_without_events_is_not_kept(tmp_path: Path) -> None:
-    """There is nothing to replay."""
+    """A stream without events is not recorded."""
     empty = chunked(b": nothing\n\n", content_type="text/event-stream")
     filtered = chunked(
         b'data: {"choices": [{"text": "a", "finish_reason": "content_filter"}]}\n\n',
@@ -190,7 +190,7 @@ def test_a_stream_without_events_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_refresh_asks_again_once_and_replaces(tmp_path: Path) -> None:
-    """Within the run, what was asked again is used."""
+    """`refresh` sends each request once per run and replaces its recording."""
     with Server(completion("old"), completion("new")) as server:
         with client(server, tmp_path) as asking:
             create(asking)
@@ -202,7 +202,7 @@ def test_refresh_asks_again_once_and_replaces(tmp_path: Path) -> None:
 
 
 def test_the_same_answer_leaves_the_file_as_it_is(tmp_path: Path) -> None:
-    """Another time and Action-Id are no difference that anybody wants to see in git."""
+    """If only the time and the Action-Id differ, the file stays the same, as git likes it."""
     again = http(200, {"choices": [{"text": "one"}]}, headers=[("Action-Id", "action-2")])
     with Server(completion("one"), again) as server:
         with client(server, tmp_path) as asking:
@@ -217,7 +217,7 @@ def test_the_same_answer_leaves_the_file_as_it_is(tmp_path: Path) -> None:
 
 
 def test_another_salt_is_another_sample(tmp_path: Path) -> None:
-    """And the same salt is the same."""
+    """Each salt has its own recording."""
     with Server(completion("one"), completion("two")) as server:
         texts = []
         for salt in (None, "2", None, "2"):
@@ -227,7 +227,7 @@ def test_another_salt_is_another_sample(tmp_path: Path) -> None:
 
 
 def test_the_sandbox_and_the_api_never_mix(tmp_path: Path) -> None:
-    """What the embedded model said is not replayed for the real one, nor the other way round."""
+    """A recording of the sandbox is not replayed for the API, or the other way round."""
     with writer.Writer(sandbox=True, cache=tmp_path) as asking:
         of_sandbox = text_of(create(asking))
         assert create(asking).cached
@@ -239,7 +239,7 @@ def test_the_sandbox_and_the_api_never_mix(tmp_path: Path) -> None:
 
 
 def test_concurrent_duplicates_wait_for_the_first(tmp_path: Path) -> None:
-    """They get its answer; nothing else is sent."""
+    """Equal requests at the same time send one request and share its answer."""
     held = Held(completion("one"))
     results: list[tuple[str, int]] = []
     with Server(held, http(500)) as server, client(server, tmp_path) as asking:
@@ -260,7 +260,7 @@ def test_concurrent_duplicates_wait_for_the_first(tmp_path: Path) -> None:
 
 
 def test_if_the_first_fails_the_next_one_asks(tmp_path: Path) -> None:
-    """A failure is nobody else's."""
+    """If the first of equal requests fails, the next one is sent."""
     held = Held(http(500))
     outcomes: list[str] = []
     with Server(held, completion("one")) as server, client(server, tmp_path) as asking:

@@ -19,15 +19,20 @@ from tests.cache.asking import (
 from tests.harness.servers import Server, completion
 
 
-def told(directory: Path, events: list[writer.CacheEvent], **more: Any) -> writer.Cache:
-    """Return a cache that tells of what it does."""
+def cache_with_events(
+    directory: Path, events: list[writer.CacheEvent], **more: Any
+) -> writer.Cache:
+    """Return a cache that appends its events to a list."""
     return writer.Cache(directory, on_event=events.append, **more)
 
 
-def test_hits_and_misses_are_told(tmp_path: Path) -> None:
-    """Each names the file."""
+def test_hits_and_misses_are_reported(tmp_path: Path) -> None:
+    """The events of a hit and of a miss name the file."""
     events: list[writer.CacheEvent] = []
-    with Server(completion("one")) as server, client(server, told(tmp_path, events)) as asking:
+    with (
+        Server(completion("one")) as server,
+        client(server, cache_with_events(tmp_path, events)) as asking,
+    ):
         create(asking)
         create(asking)
     path = only_file(tmp_path)
@@ -55,14 +60,14 @@ def test_hits_and_misses_are_told(tmp_path: Path) -> None:
 def test_a_damaged_file_is_a_warning_and_is_replaced(
     tmp_path: Path, change: Any, reason: str
 ) -> None:
-    """It is ignored."""
+    """A damaged recording causes a warning, and the new answer replaces it."""
     events: list[writer.CacheEvent] = []
     with Server(completion("one"), completion("two")) as server:
         with client(server, tmp_path) as asking:
             create(asking)
         path = only_file(tmp_path)
         edit(path, change)
-        with client(server, told(tmp_path, events)) as asking:
+        with client(server, cache_with_events(tmp_path, events)) as asking:
             assert [text_of(create(asking)) for _ in range(2)] == ["two", "two"]
     warning = f"the recording {path} is ignored: {reason}"
     assert [str(event) for event in events if event.is_warning] == [warning]
@@ -73,12 +78,12 @@ def test_a_damaged_file_is_a_warning_and_is_replaced(
     ("obstacle", "reason"),
     [("file", "File exists"), ("directory", "Is a directory")],
 )
-def test_what_cannot_be_kept_is_told_once_and_answered_all_the_same(
+def test_an_answer_that_cannot_be_recorded_is_returned_with_one_warning(
     tmp_path: Path, obstacle: str, reason: str
 ) -> None:
-    """The text is what was paid for."""
+    """If the recording cannot be written, the answer is returned, with one warning."""
     events: list[writer.CacheEvent] = []
-    cache = told(tmp_path / "cache", events)
+    cache = cache_with_events(tmp_path / "cache", events)
     with Server(completion("one")) as server, client(server, cache) as asking:
         create(asking)
         path = only_file(cache.directory)
@@ -96,7 +101,7 @@ def test_what_cannot_be_kept_is_told_once_and_answered_all_the_same(
 
 
 def test_a_cache_is_a_folder(tmp_path: Path) -> None:
-    """Anything else is refused before anything is sent; so is what contradicts itself."""
+    """A cache that is not a folder is refused, and so is `refresh` with `offline`."""
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(writer.UsageError, match=f"^cache: {re.escape(str(file))} is not a folder$"):
@@ -106,8 +111,8 @@ def test_a_cache_is_a_folder(tmp_path: Path) -> None:
     assert repr(writer.Cache(tmp_path)) == f"Cache({str(tmp_path)!r}, offline=False)"
 
 
-def test_a_use_is_the_time_of_the_file(tmp_path: Path) -> None:
-    """What it holds stays the same; a folder that may only be read is used all the same."""
+def test_a_hit_updates_the_modification_time(tmp_path: Path) -> None:
+    """A hit changes the file's modification time and not its content."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
         path = only_file(tmp_path)
@@ -133,7 +138,7 @@ def error_of(directory: Path, request: writer.CompletionRequest, **more: Any) ->
 
 
 def test_what_is_not_recorded_names_the_nearest(tmp_path: Path) -> None:
-    """The fewest differences count, then the likeness of the prompts; the first one is named."""
+    """The error names the recording with the fewest differences, then the most similar prompt."""
     start = f"the answer to this request is not recorded in {tmp_path}"
     assert error_of(tmp_path, REQUEST) == start
     prompts = ("A sea that was still for a year and more", "A hill", "A lake")
@@ -172,8 +177,8 @@ def test_what_is_not_recorded_names_the_nearest(tmp_path: Path) -> None:
     )
 
 
-def test_the_nearest_is_looked_for_in_each_run_once(tmp_path: Path) -> None:
-    """A batch that is not recorded reads the folder once."""
+def test_the_recordings_are_searched_for_the_nearest_once_per_run(tmp_path: Path) -> None:
+    """All errors of a run share one reading of the folder."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
     with offline(tmp_path) as asking:

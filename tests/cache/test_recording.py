@@ -33,7 +33,7 @@ def written(directory: Path, new: Recording) -> Path:
 
 
 def test_the_key_is_the_hash_of_canonical_json() -> None:
-    """It is a promise: recordings that are committed are found again by later versions."""
+    """The key stays the same in later versions, so that they find committed recordings."""
     canonical = (
         b'{"api":"enterprise","customization_id":null,"model_id":"palmyra-x5",'
         b'"request":{"prompt":"a","topP":1},"salt":null,"sandbox":false,"version":1}'
@@ -42,7 +42,7 @@ def test_the_key_is_the_hash_of_canonical_json() -> None:
 
 
 def test_what_means_the_same_has_the_same_key() -> None:
-    """The order of fields, 1 or 1.0, and a field that is null make no difference."""
+    """The order of fields, 1 or 1.0, and a null field do not change the key."""
     same = {"topP": 1, "prompt": "a", "stop": None}
     assert QUESTION._replace(request=same).key() == QUESTION.key()
     nested = QUESTION._replace(request={"prompt": "a", "x": [1.0, {"y": 2.0}]})
@@ -64,12 +64,12 @@ def test_what_means_the_same_has_the_same_key() -> None:
     ids=str,
 )
 def test_what_decides_the_text_is_part_of_the_key(changed: dict[str, Any]) -> None:
-    """Another one of them is another recording."""
+    """Each value that influences the text changes the key."""
     assert QUESTION._replace(**changed).key() != QUESTION.key()
 
 
 def test_a_file_is_readable_and_stable(tmp_path: Path) -> None:
-    """Names are sorted, but the server's stay as they came; text is text, and nothing acts."""
+    """Our keys are sorted, the server's keep their order, and control characters are escaped."""
     body = {"choices": [{"text": "né \ud83d \x9b \u202e", "b": 1.0, "a": 1}]}
     new = recorded(body=body, action_id="action-1")
     path = written(tmp_path, new)
@@ -107,7 +107,7 @@ def test_a_file_is_readable_and_stable(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_kept_event_by_event(tmp_path: Path) -> None:
-    """Its data comes back as it was, whatever lines it has."""
+    """The data of each event is stored unchanged, with any number of lines."""
     events = ('{"value": "a"}', "two\nlines", "[DONE]")
     back = recording.read(written(tmp_path, recorded(body=None, events=events)))
     assert back is not None
@@ -118,15 +118,15 @@ def test_a_stream_is_kept_event_by_event(tmp_path: Path) -> None:
     assert back.headers == {"content-type": "text/event-stream"}
 
 
-def test_what_is_not_there_is_none(tmp_path: Path) -> None:
-    """Neither is a file below a file."""
+def test_a_missing_recording_is_none(tmp_path: Path) -> None:
+    """Reading returns None if the file or its folder does not exist."""
     assert recording.read(tmp_path / "ab" / "abc.json") is None
     (tmp_path / "ab").write_text("")
     assert recording.read(tmp_path / "ab" / "abc.json") is None
 
 
 def fail_with(**changed: Any) -> Any:
-    """Return what changes some of a file's values."""
+    """Return a function that changes some values of a recording."""
     return lambda told: told.update(changed)
 
 
@@ -144,7 +144,7 @@ def fail_with(**changed: Any) -> Any:
     ],
 )
 def test_a_file_that_was_changed_is_damaged(tmp_path: Path, change: Any, reason: str) -> None:
-    """The error says why."""
+    """The error for a recording that was changed says what is wrong."""
     path = written(tmp_path, recorded())
     edit(path, change)
     with pytest.raises(DamagedError, match=f"^{reason}$"):
@@ -153,7 +153,7 @@ def test_a_file_that_was_changed_is_damaged(tmp_path: Path, change: Any, reason:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"[" * 100_000])
 def test_what_is_no_json_object_is_damaged(tmp_path: Path, content: bytes) -> None:
-    """A file may be cut short, or be something else."""
+    """A file that was cut, or is something else, is a damaged recording."""
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(DamagedError, match=r"^it is no recording$"):
@@ -161,7 +161,7 @@ def test_what_is_no_json_object_is_damaged(tmp_path: Path, content: bytes) -> No
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    """A pipe, a folder, a link to itself and a file of a gigabyte are damaged."""
+    """A pipe, a folder, a link to itself and a huge file are damaged recordings."""
     pipe, loop, large = (tmp_path / name for name in ("pipe", "loop", "large"))
     os.mkfifo(pipe)
     loop.symlink_to(loop)
@@ -178,7 +178,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_only_recordings_are_listed(tmp_path: Path) -> None:
-    """What else is in the folder is left alone."""
+    """Other files in the folder are not listed."""
     path = written(tmp_path, recorded())
     for name in ("notes.json", f".{path.name}.tmp", f"{'0' * 64}.json"):
         (path.parent / name).write_text("{}")

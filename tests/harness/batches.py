@@ -1,4 +1,4 @@
-"""Tools for tests of batches: a server that is fast and fails as it is told, and real processes."""
+"""Tools for tests of batches: a fast server that fails on request, and real processes."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ Fault = Callable[[str, int], str | Response | None]
 
 
 class Echo(Sandbox):
-    """Answers a prompt with itself, and counts what it was asked."""
+    """A sandbox that answers with the prompt and counts its requests."""
 
     def __init__(self, fault: Fault = lambda *_: None) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Echo(Sandbox):
         self.gate.set()
 
     def respond(self, request: Request) -> Response:
-        """Answer with the prompt, unless that is to fail."""
+        """Answer with the prompt, unless that prompt is to fail."""
         prompt = json.loads(request.body)["prompt"]
         with self.arrived:
             self.counts[prompt] += 1
@@ -58,17 +58,17 @@ class Echo(Sandbox):
         return response if fault is None else hasty(FAULTS[fault](response))
 
     def wait_for_requests(self, number: int) -> None:
-        """Wait until so many requests have come."""
+        """Wait until this many requests have come."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: self.counts.total() >= number, SOON)
 
     def forget(self) -> None:
-        """Count from the beginning."""
+        """Set the counts to zero."""
         self.counts.clear()
 
 
 def hasty(response: Response) -> Response:
-    """Let a failure ask for a much shorter wait than a client would choose."""
+    """Shorten the wait that a failure asks for."""
     if response.status < 400:
         return response
     return replace(response, headers=response.headers | {"retry-after-ms": "5"})
@@ -76,7 +76,7 @@ def hasty(response: Response) -> Response:
 
 @contextmanager
 def serving(echo: Sandbox, latency: float = 0.0) -> Iterator[SandboxServer]:
-    """Serve it on a port."""
+    """Serve the sandbox on a port."""
     server = SandboxServer(echo, latency=latency)
     try:
         yield server
@@ -87,12 +87,12 @@ def serving(echo: Sandbox, latency: float = 0.0) -> Iterator[SandboxServer]:
 
 
 def writer_for(server: SandboxServer, **options: Any) -> Callable[[], Writer]:
-    """Return what makes clients of a server."""
+    """Return a function that makes clients of a server."""
     return lambda: Writer(KEY, 1, base_url=server.url, **options)
 
 
 def env_for(server: SandboxServer) -> dict[str, str]:
-    """Return the environment in which `writer` asks a server."""
+    """Return the environment variables with which `writer` uses a server."""
     return {
         "WRITER_BASE_URL": server.url,
         "WRITER_API_KEY": KEY,
@@ -105,7 +105,7 @@ def env_for(server: SandboxServer) -> dict[str, str]:
 def writer_process(
     arguments: list[str | Path], env: Mapping[str, str], *, is_measured: bool = True, **options: Any
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start `writer`; it is killed if it is still there at the end of the block.
+    """Start `writer`; it is killed if it still runs at the end of the block.
 
     What is killed, or may not write, is not measured: it leaves half a file of coverage data.
     """
@@ -136,13 +136,13 @@ def write_prompts(path: Path, prompts: list[str]) -> None:
 
 
 def results_of(path: Path) -> list[dict[str, Any]]:
-    """Read the whole lines of an output."""
+    """Read the complete lines of an output."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 def comparable(path: Path) -> list[dict[str, Any]]:
-    """Read an output without what differs from run to run."""
+    """Read an output without the fields that differ from run to run."""
     results = results_of(path)
     for result in results:
         del result["attempts"], result["elapsed_s"]

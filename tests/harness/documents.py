@@ -1,4 +1,4 @@
-"""The documents of the project, taken apart: blocks of code, tables, links."""
+"""Parse the documents of the project: blocks of code, tables, links."""
 
 import re
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def prose(document: str) -> str:
 
 
 def table(document: str, *headers: str) -> list[list[str]]:
-    """Return the rows of the tables that begin with these headers; there is at least one."""
+    """Return the rows of the tables with these headers; fail if there is none."""
     rows = []
     lines = iter(prose(document).splitlines())
     for line in lines:
@@ -86,7 +86,7 @@ def _cells(row: str) -> list[str]:
 
 
 def section(document: str, heading: str) -> str:
-    """Return what stands under a heading, up to the next one of the same or a higher level."""
+    """Return the text below a heading, up to the next heading of the same or a higher level."""
     match = re.search(rf"^(#+) {re.escape(heading)}\n", read(document), re.MULTILINE)
     assert match, f"{document} has no heading {heading!r}"
     rest = read(document)[match.end() :]
@@ -95,13 +95,13 @@ def section(document: str, heading: str) -> str:
 
 
 def anchors(document: str) -> list[str]:
-    """Return the anchors of the headings, as a browser gets them; a repeated one more than once."""
+    """Return the anchors of the headings as a browser needs them, duplicates included."""
     headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def links(document: str) -> list[str]:
-    """Return where the links of a document go."""
+    """Return the targets of a document's links."""
     return re.findall(r"\]\(([^)\s]+)\)", prose(document))
 
 
@@ -115,7 +115,7 @@ def commands(block: Block) -> list[str]:
 
 
 def console(block: Block) -> list[tuple[str, str]]:
-    """Return the commands of a `console` block, each with the output that it shows."""
+    """Return the commands of a `console` block, each with its output."""
     turns = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
     pairs = []
     for turn in turns:

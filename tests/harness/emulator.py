@@ -1,4 +1,4 @@
-"""A terminal in memory: it obeys what a program writes, and knows what a person then sees."""
+"""A terminal emulator in memory: it carries out escape sequences and keeps what is visible."""
 
 import re
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Screen:
     _style: str = ""
 
     def feed(self, text: str) -> "Screen":
-        """Obey what a program writes."""
+        """Carry out what a program writes."""
         for match in _OUTPUT.finditer(text):
             parameters, command, move, character, strange = match.groups()
             assert strange is None, f"a terminal is told {text[match.start() :][:20]!r}"
@@ -47,12 +47,12 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """What is left to see."""
+        """The visible text."""
         lines = ["".join(character for character, _ in line).rstrip() for line in self.lines]
         return "\n".join(lines).rstrip("\n")
 
     def ansi_lines(self) -> list[str]:
-        """Return what is left to see, each line with its styles as escape sequences."""
+        """Return the visible lines, with their styles as escape sequences."""
         shown = []
         for line in self.lines[: self.text.count("\n") + 1]:
             parts = (

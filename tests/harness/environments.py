@@ -1,4 +1,4 @@
-"""Environments that hold what the tests of other projects' programs need, made when first used."""
+"""Virtual environments for the tests of other projects' programs, made at the first use."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ PYPROJECT = PROJECT / "pyproject.toml"
 
 
 class RegistryUnreachableError(Exception):
-    """There is no environment yet, and the package registry cannot be reached to make one."""
+    """There is no environment yet, and the package registry cannot be reached."""
 
 
 class InstallationError(Exception):
-    """A package could not be installed; the installer has said why."""
+    """A package could not be installed; the installer has printed why."""
 
 
 def environment(
@@ -24,7 +24,7 @@ def environment(
     variables: Mapping[str, str] | None = None,
     finish: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Return the Python of the environment that has a dependency group of pyproject.toml.
+    """Return the Python of the virtual environment of a dependency group of pyproject.toml.
 
     It is made once, in `.venv-GROUP`, and brought up to date when pyproject.toml has changed.
     Without a registry an environment that was made before is used as it is.

@@ -7,16 +7,16 @@ from tests.harness.servers import Step, chunked
 
 
 def event(value: Any, *, end: str = "\n\n") -> bytes:
-    """Write an event of JSON; of a text, as the APIs send it."""
+    """Write an event with a JSON value, or with a text in the form of the APIs."""
     document = {"value": value} if isinstance(value, str) else value
     return f"data: {json.dumps(document)}{end}".encode()
 
 
 def stream(*chunks: bytes, whole: bool = True) -> list[Step]:
-    """Write an answer that is a stream, in chunks that need not be events."""
+    """Write a streamed answer in chunks, which need not match the events."""
     return chunked(*chunks, content_type="text/event-stream", whole=whole)
 
 
 def texts(*values: str) -> list[Step]:
-    """Write an answer that streams these texts, an event and a chunk each."""
+    """Write a stream of these texts, with one event and one chunk for each."""
     return stream(*map(event, values))

@@ -1,4 +1,4 @@
-"""The man pages, made by `make man` from the same texts as the help."""
+"""Write the man pages from the same texts as the help (`make man`)."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ SPECIAL = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~
 
 
 def man_pages() -> dict[str, str]:
-    """Return the text of every man page by the name of its file.
+    """Return the text of every man page, by file name.
 
     The commands of a group, such as `config`, are described in the page of the group.
     """
@@ -71,7 +71,7 @@ def _synopsis(page: Page) -> str:
 
 
 def _body(page: Page, macro: str) -> Iterator[str]:
-    """Yield what follows the summary: first what has no heading."""
+    """Yield the page after the summary, beginning with what has no heading."""
     for section in sorted(page.sections, key=lambda one: one.heading != ""):
         yield from _section(section, macro)
 
@@ -93,7 +93,7 @@ def _section(section: Section, macro: str) -> Iterator[str]:
 
 
 def _prose(text: str) -> str:
-    """Return a text with what it has between backticks in bold."""
+    """Return a text in which words between backticks are bold."""
     parts = [_escaped(part) for part in text.split("`")]
     return "".join(rf"\fB{part}\fR" if at % 2 else part for at, part in enumerate(parts))
 
@@ -107,7 +107,7 @@ def _escaped(text: str) -> str:
 
 
 def main() -> None:
-    """Write every man page, and delete those of commands that are gone."""
+    """Write every man page, and delete those of commands that no longer exist."""
     FOLDER.mkdir(exist_ok=True)
     made = man_pages()
     for path in FOLDER.iterdir():

@@ -1,4 +1,4 @@
-"""The help pages of all commands, taken apart."""
+"""Parse the help pages of all commands."""
 
 import re
 
@@ -10,7 +10,7 @@ PAGES: dict[str, Page] = {page.name.removeprefix("writer").strip(): page for pag
 
 
 def texts_of(command: str) -> dict[str, str]:
-    """Return what the page of a command says of each flag, by its last name."""
+    """Return the description of each flag on a command's page, by the flag's last name."""
     return {
         re.findall(r"--?[\w-]+", row.term)[-1]: row.text
         for section in PAGES[command].sections

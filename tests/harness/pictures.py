@@ -34,7 +34,7 @@ CELL = 12.2
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture shows.
+    """The description of a picture.
 
     Attributes:
         name: The name of its file, without `.svg`.
@@ -107,7 +107,7 @@ PICTURES = [
 ]
 
 
-class _Telling(Sandbox):
+class _FixedAnswer(Sandbox):
     """Answers every prompt with the same text, as a stream."""
 
     def __init__(self, answer: str) -> None:
@@ -124,8 +124,8 @@ class _Telling(Sandbox):
         )
 
 
-class _Stopping(Echo):
-    """Answers some prompts, and lets the others wait."""
+class _AnsweringSome(Echo):
+    """Answers the first prompts, and lets the others wait."""
 
     def __init__(self, fault: Callable[[str, int], str | None], answers: int | None) -> None:
         super().__init__(fault)
@@ -133,7 +133,7 @@ class _Stopping(Echo):
         self._lock = threading.Lock()
 
     def respond(self, request: Request) -> Response:
-        """Answer, unless it is the turn of the first that is to wait."""
+        """Answer, or wait if enough prompts were answered."""
         if self._left is not None:
             with self._lock:
                 self._left -= 1
@@ -145,17 +145,17 @@ class _Stopping(Echo):
 def screen_of(
     picture: Picture, *, columns: int = COLUMNS, env: Mapping[str, str] | None = None
 ) -> Screen:
-    """Run the command on a real terminal, and return what a person then sees below it."""
+    """Run the command on a real terminal, and return the screen below the command line."""
     with tempfile.TemporaryDirectory() as name:
         for file, text in picture.files.items():
             (Path(name) / file).write_text(text)
         variables = {"HOME": name, "XDG_CONFIG_HOME": name, "XDG_CACHE_HOME": name, **(env or {})}
         if picture.answer is not None:
-            with serving(_Telling(picture.answer)) as server:
+            with serving(_FixedAnswer(picture.answer)) as server:
                 return _run(picture, name, columns, variables | env_for(server))
         if picture.fault is None:
             return _run(picture, name, columns, variables)
-        echo = _Stopping(picture.fault, picture.answers)
+        echo = _AnsweringSome(picture.fault, picture.answers)
         with serving(echo, latency=0.02) as server:
             return _run(picture, name, columns, variables | env_for(server))
 
@@ -176,7 +176,7 @@ def _run(picture: Picture, folder: str, columns: int, env: Mapping[str, str]) ->
 
 
 def svg_of(screen: Screen, name: str, theme: TerminalTheme = SVG_EXPORT_THEME) -> str:
-    """Draw a screen; nothing is loaded from elsewhere to show it."""
+    """Draw a screen as an SVG that loads nothing from elsewhere."""
     console = Console(
         record=True,
         width=screen.columns,
@@ -198,7 +198,7 @@ _BLANKS = re.compile(
 
 
 def _moved(text: re.Match[str]) -> str:
-    """Return a text without the blanks at its beginning, which some programs do not draw."""
+    """Return a text without leading blanks, which some programs do not draw."""
     x, y, length, rest, blanks = text.groups()
     width = CELL * blanks.count(";")
     return f'x="{float(x) + width:g}" {y} textLength="{float(length) - width:g}"{rest}'
@@ -224,13 +224,13 @@ def text_of(svg: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """Return a text without bars, and without what is another number each time it is measured."""
+    """Return a text without bars and without numbers that are measured."""
     lines = [line for line in text.split("\n") if not line.startswith("  <= ")]
     return re.sub("[━─]+ +", "", MEASURED.sub("N", "\n".join(lines)))
 
 
 def main() -> None:
-    """Make each picture anew whose text is not what the program prints now."""
+    """Draw again each picture whose text is not what the program prints now."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
         path = FOLDER / f"{picture.name}.svg"

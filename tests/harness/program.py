@@ -30,7 +30,7 @@ WRITER = str(Path(sys.executable).parent / "writer")
 
 
 class Process(subprocess.Popen[bytes]):
-    """A process that is killed where its test fails, so that nobody waits for it."""
+    """A process that is killed if its test fails, so that the test does not hang."""
 
     def __exit__(
         self,
@@ -43,8 +43,8 @@ class Process(subprocess.Popen[bytes]):
         super().__exit__(kind, error, traceback)
 
 
-def let_it_wait() -> None:
-    """Give a program the time to get from its last step into the wait that a signal is to end.
+def give_time_to_start_waiting() -> None:
+    """Give a program time to reach the system call that a signal is to interrupt.
 
     Python sees a signal that comes just before a system call only after it.
     """
@@ -53,7 +53,7 @@ def let_it_wait() -> None:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left behind."""
+    """The result of a run: exit code and output."""
 
     code: int
     output: str
@@ -87,7 +87,7 @@ def shell(
     stdin: bytes = b"",
     interpreter: str = "bash",
 ) -> Ran:
-    """Run a script in which `writer` is the program; a signal that ends it is a negative code."""
+    """Run a script that can call `writer`; the code of a run that a signal ended is negative."""
     done = subprocess.run(
         [interpreter, "-c", script],
         env=environment(env),
@@ -100,6 +100,6 @@ def shell(
 
 
 def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables of this process with `writer` first on PATH, and some more."""
+    """Return this process's environment variables with `writer` first on PATH, and these."""
     path = f"{Path(WRITER).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, **(env or {})}

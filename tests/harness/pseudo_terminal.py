@@ -1,4 +1,4 @@
-"""A real terminal for a process, and what a person would see on it."""
+"""Run a process on a real pseudo-terminal, and read the screen that a person would see."""
 
 import fcntl
 import os
@@ -75,7 +75,7 @@ class OnTerminal:
         return self.raw.decode().replace("\r\n", "\n")
 
     def hang_up(self) -> None:
-        """Close the terminal, as a window that is closed or a connection that is lost."""
+        """Close the terminal, as when a window is closed or a connection is lost."""
         os.close(self._slave)
         self._slave = -1
         os.close(self._master)
@@ -86,17 +86,17 @@ class OnTerminal:
         os.write(self._master, keys)
 
     def resize(self, columns: int) -> None:
-        """Give the terminal another width; the program in front is sent SIGWINCH."""
+        """Change the width of the terminal; the foreground program gets SIGWINCH."""
         size = struct.pack("HHHH", ROWS, columns, 0, 0)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
 
     def wait_for(self, text: str) -> None:
-        """Wait until the process has written this."""
+        """Wait until the process has written this text."""
         with self._written:
             assert self._written.wait_for(lambda: text.encode() in self.raw, 60), self.raw
 
     def wait(self) -> int:
-        """Wait for the end of the process, and of what it wrote; return its code."""
+        """Wait for the end of the process and of its output; return its exit code."""
         code = self.process.wait(60)
         self._close()
         return code
@@ -119,7 +119,7 @@ class OnTerminal:
 
 
 def screen(raw: bytes) -> tuple[str, bool]:
-    """Return what is left to see after these bytes, on a wide terminal, and whether the cursor is.
+    """Return the text on a wide terminal after these bytes, and whether the cursor is visible.
 
     Raises `AssertionError` where the program writes what neither we nor rich use.
     """

@@ -20,7 +20,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def closed(value: Any) -> Any:
-    """Return a schema that allows no other keys than those that it describes.
+    """Return a schema that allows no keys but those that it describes.
 
     The schemas in the package allow others, since a key may be added under the same version. Here
     a key that was added to the output and not to the schema is to be found.
@@ -41,12 +41,12 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def problems(name: str, value: Any) -> list[str]:
-    """Return what is wrong with a value by a schema: the path in it, and the reason."""
+    """Return the errors of a value against a schema: the path in the value, and the reason."""
     return [f"{error.json_path}: {error.message}" for error in _validator(name).iter_errors(value)]
 
 
 def check(name: str, printed: str) -> Any:
-    """Return the JSON value that the program has printed, which is as its schema says."""
+    """Return the JSON value that the program printed, after checking it against its schema."""
     value = json.loads(printed)
     assert problems(name, value) == [], (
         f"writer_cli/schemas/{name}.json does not describe this output: add what is new to it"

@@ -1,4 +1,4 @@
-"""A pseudo-terminal that a run in this process writes to."""
+"""Run the program in this process with its output on a pseudo-terminal."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _CONTROL = re.compile(
 
 
 def seen(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, str]:
-    """Run the program with its output on a terminal; return its exit code and what that got."""
+    """Run the program on a terminal; return its exit code and what the terminal received."""
     reading, writing = os.openpty()
     modes = termios.tcgetattr(writing)
     modes[1] &= ~termios.OPOST  # or a line feed would come with a carriage return
@@ -50,5 +50,5 @@ def seen(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> tuple[i
 
 
 def controls(shown: str) -> set[str]:
-    """Return each control character and control sequence that a terminal got, once."""
+    """Return the set of control characters and control sequences in an output."""
     return set(_CONTROL.findall(shown))

@@ -1,4 +1,4 @@
-"""A real HTTP server on a loopback socket that says what a test wrote down, to the byte."""
+"""A real HTTP server on a loopback socket that sends exactly the bytes that a test gives it."""
 
 import json
 import selectors
@@ -18,7 +18,7 @@ KEY = "secret-key-0123456789"
 
 
 class Action(Enum):
-    """What a script does beside sending bytes."""
+    """What a script does besides sending bytes."""
 
     CLOSE = auto()  # end the connection in good order
     RESET = auto()  # break it, as a crash does
@@ -59,14 +59,14 @@ The steps may come from a generator, which sends a piece only when the test lets
 
 @dataclass
 class Held:
-    """An answer that waits: `arrived` says that its request came, `release` lets it go."""
+    """An answer that waits: `arrived` is set when its request came, `release` sends it."""
 
     answer: bytes
     arrived: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, _: Received) -> bytes:
-        """Wait, then give the answer."""
+        """Wait, then return the answer."""
         self.arrived.set()
         assert self.release.wait(60)
         return self.answer
@@ -112,7 +112,7 @@ def failure(status: int, *messages: dict[str, Any], tpe: str = "BadRequest") -> 
 def chunked(
     *chunks: bytes, status: int = 200, content_type: str = "application/json", whole: bool = True
 ) -> list[Step]:
-    """Write an answer in chunks, each a step; without the last, empty one unless it is `whole`."""
+    """Write an answer in chunks, one per step; the last, empty chunk only if it is `whole`."""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
         f"Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -123,7 +123,7 @@ def chunked(
 
 
 def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
-    """Return an answer of which a piece comes every 20 ms, and never the end."""
+    """Return an answer that sends a piece every 20 ms and never ends."""
 
     def script(_: Received) -> Iterator[Step]:
         yield from begin
@@ -217,7 +217,7 @@ class Server:
             connection.close()
 
     def _answer(self, connection: socket.socket, request: Received) -> bool:
-        """Follow the script; say whether the connection stays."""
+        """Follow the script; return whether the connection stays open."""
         with self._lock:
             script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
             self.requests.append(request)

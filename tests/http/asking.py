@@ -17,7 +17,7 @@ PATIENCE = 30.0
 def ask(
     url: str, *, key: str = KEY, timeout: float = PATIENCE, deadline: float | None = None
 ) -> str:
-    """Return the completion that an address gives."""
+    """Return the text of a completion from this address."""
     limits: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "max_retries": 0}
     with writer.Writer(key, 1, base_url=url, **limits) as client:
         response = client.completions.create(

@@ -1,4 +1,4 @@
-"""One exchange: what is sent, and which answers are good."""
+"""One HTTP exchange: what is sent, and which answers are accepted."""
 
 import gzip
 import threading
@@ -36,7 +36,7 @@ def failure(
 
 
 def test_a_request_is_what_the_description_says() -> None:
-    """Method, path, headers and body; the key is in one header only."""
+    """Method, path, headers and body are right, and the key is in one header only."""
     with Server(completion("x")) as server:
         ask(server.url)
     [request] = server.requests
@@ -50,14 +50,14 @@ def test_a_request_is_what_the_description_says() -> None:
 
 
 def test_a_path_of_the_address_is_kept() -> None:
-    """A gateway may have the API below a path of its own."""
+    """A path in the base URL, as of a gateway, comes before the path of the API."""
     with Server(completion("x")) as server:
         ask(server.url + "/gateway/")
     assert server.requests[0].target == "/gateway/llm/organization/1/model/m/completions"
 
 
 def test_text_is_sent_as_utf8() -> None:
-    """Not as escapes: a prompt in another script is no longer than it has to be."""
+    """A prompt is sent as UTF-8 and not as JSON escapes, which are longer."""
     with Server(completion("x")) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
         client.completions.create(
             completion_request=writer.CompletionRequest(prompt="é\u2028\U0001f600"), model_id="m"
@@ -79,7 +79,7 @@ def test_calls_share_a_connection_until_it_is_closed() -> None:
 
 
 def test_threads_can_share_a_client() -> None:
-    """Each gets the answer to its own question."""
+    """Each thread gets the answer to its own prompt."""
 
     def echo(request: Received) -> bytes:
         return completion(request.json()["prompt"])
@@ -103,26 +103,26 @@ def test_threads_can_share_a_client() -> None:
 
 
 def test_a_body_may_come_in_chunks() -> None:
-    """As a server sends it that does not know the length yet."""
+    """An answer in chunked encoding is read."""
     with Server(chunked(b'{"choices"', b':[{"text":', b'"x"}]}')) as server:
         assert ask(server.url) == "x"
 
 
 def test_a_body_may_drip() -> None:
-    """Byte by byte, with a character cut in two, it is the same."""
+    """An answer that comes byte by byte is read, with a character cut in two."""
     raw = completion("é\u2028")
     with Server([raw[i : i + 1] for i in range(len(raw))]) as server:
         assert ask(server.url) == "é\u2028"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
-    """Some gateways put one there."""
+    """A byte order mark before the JSON, as of some gateways, is ignored."""
     with Server(http(200, b'\xef\xbb\xbf{"choices":[{"text":"x"}]}')) as server:
         assert ask(server.url) == "x"
 
 
 def test_a_compressed_answer_is_read() -> None:
-    """The raw response has the text too."""
+    """A compressed answer is decompressed, in the raw response too."""
     body = gzip.compress(b'{"choices":[{"text":"x"}]}')
     packed = http(200, body, headers=[("Content-Encoding", "gzip")])
     with Server(packed) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
@@ -133,19 +133,19 @@ def test_a_compressed_answer_is_read() -> None:
 
 
 def bomb(_: Received) -> bytes:
-    """Make 65 MiB of 65 kB."""
+    """Return 65 MiB, compressed to 65 kB."""
     body = gzip.compress(bytes(65 * 2**20), compresslevel=9)
     return http(200, body, headers=[("Content-Encoding", "gzip")])
 
 
 def nested_bomb(_: Received) -> bytes:
-    """Make a tebibyte, if anyone takes it, of some kilobytes."""
+    """Return an answer that is compressed twice."""
     body = gzip.compress(gzip.compress(bytes(2**20)))
     return http(200, body, headers=[("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")])
 
 
 def endless(_: Received) -> Iterator[Step]:
-    """Send a mebibyte for as long as it is taken."""
+    """Send mebibytes as long as the client reads."""
     yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     while True:
         yield bytes(2**20)
@@ -154,7 +154,7 @@ def endless(_: Received) -> Iterator[Step]:
 @pytest.mark.parametrize("deadline", [None, PATIENCE])
 @pytest.mark.parametrize("script", [bomb, endless], ids=lambda script: script.__name__)
 def test_the_size_of_an_answer_is_bounded(script: Script, deadline: float | None) -> None:
-    """What is larger than 32 MiB once it is unpacked is not kept."""
+    """An answer that is larger than 32 MiB after decompression is refused."""
     error = failure(script, deadline=deadline)
     assert (type(error), error.message) == (
         writer.BadAnswerError,
@@ -164,7 +164,7 @@ def test_the_size_of_an_answer_is_bounded(script: Script, deadline: float | None
 
 @pytest.mark.parametrize("deadline", [None, PATIENCE])
 def test_an_answer_that_is_compressed_twice_is_refused(deadline: float | None) -> None:
-    """Its size would be known too late."""
+    """Its size would be known only after the memory is used."""
     error = failure(nested_bomb, deadline=deadline)
     assert (type(error), error.message) == (
         writer.BadAnswerError,
@@ -172,8 +172,8 @@ def test_an_answer_that_is_compressed_twice_is_refused(deadline: float | None) -
     )
 
 
-def test_an_answer_that_cannot_be_unpacked_is_bad() -> None:
-    """It says gzip and is not."""
+def test_an_answer_that_cannot_be_decompressed_is_a_bad_answer() -> None:
+    """A body that is not gzip, though the header says so, is a bad answer."""
     error = failure(http(200, b"{}", headers=[("Content-Encoding", "gzip")]))
     assert isinstance(error, writer.BadAnswerError)
     assert error.message.startswith("the answer cannot be decompressed: ")
@@ -189,7 +189,7 @@ def test_an_answer_that_cannot_be_unpacked_is_bad() -> None:
     ids=["short", "reset", "no last chunk"],
 )
 def test_an_answer_that_is_cut_short_is_not_kept(script: Script) -> None:
-    """Not even if what came is whole JSON."""
+    """An answer that is cut is refused, even if the bytes so far are valid JSON."""
     error = failure(script)
     assert isinstance(error, writer.BadAnswerError)
     assert error.message.startswith("the answer from HOST was cut short: ")
@@ -206,16 +206,16 @@ def test_an_answer_that_is_cut_short_is_not_kept(script: Script) -> None:
     ],
     ids=["closed", "reset", "reset in the head", "garbage"],
 )
-def test_without_an_answer_it_is_the_network(script: list[bytes | Action]) -> None:
-    """The same call may succeed later."""
+def test_no_answer_is_a_network_error(script: list[bytes | Action]) -> None:
+    """If no answer comes, the error is a network error and may be retried."""
     error = failure(script)
     assert type(error) is writer.NetworkError
     assert (error.exit_code, error.retryable) == (8, True)
     assert error.message.startswith("no answer from HOST: ")
 
 
-def test_where_nobody_listens_it_is_the_network() -> None:
-    """The message says where that was, and the hint what to look at."""
+def test_a_refused_connection_is_a_network_error() -> None:
+    """The message has the address, and the hint the setting to check."""
     with Server() as server:
         url = server.url
     with pytest.raises(writer.NetworkError, match="Connection refused") as caught:
@@ -240,7 +240,7 @@ def test_where_nobody_listens_it_is_the_network() -> None:
 def test_an_answer_that_does_not_come_in_time_is_a_timeout(
     script: Script, message: str, retryable: bool
 ) -> None:
-    """It says how long it waited, and is a network error; half an answer has been paid for."""
+    """The error has the timeout; it is not retried once a part of the answer has come."""
     error = failure(script, timeout=0.2)
     assert type(error) is writer.RequestTimeoutError
     assert (error.message, error.retryable) == (message, retryable)
@@ -251,7 +251,7 @@ def test_an_answer_that_does_not_come_in_time_is_a_timeout(
 
 
 def test_a_connection_that_is_not_made_in_time_is_a_timeout() -> None:
-    """A TLS handshake that nobody answers counts as that."""
+    """A TLS handshake without an answer is a timeout too."""
     with Server([HANG]) as server, pytest.raises(writer.RequestTimeoutError) as caught:
         ask(server.url.replace("http:", "https:"), timeout=0.2)
     assert str(caught.value) == f"no connection to {server.host} within 0.2 s"
@@ -259,7 +259,7 @@ def test_a_connection_that_is_not_made_in_time_is_a_timeout() -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    """The key would go along. The message says where it leads."""
+    """A redirect is not followed, since the key would be sent along; the error names the target."""
     with Server(completion("stolen")) as thief:
         redirect = http(status, headers=[("Location", thief.url)])
         with Server(redirect) as server, pytest.raises(writer.BadAnswerError) as caught:
@@ -314,7 +314,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     ids=lambda value: value[-30:].decode(errors="replace") if isinstance(value, bytes) else "",
 )
 def test_an_answer_that_is_no_completion_is_bad(script: bytes, message: str | None) -> None:
-    """The message says what it is instead."""
+    """The error says what the answer is instead of a completion."""
     error = failure(script)
     assert type(error) is writer.BadAnswerError
     assert error.exit_code == 9
@@ -324,7 +324,7 @@ def test_an_answer_that_is_no_completion_is_bad(script: bytes, message: str | No
 
 @pytest.mark.parametrize("logprobs", ["x", 5, [1], {"tokens": 5}])
 def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
-    """What was paid for is not lost."""
+    """If only the log probabilities have the wrong shape, the text is returned."""
     with Server(http(200, {"choices": [{"text": "x", "logprobs": logprobs}]})) as server:
         assert ask(server.url) == "x"
 
@@ -344,7 +344,7 @@ def test_a_text_outlives_logprobs_of_another_shape(logprobs: Any) -> None:
         f"https://{'a' * 64}.localhost",
     ],
 )
-def test_a_host_that_cannot_be_looked_up_is_refused(url: str) -> None:
-    """Before anything is sent."""
+def test_an_invalid_host_name_is_refused(url: str) -> None:
+    """A host name that DNS cannot have is refused before anything is sent."""
     with pytest.raises(writer.ConfigurationError, match=r"^base_url: '.*' is not a valid URL: "):
         writer.Writer(KEY, 1, base_url=url)

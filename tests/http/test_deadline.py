@@ -54,7 +54,7 @@ NEVER_WHOLE: dict[str, Script] = {
 
 
 def ask(client: writer.Writer, *, streams: bool) -> str:
-    """Return a completion, the one way or the other."""
+    """Return the text of a completion, with or without streaming."""
     if streams:
         with client.completions.stream(completion_request=REQUEST, model_id="m") as chunks:
             return "".join(chunk.text for chunk in chunks)
@@ -65,7 +65,7 @@ def ask(client: writer.Writer, *, streams: bool) -> str:
 
 @pytest.mark.parametrize("cause", ["a body byte by byte", "an error byte by byte"])
 def test_a_whole_answer_has_the_timeout_for_all_its_parts(cause: str) -> None:
-    """A server that sends a byte now and then cannot hold a job for ever; it is asked once."""
+    """The timeout covers the whole answer, also if bytes keep coming; there is no retry."""
     with (
         Server(NEVER_WHOLE[cause]) as server,
         writer.Writer(KEY, 7, base_url=server.url, timeout=SHORT) as client,
@@ -76,8 +76,8 @@ def test_a_whole_answer_has_the_timeout_for_all_its_parts(cause: str) -> None:
     assert (caught.value.retryable, len(server.requests)) == (False, 1)
 
 
-def test_an_answer_that_is_late_and_whole_is_kept() -> None:
-    """It was paid for: what comes last ends the wait, and does not lose the answer."""
+def test_an_answer_that_is_complete_after_the_timeout_is_kept() -> None:
+    """If the last bytes come too late but complete the answer, it is returned."""
     whole = completion("x")
 
     def script(_: Received) -> Iterator[Step]:
@@ -93,7 +93,7 @@ def test_an_answer_that_is_late_and_whole_is_kept() -> None:
 
 
 def test_a_stream_has_the_timeout_for_each_of_its_parts() -> None:
-    """One that is long is not cut, as long as something comes."""
+    """A stream may take longer than the timeout if each event comes within it."""
 
     def script(_: Received) -> Iterator[Step]:
         head, *events, last = texts(*"abcdefgh")
@@ -113,7 +113,7 @@ def test_a_stream_has_the_timeout_for_each_of_its_parts() -> None:
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("cause", NEVER_WHOLE)
 def test_an_answer_that_never_becomes_whole_is_given_up_on(cause: str, *, streams: bool) -> None:
-    """However it is withheld; the timeout for each of its parts would never end it."""
+    """An answer that is never complete ends with a timeout error at the deadline."""
     before = set(threading.enumerate())
     with (
         Server(NEVER_WHOLE[cause]) as server,
@@ -130,7 +130,7 @@ def test_an_answer_that_never_becomes_whole_is_given_up_on(cause: str, *, stream
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what happens in another thread."""
+    """Wait until something is true that happens in another thread."""
     ends = time.monotonic() + 30
     while not is_so():
         assert time.monotonic() < ends
@@ -140,7 +140,7 @@ def until(is_so: Callable[[], bool]) -> None:
 def test_a_name_that_is_looked_up_for_too_long_is_given_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The system cannot be interrupted in that; nothing is sent once it has found the name."""
+    """The deadline ends the wait for DNS; nothing is sent when the name is found later."""
     real, found = socket.getaddrinfo, threading.Event()
 
     def slow(*arguments: Any, **named: Any) -> Any:
@@ -163,7 +163,7 @@ def test_a_name_that_is_looked_up_for_too_long_is_given_up_on(
 
 
 def test_a_shorter_timeout_counts_as_ever() -> None:
-    """Its message names it."""
+    """A timeout that is shorter than the deadline ends the wait with its own message."""
     with Server([HANG]) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, timeout=0.2, deadline=30, max_retries=0)
         with client, pytest.raises(writer.RequestTimeoutError, match=r"within 0.2 s$"):
@@ -171,7 +171,7 @@ def test_a_shorter_timeout_counts_as_ever() -> None:
 
 
 def test_retries_stay_within_the_deadline() -> None:
-    """Each failure is tried again while there is time for it; then the last one is the error."""
+    """The call is retried while there is time, and the last failure is the error."""
     with Server(http(503, headers=[("retry-after-ms", "100")])) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, max_retries=1000, deadline=SHORT)
         started = time.monotonic()
@@ -184,7 +184,7 @@ def test_retries_stay_within_the_deadline() -> None:
 
 
 def test_late_attempts_are_cut_by_the_deadline() -> None:
-    """It is one for all of them."""
+    """The deadline covers all attempts together, and ends the one that is under way."""
     with Server(http(503, headers=[("retry-after-ms", "1")]), [HANG]) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, deadline=SHORT)
         started = time.monotonic()
@@ -196,7 +196,7 @@ def test_late_attempts_are_cut_by_the_deadline() -> None:
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_deadline_that_is_kept_changes_nothing(*, streams: bool) -> None:
-    """The same text over the same connection, and no thread is left."""
+    """With a deadline the text and the connection are the same, and no thread is left."""
     with (
         Server(texts("a", "b") if streams else completion("ab")) as server,
         writer.Writer(KEY, 7, base_url=server.url, deadline=30) as client,
@@ -210,7 +210,7 @@ def test_a_deadline_that_is_kept_changes_nothing(*, streams: bool) -> None:
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_errors_are_the_same_with_a_deadline(*, streams: bool) -> None:
-    """They come out of the thread in which they happened."""
+    """Errors are the same with and without a deadline."""
     for script in (http(401), http(200, b"<p>", "text/html"), stream(event("a"), whole=False)):
         shown = []
         for seconds in (None, 30.0):
@@ -223,7 +223,7 @@ def test_errors_are_the_same_with_a_deadline(*, streams: bool) -> None:
 
 
 def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
-    """It is for everything together."""
+    """The deadline includes the time that the reader of a stream takes."""
     with Server(texts("a", "b")) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, deadline=SHORT)
         with client, client.completions.stream(completion_request=REQUEST, model_id="m") as chunks:
@@ -233,8 +233,8 @@ def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
                 list(chunks)
 
 
-def test_nothing_is_read_ahead_of_its_reader() -> None:
-    """A generator under a deadline takes a step when it is asked for one."""
+def test_nothing_is_read_before_the_reader_asks() -> None:
+    """With a deadline, a generator advances only when the reader asks for the next item."""
     steps = []
 
     def pieces() -> Generator[int]:
@@ -257,7 +257,7 @@ def test_nothing_is_read_ahead_of_its_reader() -> None:
 
 
 def test_the_sandbox_shows_a_deadline_that_passes() -> None:
-    """`timeout 20 writer complete --deadline 2 …` in a shell, with a shorter one."""
+    """`--deadline` ends the wait for `fault-slow` with exit code 8 and a hint."""
     started = time.monotonic()
     ran = run("complete", "--sandbox", "-m", "fault-slow", "--deadline", str(SHORT), "hi")
     assert time.monotonic() - started < SHORT + GRACE
@@ -265,7 +265,7 @@ def test_the_sandbox_shows_a_deadline_that_passes() -> None:
 
 
 def test_a_process_ends_at_its_deadline() -> None:
-    """It does not wait for the thread that it left to itself."""
+    """The process does not wait for the thread that still reads the answer."""
     arguments = [WRITER, "complete", "--deadline", "1", "-m", "m", "hi"]
     with Server(NEVER_WHOLE["a head byte by byte"]) as server:
         env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
@@ -279,7 +279,7 @@ def test_a_process_ends_at_its_deadline() -> None:
 
 
 def test_a_stream_that_meets_its_deadline_keeps_what_came(tmp_path: Path) -> None:
-    """On standard output, and beside the file."""
+    """The text until the deadline is on standard output, or in the `.partial` file."""
     out = tmp_path / "out"
     with Server(NEVER_WHOLE["half a stream"]) as server:
         env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
@@ -292,7 +292,7 @@ def test_a_stream_that_meets_its_deadline_keeps_what_came(tmp_path: Path) -> Non
 
 
 def test_a_deadline_is_for_every_command() -> None:
-    """In JSON the error has the attempts."""
+    """`writer models` has a deadline too, and its JSON error has the attempts."""
     with Server([HANG]) as server:
         env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
         ran = run("models", "--deadline", str(SHORT), "--json", env=env)
@@ -301,8 +301,8 @@ def test_a_deadline_is_for_every_command() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1e9"])
-def test_a_deadline_that_cannot_be_is_a_usage_error(value: str) -> None:
-    """It names the flag, the value and the range."""
+def test_an_invalid_deadline_is_a_usage_error(value: str) -> None:
+    """The error has the flag, the value and the range."""
     ran = run("complete", "--sandbox", "p", "--deadline", value)
     assert ran == Ran(
         2,

@@ -1,4 +1,4 @@
-"""The key on its way: where it goes, and where it never shows."""
+"""The API key is sent where it must be, and shown nowhere."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ from tests.http.asking import KEY, ask
 
 
 def echoes(text: str) -> list[bytes]:
-    """Write answers that hold a text in every place that a message may quote."""
+    """Return answers that contain a text in every place that a message may quote."""
     fail = {"tpe": text, "errors": [{"description": text, "key": text, "extras": text}]}
     return [
         http(401, fail, headers=[("Action-Id", text)]),
@@ -37,7 +37,7 @@ def echoes(text: str) -> list[bytes]:
 @pytest.mark.parametrize("prefix", ["", "Bearer "])
 @pytest.mark.parametrize("place", range(9))
 def test_a_key_that_the_server_repeats_is_not_shown(prefix: str, place: int) -> None:
-    """In no message, repr or body of an error, also where the key was pasted with its `Bearer`."""
+    """The key is redacted in the message, repr and body of an error, also with `Bearer`."""
     script = echoes(f"your key is {KEY}.")[place]
     with Server(script) as server, pytest.raises(writer.WriterError) as caught:
         ask(server.url, key=prefix + KEY)
@@ -58,7 +58,7 @@ def test_a_key_that_the_server_repeats_is_not_shown(prefix: str, place: int) -> 
     ],
 )
 def test_a_key_that_a_stream_repeats_is_not_shown(prefix: str, event: str) -> None:
-    """An event that is an error, or no text, is quoted without it; its Action-Id too."""
+    """The key is redacted where an error quotes an event or an Action-Id."""
     body = event.format(key=KEY).encode() + b"\n\n"
     head = [("Action-Id", KEY)]
     script = http(200, body, "text/event-stream", headers=head)
@@ -77,7 +77,7 @@ def test_a_key_that_a_stream_repeats_is_not_shown(prefix: str, event: str) -> No
 
 @pytest.mark.parametrize("script", [[RESET], http(401, b"{}"), http(200, b"")])
 def test_a_key_is_in_no_traceback(script: Script) -> None:
-    """Nor in the repr of anything that holds it."""
+    """The key is in no traceback and in no repr of the client and its parts."""
     with (
         Server(script) as server,
         writer.Writer(KEY, 1, base_url=server.url, max_retries=0) as client,
@@ -93,8 +93,8 @@ def test_a_key_is_in_no_traceback(script: Script) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
-    """The response refers to the request, and an error to the response; each may be pickled."""
+def test_a_pickled_response_does_not_contain_the_key(status: int) -> None:
+    """A response refers to its request, and neither contains the key when it is pickled."""
     body = b'{"choices":[{"text":"x"}]}'
     raw: httpx.Response | None
     with Server(http(status, body)) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
@@ -112,7 +112,7 @@ def test_a_key_is_in_nothing_that_can_be_kept(status: int) -> None:
 
 @pytest.mark.parametrize("bad", ["\n", "\r\nX: y", "\x00", " ", "é"])
 def test_a_key_that_cannot_be_sent_is_not_sent(bad: str) -> None:
-    """Nothing at all is."""
+    """With a key that no header can carry, no connection is opened."""
     with Server(completion("x")) as server, pytest.raises(writer.ConfigurationError) as caught:
         ask(server.url, key=KEY + bad)
     assert "secret" not in "".join(traceback.format_exception(caught.value))

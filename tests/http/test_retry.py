@@ -1,4 +1,4 @@
-"""Which failures are tried again, and when."""
+"""Which failures are retried, and how long the client waits before."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -30,18 +30,18 @@ QUOTA = {"tpe": "CompletionModelQuotaError", "errors": [{"key": "fail.model.quot
 
 
 class Time:
-    """A clock that moves when somebody sleeps by it."""
+    """A clock that moves only when `sleep` is called."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.waits: list[float] = []
 
     def clock(self) -> float:
-        """Return the seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let them pass."""
+        """Move the clock forward."""
         self.waits.append(seconds)
         self.now += seconds
 
@@ -49,7 +49,7 @@ class Time:
 def tried(
     *scripts: Script, max_retries: int = 3, deadline: float | None = None, timeout: float = 30.0
 ) -> tuple[Answer | WriterError, list[float], int]:
-    """Return what came of a call at last, the waits before, and how many requests were sent."""
+    """Return the result of a call, the waits before retries, and the number of requests."""
     time = Time()
     policy = RetryPolicy(
         max_retries=max_retries, deadline=deadline, clock=time.clock, sleep=time.sleep
@@ -96,8 +96,8 @@ WILL_NOT_PASS: dict[str, Script] = {
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
 @pytest.mark.parametrize("cause", MAY_PASS)
-def test_what_may_pass_is_tried_again(cause: str, failures: int) -> None:
-    """Until it succeeds; the answer knows how many attempts that took."""
+def test_a_temporary_failure_is_retried(cause: str, failures: int) -> None:
+    """A temporary failure is retried until the call succeeds, and the answer has the attempts."""
     result, waits, requests = tried(*[MAY_PASS[cause]] * failures, http(200, b"{}"))
     assert isinstance(result, Answer)
     assert (result.status_code, result.attempts) == (200, failures + 1)
@@ -105,8 +105,8 @@ def test_what_may_pass_is_tried_again(cause: str, failures: int) -> None:
 
 
 @pytest.mark.parametrize("cause", MAY_PASS)
-def test_what_does_not_pass_fails_after_the_last_retry(cause: str) -> None:
-    """With the last error and the number of attempts."""
+def test_a_lasting_failure_is_raised_after_the_last_retry(cause: str) -> None:
+    """After the last retry the last error is raised, with the number of attempts."""
     for max_retries in (0, 1, 3):
         error, waits, requests = tried(MAY_PASS[cause], max_retries=max_retries)
         assert isinstance(error, WriterError)
@@ -119,29 +119,29 @@ def test_what_does_not_pass_fails_after_the_last_retry(cause: str) -> None:
 
 
 @pytest.mark.parametrize("cause", WILL_NOT_PASS)
-def test_what_will_not_pass_is_tried_once(cause: str) -> None:
-    """The same request would fail in the same way, or has been answered in part."""
+def test_a_permanent_failure_is_not_retried(cause: str) -> None:
+    """A failure that would happen again, or after part of an answer, is not retried."""
     error, waits, requests = tried(WILL_NOT_PASS[cause], http(200, b"{}"))
     assert isinstance(error, WriterError)
     assert (error.retryable, error.attempts, waits, requests) == (False, 1, [], 1)
 
 
-def test_a_failure_that_will_not_pass_ends_the_attempts() -> None:
-    """Whatever the failures before it were."""
+def test_a_permanent_failure_ends_the_retries() -> None:
+    """A permanent failure after temporary ones is not retried."""
     error, waits, requests = tried(http(500), http(500), http(400), http(200, b"{}"))
     assert isinstance(error, writer.SDKError)
     assert (error.status_code, error.attempts, len(waits), requests) == (400, 3, 2, 3)
 
 
-def test_an_answer_that_is_late_is_asked_for_again() -> None:
-    """Each attempt has the whole timeout."""
+def test_each_attempt_has_the_whole_timeout() -> None:
+    """After a timeout, the next attempt has the whole timeout again."""
     result, waits, requests = tried([HANG], [HANG], http(200, b"{}"), timeout=0.2)
     assert isinstance(result, Answer)
     assert (result.attempts, len(waits), requests) == (3, 2, 3)
 
 
-def test_a_connection_that_is_late_is_tried_again() -> None:
-    """A TLS handshake that nobody answers is no connection yet."""
+def test_a_connection_timeout_is_retried() -> None:
+    """A TLS handshake without an answer is a connection timeout and is retried."""
     time = Time()
     policy = RetryPolicy(max_retries=1, clock=time.clock, sleep=time.sleep)
     with Server([HANG]) as server:
@@ -158,8 +158,8 @@ def test_a_connection_that_is_late_is_tried_again() -> None:
     assert (e.value.attempts, len(time.waits), server.connections) == (2, 1, 2)
 
 
-def test_a_refused_connection_is_tried_again() -> None:
-    """Nobody listens, and nobody comes."""
+def test_a_refused_connection_is_retried() -> None:
+    """A refused connection is retried until the last retry."""
     time = Time()
     with Server() as server:
         url = server.url
@@ -171,8 +171,8 @@ def test_a_refused_connection_is_tried_again() -> None:
     assert (caught.value.attempts, len(time.waits)) == (4, 3)
 
 
-def test_a_proxy_that_refuses_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It did answer, and would answer the same."""
+def test_the_refusal_of_a_proxy_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that refuses would refuse again, so there is no retry."""
     with Server([http(407, b"who are you?"), CLOSE]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with writer.Writer(KEY, 1) as s, pytest.raises(NetworkError, match="407") as caught:
@@ -181,7 +181,7 @@ def test_a_proxy_that_refuses_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_waits_double_with_up_to_a_quarter_more() -> None:
-    """From a second to a minute; chance spreads the clients that failed together."""
+    """Waits double from 1 s up to 60 s, plus a random part of up to a quarter."""
     first = []
     for _ in range(20):
         _, waits, _ = tried(http(500), max_retries=8)
@@ -191,8 +191,8 @@ def test_waits_double_with_up_to_a_quarter_more() -> None:
     assert len(set(first)) > 1
 
 
-def test_thousands_of_retries_are_only_retries() -> None:
-    """A job that was told never to give up does not end with an overflow."""
+def test_thousands_of_retries_cause_no_overflow() -> None:
+    """The wait does not overflow after thousands of retries."""
 
     def attempt(_: float | None) -> None:
         raise NetworkError("no")
@@ -221,22 +221,22 @@ def test_thousands_of_retries_are_only_retries() -> None:
 def test_a_server_that_says_how_long_to_wait_is_obeyed(
     headers: list[tuple[str, str]], expected: float, status: int
 ) -> None:
-    """To the millisecond, without chance."""
+    """The client waits exactly as long as the header says, without a random part."""
     result, waits, _ = tried(http(status, headers=headers), http(200, b"{}"))
     assert isinstance(result, Answer)
     assert waits == [expected]
 
 
-def test_a_server_may_name_the_time_to_come_back() -> None:
-    """As a date, in whole seconds."""
+def test_retry_after_may_be_a_date() -> None:
+    """The client waits until a date in `Retry-After`."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     result, waits, _ = tried(http(429, headers=[("Retry-After", date)]), http(200, b"{}"))
     assert isinstance(result, Answer)
     assert 30 < waits[0] <= 60
 
 
-def test_a_wait_beyond_reason_is_not_begun() -> None:
-    """A server cannot stop a program for an hour."""
+def test_a_wait_that_is_too_long_is_refused() -> None:
+    """If the server asks for a very long wait, the error is raised at once."""
     for header in (("Retry-After", "121"), ("retry-after-ms", "1e300")):
         error, waits, requests = tried(http(429, headers=[header]))
         assert isinstance(error, writer.SDKError)
@@ -246,8 +246,8 @@ def test_a_wait_beyond_reason_is_not_begun() -> None:
 @pytest.mark.parametrize(
     "value", ["", "soon", "-1", "nan", "inf", "1e999", "Thu, 99 Foo 2026 00:00:00 GMT", "0x10"]
 )
-def test_a_wait_that_cannot_be_read_is_not_obeyed(value: str) -> None:
-    """The usual one is."""
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
+    """An invalid value is ignored, and the usual wait is used."""
     result, waits, _ = tried(http(429, headers=[("Retry-After", value)]), http(200, b"{}"))
     assert isinstance(result, Answer)
     assert 1 <= waits[0] <= 1.25
@@ -265,7 +265,7 @@ def test_a_wait_that_cannot_be_read_is_not_obeyed(value: str) -> None:
 def test_each_form_of_a_date_is_in_the_same_zone(
     date: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RFC 9110, 5.6.7 has three; where this machine is does not matter."""
+    """The three date formats of RFC 9110, 5.6.7 are read as GMT, whatever the local zone."""
     import time
 
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -279,7 +279,7 @@ def test_each_form_of_a_date_is_in_the_same_zone(
 
 @given(st.text(st.characters(codec="latin-1")))
 def test_no_header_breaks_a_retry(value: str) -> None:
-    """Whatever it says, it is a time to wait or nothing."""
+    """Any value of these headers is read as a wait or ignored."""
     for name in ("retry-after-ms", "retry-after"):
         seconds = retry_after({name: value}, now=lambda: 0.0)
         assert seconds is None or seconds >= 0
@@ -297,21 +297,21 @@ def test_no_header_breaks_a_retry(value: str) -> None:
     ],
 )
 def test_a_server_decides_whether_to_try_again(script: bytes, says: bool, requests: int) -> None:
-    """Over what the status means."""
+    """`x-should-retry` counts more than the status."""
     error, _, sent = tried(script)
     assert isinstance(error, WriterError)
     assert (error.retryable, sent) == (says, requests)
 
 
 def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
-    """The last error is more use than one about time, and comes earlier."""
+    """If the wait would pass the deadline, the last error is raised at once."""
     error, waits, requests = tried(http(429, headers=[("Retry-After", "4")]), deadline=10)
     assert isinstance(error, writer.SDKError)
     assert (error.status_code, waits, requests, error.attempts) == (429, [4, 4], 3, 3)
 
 
 def test_a_sleep_that_took_too_long_ends_at_the_deadline() -> None:
-    """A machine may be suspended meanwhile; nothing more is sent."""
+    """If a wait ends after the deadline, as on a suspended machine, nothing more is sent."""
     time = Time()
 
     def oversleep(seconds: float) -> None:
@@ -330,7 +330,7 @@ def test_a_sleep_that_took_too_long_ends_at_the_deadline() -> None:
 
 
 def test_an_attempt_knows_how_long_it_has() -> None:
-    """What is left, or None where there is no deadline."""
+    """Each attempt gets the seconds until the deadline, or None without one."""
     time = Time()
     left: list[float | None] = []
 
@@ -352,10 +352,8 @@ def test_an_attempt_knows_how_long_it_has() -> None:
 
 @pytest.mark.parametrize("failures", [0, 1])
 @pytest.mark.parametrize("bug", [ZeroDivisionError, KeyboardInterrupt])
-def test_what_is_no_failure_of_ours_is_not_tried_again(
-    bug: type[BaseException], failures: int
-) -> None:
-    """A bug stays the same, and an interrupt means it."""
+def test_a_bug_and_an_interrupt_are_not_retried(bug: type[BaseException], failures: int) -> None:
+    """An exception that is not a `WriterError` is raised at once."""
     time = Time()
     causes: list[BaseException] = [NetworkError("down")] * failures + [bug()]
     attempts = iter(causes)

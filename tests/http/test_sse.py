@@ -17,12 +17,12 @@ BOM = b"\xef\xbb\xbf"
 
 
 def messages(*data: str) -> list[ServerSentEvent]:
-    """Return events without a name."""
+    """Return events without a name that have these data."""
     return [ServerSentEvent(text) for text in data]
 
 
 def decode(chunks: Iterable[bytes]) -> tuple[list[ServerSentEvent], str | None]:
-    """Return the events and, if the stream ended inside one, the data of that one so far."""
+    """Return the events and, if the stream ended within one, the data of that event so far."""
     received: list[ServerSentEvent] = []
     try:
         received.extend(events(chunks))
@@ -33,7 +33,7 @@ def decode(chunks: Iterable[bytes]) -> tuple[list[ServerSentEvent], str | None]:
 
 @dataclass(frozen=True)
 class Case:
-    """A stream, what it says, and how it ends."""
+    """A stream, its events, and how it ends."""
 
     claim: str
     stream: bytes
@@ -138,7 +138,7 @@ def byte_by_byte(stream: bytes) -> Iterator[list[bytes]]:
 
 
 def in_two(stream: bytes) -> Iterator[list[bytes]]:
-    """Yield the stream as two chunks, in every way there is; one of them may be empty."""
+    """Yield the stream as two chunks, for every place of the cut; a chunk may be empty."""
     for i in range(len(stream) + 1):
         yield [stream[:i], stream[i:]]
 
@@ -148,7 +148,7 @@ def in_two(stream: bytes) -> Iterator[list[bytes]]:
 def test_a_stream_means_the_same_however_it_is_cut(
     case: Case, cut: Callable[[bytes], Iterator[list[bytes]]]
 ) -> None:
-    """The events and the ending depend on the bytes, not on the chunks."""
+    """The events depend on the bytes of the stream, not on how chunks divide them."""
     for chunks in cut(case.stream):
         assert decode(chunks) == (case.events, case.pending)
 
@@ -165,7 +165,7 @@ def test_a_stream_means_the_same_however_it_is_cut(
     ],
 )
 def test_an_event_does_not_wait_for_the_next_chunk(first: bytes, second: bytes) -> None:
-    """Each event is there when its blank line is, even if that may yet become a CRLF."""
+    """An event is returned at its blank line, even if that may be half of a CRLF."""
     asked_for = []
 
     def chunks() -> Iterator[bytes]:
@@ -182,7 +182,7 @@ def test_an_event_does_not_wait_for_the_next_chunk(first: bytes, second: bytes) 
 
 
 def test_events_of_one_chunk_come_before_the_next_chunk() -> None:
-    """A chunk of three events gives all three, and only then is another asked for."""
+    """All events of a chunk are returned before the next chunk is read."""
 
     def chunks() -> Iterator[bytes]:
         yield b"data: a\n\ndata: b\n\ndata: c\n\ndata: "
@@ -192,7 +192,7 @@ def test_events_of_one_chunk_come_before_the_next_chunk() -> None:
 
 
 def test_a_broken_connection_passes_through() -> None:
-    """What the source raises is not taken for the end of the stream."""
+    """An exception of the source is raised and not taken for the end of the stream."""
 
     def chunks() -> Iterator[bytes]:
         yield b"data: a\n\ndata: b"
@@ -205,7 +205,7 @@ def test_a_broken_connection_passes_through() -> None:
 
 
 def test_an_incomplete_event_is_an_error_that_keeps_the_text_to_itself() -> None:
-    """The data is in the attribute alone, for a message may end up in a log."""
+    """The data is in an attribute and not in the message, which may be logged."""
     with pytest.raises(IncompleteEventError, match=r"^the stream ended inside an event$") as caught:
         list(events([b"data: secret\n"]))
     assert caught.value.data == "secret"
@@ -223,7 +223,7 @@ def test_an_incomplete_event_is_an_error_that_keeps_the_text_to_itself() -> None
     ],
 )
 def test_an_event_may_be_as_large_as_the_limit(stream: bytes) -> None:
-    """The bytes of all lines since the last blank one are counted, their ends are not."""
+    """The limit counts the bytes of an event's lines without their line ends."""
     size = len(stream.replace(b"\r", b"").replace(b"\n", b""))
     for chunks in itertools.chain(whole(stream), byte_by_byte(stream), in_two(stream)):
         received = events([b"data\n\n", *chunks, b"\n\n"], max_event_bytes=size)
@@ -237,14 +237,14 @@ def test_an_event_may_be_as_large_as_the_limit(stream: bytes) -> None:
 
 
 def test_the_limit_is_for_each_event() -> None:
-    """A stream may be longer than an event, whether its blocks are events or comments."""
+    """The limit is for each event or comment, and not for the whole stream."""
     stream = [b"data: a\n\n", b": ping\n\n", b"event: e\n\n"] * 100
     assert list(events(stream, max_event_bytes=8)) == messages("a") * 100
 
 
 @pytest.mark.parametrize("chunk", [b"x", b"data\n", b": c\r", b"x" * 9 + b"\n"])
 def test_an_endless_event_is_refused_while_it_arrives(chunk: bytes) -> None:
-    """No more is read than it takes to pass the limit."""
+    """An event above the limit is refused, and nothing more is read."""
     asked_for = iter(range(2000))
     with pytest.raises(OversizedEventError):
         list(events((chunk for _ in asked_for), max_event_bytes=1000))
@@ -252,7 +252,7 @@ def test_an_endless_event_is_refused_while_it_arrives(chunk: bytes) -> None:
 
 
 def test_an_event_is_bounded_unless_told_otherwise() -> None:
-    """Without a limit of the caller, eight mebibytes are the most."""
+    """The default limit of an event is 8 MiB."""
     half = b"x" * (4 * 1024 * 1024)
     assert list(events([b":", half[1:], half, b"\n\n", half, half, b"\n\n"])) == []
     with pytest.raises(OversizedEventError):
@@ -260,7 +260,7 @@ def test_an_event_is_bounded_unless_told_otherwise() -> None:
 
 
 def test_a_long_line_of_single_bytes_comes_out_whole() -> None:
-    """A line is gathered as it comes, however small the chunks."""
+    """A long line is read, even if every byte is a chunk."""
     text = "x" * 100_000
     stream = (bytes([byte]) for byte in f"data: {text}\n\n".encode())
     assert list(events(stream)) == messages(text)
@@ -281,7 +281,7 @@ LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[ServerSentEvent], list[bytes]]:
-    """Draw events, and chunks of bytes that say them in a way that the standard allows."""
+    """Draw events, and chunks of bytes that encode them in a way that the standard allows."""
     expected = draw(EVENTS)
     text = draw(st.sampled_from(["", "\ufeff"]))
     for event in expected:
@@ -304,12 +304,12 @@ def streams(draw: st.DrawFn) -> tuple[list[ServerSentEvent], list[bytes]]:
 def test_what_was_encoded_is_decoded(
     case: tuple[list[ServerSentEvent], list[bytes]],
 ) -> None:
-    """Any events, with any line ends and in any chunks, come back as they were."""
+    """Any events, with any line ends and in any chunks, are decoded unchanged."""
     expected, chunks = case
     assert decode(chunks) == (expected, None)
 
 
 @given(st.lists(st.binary() | st.text("data:event \r\n").map(str.encode)))
 def test_any_bytes_mean_the_same_however_they_are_cut(chunks: list[bytes]) -> None:
-    """Bytes of no sense have no chunk-dependent sense either, and raise nothing else."""
+    """Any bytes give the same result in any chunks, and no unexpected exception."""
     assert decode(chunks) == decode([b"".join(chunks)])

@@ -1,4 +1,4 @@
-"""A stream of the library."""
+"""Streams in the library."""
 
 import threading
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ from writer_cli.http.stream import CompletionStream
 
 
 def client(server: Server, **settings: Any) -> writer.Writer:
-    """Return a client that gives up early, so that a test that fails ends."""
+    """Return a client with a short timeout, so that a failing test ends."""
     return writer.Writer(KEY, 7, base_url=server.url, max_retries=0, timeout=30, **settings)
 
 
 def received(script: Script, **settings: Any) -> list[str]:
-    """Return the chunks that a client makes of an answer."""
+    """Return the chunks of a streamed answer."""
     with Server(script) as server, client(server, **settings) as s:
         return [
             chunk.text for chunk in s.completions.stream(completion_request=REQUEST, model_id="m")
@@ -38,7 +38,7 @@ def received(script: Script, **settings: Any) -> list[str]:
 
 
 def failure(script: Script, **settings: Any) -> tuple[list[str], writer.WriterError]:
-    """Return the chunks that came, and the error that ended them."""
+    """Return the chunks of a stream, and the error that ended it."""
     chunks = []
     with Server(script) as server, client(server, **settings) as s:
         with pytest.raises(writer.WriterError) as caught:  # noqa: PT012 - what came before it counts
@@ -58,7 +58,7 @@ def failure(script: Script, **settings: Any) -> tuple[list[str], writer.WriterEr
 def test_a_stream_is_asked_for_as_the_api_wants_it(
     api: ApiName, target: str, body: dict[str, Any]
 ) -> None:
-    """By a path of its own or by a field; the header says what is expected back."""
+    """A stream is requested by its own path or by a field, with the right `Accept` header."""
     with Server(texts("x")) as server, client(server, api=api) as s:
         list(s.completions.stream(completion_request=REQUEST, model_id="m"))
     [request] = server.requests
@@ -71,7 +71,7 @@ def test_a_stream_is_asked_for_as_the_api_wants_it(
     ("field", "value"), [("n", 2), ("best_of", 2), ("logprobs", 0), ("logprobs", 3)]
 )
 def test_what_cannot_be_streamed_is_refused(field: str, value: int) -> None:
-    """A stream has one text and no log probabilities; nothing is sent."""
+    """A request for several texts or log probabilities is refused and not sent."""
     request = writer.CompletionRequest.model_validate({"prompt": "p", field: value})
     with Server(texts("x")) as server, client(server) as s, pytest.raises(writer.UsageError) as e:
         s.completions.stream(completion_request=request, model_id="m")
@@ -83,7 +83,7 @@ def test_what_cannot_be_streamed_is_refused(field: str, value: int) -> None:
 
 
 def test_one_of_one_can_be_streamed() -> None:
-    """It is what a stream gives anyway."""
+    """`n=1` and `best_of=1` are allowed, since a stream has one text."""
     request = writer.CompletionRequest(prompt="p", n=1, best_of=1)
     with Server(texts("x")) as server, client(server) as s:
         chunks = list(s.completions.stream(completion_request=request, model_id="m"))
@@ -91,7 +91,7 @@ def test_one_of_one_can_be_streamed() -> None:
 
 
 def test_a_customization_is_not_prepared_as_a_stream() -> None:
-    """There is no address for it."""
+    """A stream of a customization is refused, since the API has no path for it."""
     with writer.Writer(KEY, 7) as s, pytest.raises(writer.UsageError) as caught:
         s.completions.prepare(
             completion_request=REQUEST, model_id="m", customization_id="c", stream=True
@@ -123,7 +123,7 @@ def test_a_customization_is_not_prepared_as_a_stream() -> None:
     ],
 )
 def test_a_stream_is_read_by_the_rules(body: bytes, expected: list[str] | None) -> None:
-    """Both shapes of an event, every line end, `[DONE]` or a clean end; however it is cut."""
+    """Every kind of event, line end and ending is read, however the bytes are cut."""
     for size in (1, 7, len(body) or 1):
         script = stream(*(body[i : i + size] for i in range(0, len(body), size)))
         if expected is None:  # JSON admits no raw control character
@@ -144,25 +144,25 @@ def test_a_stream_is_read_by_the_rules(body: bytes, expected: list[str] | None) 
     ],
 )
 def test_halves_of_a_character_are_joined(values: list[str], expected: list[str]) -> None:
-    """JSON can cut one in two between events; a half alone cannot be written as UTF-8."""
+    """A surrogate pair that two events share is joined; a lone half is replaced."""
     body = "".join(f'data: {{"value":"{value}"}}\n\n' for value in values)
     assert received(stream(body.encode())) == expected
 
 
 def test_a_stream_may_be_ended_by_the_connection() -> None:
-    """A body without length and chunks ends where the connection does."""
+    """Without a length and chunked encoding, the stream ends when the connection closes."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
     assert received([head, event("a"), CLOSE]) == ["a"]
 
 
 @pytest.mark.parametrize("api", ["enterprise", "studio"])
 def test_an_answer_that_came_whole_is_a_stream_of_one(api: ApiName) -> None:
-    """A gateway may not stream; the text is the same."""
+    """An answer without streaming, as of a gateway, becomes a stream of one chunk."""
     assert received(completion("whole", "other"), api=api) == ["whole"]
 
 
 def test_each_chunk_comes_before_the_next_is_sent() -> None:
-    """Nothing waits for more than what it has; with a deadline too."""
+    """Each chunk is returned at once, with and without a deadline."""
     for settings in ({}, {"deadline": 30}):
         seen = [threading.Event() for _ in range(3)]
 
@@ -181,7 +181,7 @@ def test_each_chunk_comes_before_the_next_is_sent() -> None:
 
 
 def test_a_stream_knows_what_it_has_and_how_it_came() -> None:
-    """Text so far, and the same facts as an answer that came whole."""
+    """A stream has its text so far, and the status, headers and attempts of a response."""
     head, *rest = texts("one ", "two")
     assert isinstance(head, bytes)
     head = head.replace(b"\r\n\r\n", b"\r\nAction-Id: a-1\r\n\r\n")
@@ -206,7 +206,7 @@ def test_a_stream_knows_what_it_has_and_how_it_came() -> None:
 @pytest.mark.parametrize("settings", [{}, {"deadline": 30.0}])
 @pytest.mark.parametrize("leave", ["with", "close", "unread"])
 def test_leaving_a_stream_closes_its_connection(settings: dict[str, Any], leave: str) -> None:
-    """The server notices at once, in the middle of a text, and no thread is left."""
+    """Closing a stream early closes its connection at once and leaves no thread."""
     noticed = threading.Event()
 
     def script(_: Received) -> Iterator[Step]:
@@ -237,7 +237,7 @@ def test_leaving_a_stream_closes_its_connection(settings: dict[str, Any], leave:
 
 
 def test_a_stream_that_came_whole_leaves_its_connection_to_the_next() -> None:
-    """With and without a deadline."""
+    """After a complete stream, with or without a deadline, the connection is used again."""
     for settings in ({}, {"deadline": 30}):
         with Server(texts("x")) as server, client(server, **settings) as s:
             for _ in range(3):
@@ -260,7 +260,7 @@ def test_a_stream_that_came_whole_leaves_its_connection_to_the_next() -> None:
 def test_a_stream_that_is_cut_says_so(
     script: Script, message: str, settings: dict[str, Any]
 ) -> None:
-    """What came before is there, and it is not tried again."""
+    """The chunks before the cut are returned, and the stream is not retried."""
     chunks, error = failure(script, **settings)
     assert chunks == ["a"]
     assert (error.kind, error.exit_code, error.retryable) == ("cut", 9, False)
@@ -290,7 +290,7 @@ def test_a_stream_that_is_cut_says_so(
 def test_an_error_inside_a_stream_is_an_error_of_the_api(
     last: bytes, kind: str, status: int, message: str | None
 ) -> None:
-    """As a named event or as a frame, whatever it holds."""
+    """An error in a stream, as a named event or as data, is raised."""
     chunks, error = failure(stream(event("a"), last, event("never")))
     assert chunks == ["a"]
     assert isinstance(error, writer.SDKError)
@@ -317,7 +317,7 @@ def test_an_error_inside_a_stream_is_an_error_of_the_api(
     ],
 )
 def test_an_event_that_is_no_text_is_a_bad_answer(data: str) -> None:
-    """The message quotes it."""
+    """The error quotes an event that has no text."""
     chunks, error = failure(stream(event("a"), f"data: {data}\n\n".encode()))
     assert chunks == ["a"]
     assert (type(error), error.exit_code) == (writer.BadAnswerError, 9)
@@ -325,7 +325,7 @@ def test_an_event_that_is_no_text_is_a_bad_answer(data: str) -> None:
 
 
 def test_an_event_without_end_is_refused_while_it_arrives() -> None:
-    """It would fill the memory."""
+    """An event without an end is refused before it fills the memory."""
 
     def script(_: Received) -> Iterator[Step]:
         yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + event("a")
@@ -340,7 +340,7 @@ def test_an_event_without_end_is_refused_while_it_arrives() -> None:
 
 
 def test_a_stream_without_end_is_refused() -> None:
-    """At the size that no answer has."""
+    """A stream of more than 32 MiB is refused."""
 
     def script(_: Received) -> Iterator[Step]:
         yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -353,7 +353,7 @@ def test_a_stream_without_end_is_refused() -> None:
 
 
 def test_a_stream_that_stops_is_a_timeout() -> None:
-    """It is not tried again, for its beginning has been shown."""
+    """A stream that stops is a timeout and is not retried."""
     with Server([*texts("a")[:-1], HANG]) as server:
         s = writer.Writer(KEY, 7, base_url=server.url, timeout=0.2)
         chunks = s.completions.stream(completion_request=REQUEST, model_id="m")
@@ -385,7 +385,7 @@ def test_a_stream_that_stops_is_a_timeout() -> None:
 def test_an_answer_that_is_neither_stream_nor_completion_is_bad(
     script: bytes, message: str
 ) -> None:
-    """The same as where no stream was asked for."""
+    """The error is the same as for a request without streaming."""
     chunks, error = failure(script)
     assert chunks == []
     assert type(error) is writer.BadAnswerError
@@ -393,7 +393,7 @@ def test_an_answer_that_is_neither_stream_nor_completion_is_bad(
 
 
 def test_a_page_in_the_place_of_a_stream_hints_at_the_other_api() -> None:
-    """A host that is retired may answer so."""
+    """The hint for an HTML page, as of a retired host, names `--api studio`."""
     _, error = failure(http(200, b"<h1>Moved</h1>", "Text/HTML"))
     assert str(error.hint).endswith("; a key of AI Studio needs --api studio")
 
@@ -408,7 +408,7 @@ def test_a_page_in_the_place_of_a_stream_hints_at_the_other_api() -> None:
     ],
 )
 def test_a_key_that_a_stream_repeats_is_not_shown(last: bytes, prefix: str) -> None:
-    """In no message and in no body of an error."""
+    """The key is redacted in the message and in the body of the error."""
     with Server(stream(last)) as server:
         s = writer.Writer(prefix + KEY, 7, base_url=server.url)
         with s, pytest.raises(writer.WriterError) as caught:

@@ -1,4 +1,4 @@
-"""TLS and proxies: whom a connection trusts, and by which way it goes."""
+"""TLS and proxies: which certificates are trusted, and which requests use a proxy."""
 
 import shutil
 import ssl
@@ -21,7 +21,7 @@ from tests.http.asking import KEY, STUDIO_HINT, ask
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where an authority is, `ca.pem`, and its certificate for 127.0.0.1, `chain.pem`."""
+    """Return the folder of an authority: `ca.pem`, and its `chain.pem` for 127.0.0.1."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl command")
     place = tmp_path_factory.mktemp("authority")
@@ -43,7 +43,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls(authority: Path) -> ssl.SSLContext:
-    """Return what a server of that authority needs."""
+    """Return the TLS context of a server with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "chain.pem")
     return context
@@ -52,7 +52,7 @@ def tls(authority: Path) -> ssl.SSLContext:
 def test_ssl_cert_file_names_whom_to_trust(
     authority: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A company's own authority works."""
+    """The certificates in `SSL_CERT_FILE` are trusted, such as a company's own authority."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     with Server(completion("x"), tls=tls) as server:
         assert ask(server.url) == "x"
@@ -61,7 +61,7 @@ def test_ssl_cert_file_names_whom_to_trust(
 def test_ssl_cert_dir_names_whom_to_trust(
     authority: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A directory is one of hashed names, as openssl makes it."""
+    """The certificates in `SSL_CERT_DIR` are trusted, named by hash as openssl does."""
     subject = ["openssl", "x509", "-noout", "-hash", "-in", str(authority / "ca.pem")]
     name = subprocess.run(subject, check=True, capture_output=True, text=True).stdout.strip()
     shutil.copy(authority / "ca.pem", tmp_path / f"{name}.0")
@@ -70,8 +70,8 @@ def test_ssl_cert_dir_names_whom_to_trust(
         assert ask(server.url) == "x"
 
 
-def test_a_certificate_of_nobody_known_is_the_network(tls: ssl.SSLContext) -> None:
-    """No request, and so no key, is sent; the hint names the variable."""
+def test_an_unknown_authority_is_a_network_error(tls: ssl.SSLContext) -> None:
+    """No request, and so no key, is sent; the hint names `SSL_CERT_FILE`."""
     with Server(completion("x"), tls=tls) as server, pytest.raises(writer.NetworkError) as caught:
         ask(server.url)
     assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
@@ -83,10 +83,10 @@ def test_a_certificate_of_nobody_known_is_the_network(tls: ssl.SSLContext) -> No
     assert server.requests == []
 
 
-def test_a_certificate_of_another_name_is_the_network(
+def test_a_certificate_for_another_host_is_a_network_error(
     authority: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who vouches is known, and it is for somebody else."""
+    """A certificate of a trusted authority for another host is refused."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     with (
         Server(completion("x"), tls=tls) as server,
@@ -97,10 +97,10 @@ def test_a_certificate_of_another_name_is_the_network(
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_an_unreadable_ssl_cert_file_is_the_configuration(
+def test_an_unreadable_ssl_cert_file_is_a_configuration_error(
     content: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whether it is missing or is no such file."""
+    """A missing file and one without certificates are configuration errors."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_text(content)
@@ -109,10 +109,10 @@ def test_an_unreadable_ssl_cert_file_is_the_configuration(
         ask("https://127.0.0.1:1")
 
 
-def test_without_a_directory_of_the_system_a_bundle_comes_along(
+def test_certifi_is_used_only_without_certificates_of_the_system(
     authority: Path, tls: ssl.SSLContext
 ) -> None:
-    """A machine without a directory of authorities trusts certifi's bundle, another does not."""
+    """The bundle of certifi is trusted only if the system has no directory of certificates."""
     program = """
 import pathlib, sys
 import certifi
@@ -139,7 +139,7 @@ except writer.NetworkError as error:
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for a tunnel and does not see the key; what it refuses is the network."""
+    """The proxy is asked for a tunnel and never sees the key; its refusal is a network error."""
     with Server([http(407, b"who are you?"), CLOSE]) as proxy:
         monkeypatch.setenv(variable, proxy.url)
         with pytest.raises(writer.NetworkError, match="407") as caught:
@@ -155,7 +155,7 @@ def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.M
 def test_no_proxy_makes_an_exception(
     authority: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host of `NO_PROXY` is asked directly."""
+    """A host in `NO_PROXY` is called without the proxy."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     with Server([CLOSE]) as proxy, Server(completion("x"), tls=tls) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -165,10 +165,10 @@ def test_no_proxy_makes_an_exception(
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_key_for_this_machine_does_not_go_by_a_proxy(
+def test_requests_to_this_machine_do_not_use_a_proxy(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over plain http the proxy could read it."""
+    """A request to this machine by plain http goes past the proxy, which could read the key."""
     with Server(completion("stolen")) as proxy, Server(completion("x")) as server:
         monkeypatch.setenv(variable, proxy.url)
         assert ask(server.url) == "x"
@@ -185,10 +185,10 @@ def test_a_key_for_this_machine_does_not_go_by_a_proxy(
         f"http://{'a' * 64}.example",  # no part of a host's name is so long
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_the_configuration(
+def test_an_invalid_proxy_is_a_configuration_error(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hint names the variables; a password of the proxy is not shown."""
+    """The hint names the variables, and the password of the proxy is not shown."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(writer.ConfigurationError, match=r"^the proxy in the env") as caught:
         ask("https://127.0.0.1:1")

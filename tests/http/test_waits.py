@@ -1,4 +1,4 @@
-"""How waits show from outside: in the library, on the command line, on a terminal."""
+"""Waits before retries, in the library, on the command line and on a terminal."""
 
 import json
 import signal
@@ -26,8 +26,8 @@ from writer_cli.errors import NetworkError
 from writer_cli.http.retry import Wait
 
 
-def test_waits_are_told() -> None:
-    """To whoever asked for it: what failed, how long it takes, and which retry follows."""
+def test_waits_are_reported() -> None:
+    """`on_wait` gets the failure, the length of the wait, and the number of the retry."""
     waits: list[Wait] = []
     scripts = [http(429, headers=QUICK), http(503, headers=QUICK), http(200, b'{"data":[]}')]
     with Server(*scripts) as server:
@@ -45,7 +45,7 @@ def test_waits_are_told() -> None:
 
 
 def test_a_customized_completion_counts_its_attempts() -> None:
-    """Every operation is tried again."""
+    """A completion of a customization is retried like any other call."""
     with Server(http(500, headers=QUICK), completion("x")) as server:
         s = writer.Writer(KEY, 1, base_url=server.url)
         with s:
@@ -59,7 +59,7 @@ def test_a_customized_completion_counts_its_attempts() -> None:
 
 
 def test_a_stream_is_tried_again_until_it_begins() -> None:
-    """And knows how many attempts that took."""
+    """A stream is retried until it begins, and has the number of attempts."""
     with Server(http(503, headers=QUICK), http(429, headers=QUICK), texts("x")) as server:
         s = writer.Writer(KEY, 1, base_url=server.url)
         request = writer.CompletionRequest(prompt="p")
@@ -78,7 +78,7 @@ def test_a_stream_is_tried_again_until_it_begins() -> None:
     ],
 )
 def test_a_stream_that_has_begun_is_not_tried_again(script: list[Step]) -> None:
-    """What it showed cannot be taken back."""
+    """A stream is not retried after its first event, which the caller has seen."""
     with Server(script, texts("again")) as server:
         s = writer.Writer(KEY, 1, base_url=server.url)
         with s, pytest.raises(writer.WriterError) as caught:
@@ -99,7 +99,7 @@ def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
 
 @pytest.mark.parametrize("flag", ["--stream", "--no-stream"])
 def test_the_attempts_are_in_the_json(flag: str) -> None:
-    """In that of a result, and in that of an error."""
+    """The JSON of a result and of an error has the number of attempts."""
 
     def answer(request: Received) -> Any:
         return texts("x") if request.target.endswith("/stream") else completion("x")
@@ -115,7 +115,7 @@ def test_the_attempts_are_in_the_json(flag: str) -> None:
 
 @pytest.mark.parametrize(("flags", "requests"), [([], 4), (["--max-retries", "0"], 1)])
 def test_three_retries_are_the_default_and_none_can_be_had(flags: list[str], requests: int) -> None:
-    """The flag may stand before or after the command."""
+    """`--max-retries` works before and after the command, and 0 is accepted."""
     with Server(http(500, headers=QUICK)) as server:
         assert ask(server, *flags).code == 7
         env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
@@ -123,8 +123,8 @@ def test_three_retries_are_the_default_and_none_can_be_had(flags: list[str], req
     assert len(server.requests) == 2 * requests
 
 
-def test_a_pipe_hears_of_a_retry_only_when_it_asks() -> None:
-    """With --verbose."""
+def test_a_log_has_retries_only_with_verbose() -> None:
+    """Without a terminal, retries are reported only with `--verbose`."""
     scripts = (http(429, headers=[("Retry-After", "0")]), completion("x"))
     with Server(*scripts) as server:
         assert ask(server) == Ran(0, "x\n", "")
@@ -136,7 +136,7 @@ def test_a_pipe_hears_of_a_retry_only_when_it_asks() -> None:
 
 
 def test_the_sandbox_fails_twice_on_demand() -> None:
-    """The waits are those of a real failure, so here they are refused by a deadline."""
+    """`fault-flaky` fails with waits as from the API, so a short deadline ends it."""
     ran = run("complete", "--sandbox", "-m", "fault-flaky", "--deadline", "0.9", "--json", "p")
     assert ran.code == 7
     assert json.loads(ran.errors)["error"]["attempts"] == 1
@@ -144,18 +144,18 @@ def test_the_sandbox_fails_twice_on_demand() -> None:
 
 @pytest.fixture
 def waiting() -> Iterator[Server]:
-    """Serve what asks to wait for a minute."""
+    """Start a server that asks for a wait of a minute."""
     with Server(http(429, headers=[("Retry-After", "60")]), completion("x")) as server:
         yield server
 
 
 def settings(server: Server) -> dict[str, str]:
-    """Return the environment of a process that asks this server."""
+    """Return the environment variables of a process that uses this server."""
     return {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
 
 
 def test_a_person_sees_the_wait_and_can_end_it(waiting: Server) -> None:
-    """Ctrl-C ends it at once, and leaves the terminal as it was."""
+    """A terminal shows the wait, and Ctrl-C ends it at once and restores the terminal."""
     arguments = [WRITER, "complete", "-m", "m", "p"]
     with OnTerminal(arguments, env=settings(waiting)) as terminal:
         terminal.wait_for("HTTP 429: trying again in 60 s (retry 1 of 3)")
@@ -166,7 +166,7 @@ def test_a_person_sees_the_wait_and_can_end_it(waiting: Server) -> None:
 
 
 def test_an_interrupt_during_a_wait_ends_the_process(waiting: Server) -> None:
-    """With 130, in the words of a shell, and without a message."""
+    """SIGINT ends the process without a message; a shell reports 130."""
     process = subprocess.Popen(
         [WRITER, "complete", "-m", "m", "p", "--verbose"],
         env=environment(settings(waiting)),

@@ -29,12 +29,12 @@ def exchange(server: SandboxServer, sent: bytes | str) -> bytes:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Return what comes until the end, in good order or not."""
+    """Return everything that comes until the connection is closed or reset."""
     return read_until_end(connection)[0]
 
 
 def read_until_end(connection: socket.socket) -> tuple[bytes, bool]:
-    """Return what comes, and whether the connection was reset after it."""
+    """Return everything that comes, and whether the connection was reset."""
     came = b""
     try:
         while piece := connection.recv(65536):
@@ -64,6 +64,6 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def is_well(server: SandboxServer) -> bool:
-    """Whether the server answers."""
+    """Whether the server answers a request."""
     status, _, _ = parsed(exchange(server, REQUEST + "Connection: close\r\n\r\n"))
     return status == 200

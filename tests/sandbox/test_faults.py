@@ -1,4 +1,4 @@
-"""A rehearsed failure: each fault id ends as the table of exit codes says."""
+"""Failures on demand: each fault id ends with the exit code that the table lists."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from writer_cli.sandbox.server import SandboxServer
 
 @dataclass(frozen=True)
 class Ending:
-    """How a fault ends a command."""
+    """The exit code and the messages with which a fault ends a command."""
 
     exit_code: int
     kind: str
@@ -73,7 +73,7 @@ EVERY_WAY = pytest.mark.parametrize("way", ["--stream", "--no-stream"])
 
 
 def run(*arguments: str) -> tuple[int, FakeTerminal]:
-    """Run the program once, without a second attempt; what is late is given up soon."""
+    """Run the program without retries and with a short timeout."""
     terminal = Terminal.fake()
     timeout = "0.05" if "fault-slow" in arguments else "60"
     code = main(
@@ -98,7 +98,7 @@ def check_plain(ending: Ending, code: int, errors: str) -> None:
 
 
 def check_json(ending: Ending, code: int, errors: str) -> None:
-    """Check exit code and that standard error is one object with the promised keys."""
+    """Check the exit code and that standard error is one object with the documented keys."""
     assert code == ending.exit_code
     document = json.loads(errors)
     assert document.keys() == {"error"}
@@ -120,7 +120,7 @@ def check_json(ending: Ending, code: int, errors: str) -> None:
 
 
 def test_the_table_has_every_fault() -> None:
-    """A fault that is added is walked too."""
+    """Every fault id of the sandbox is in the table of these tests."""
     assert TABLE.keys() == {*FAULTS, FLAKY}
 
 
@@ -130,7 +130,7 @@ def test_the_table_has_every_fault() -> None:
 def test_a_fault_ends_with_its_exit_code_and_lines_for_a_person(
     fault: str, api: str, way: str
 ) -> None:
-    """The reason with its key, the facts, and what to do next; on standard output no error."""
+    """Standard error has the reason, the details and a hint; standard output has no error."""
     code, terminal = run(
         "complete", "-m", fault, "Once upon a time", "--sandbox", "--api", api, way
     )
@@ -145,7 +145,7 @@ def test_a_fault_ends_with_its_exit_code_and_lines_for_a_person(
 def test_a_fault_ends_with_its_exit_code_and_one_json_object(
     fault: str, api: str, way: str
 ) -> None:
-    """The object has the same keys for each, and standard output is empty."""
+    """The JSON error has the same keys for each fault, and standard output is empty."""
     code, terminal = run(
         "complete", "-m", fault, "Once upon a time", "--sandbox", "--api", api, way, "--json"
     )
@@ -156,7 +156,7 @@ def test_a_fault_ends_with_its_exit_code_and_one_json_object(
 @pytest.mark.parametrize("which", ["model", "customization"])
 @EVERY_FAULT
 def test_a_fault_id_works_for_a_customization(fault: str, which: str) -> None:
-    """As the model's id or the customization's, plain and as JSON."""
+    """A fault id works as the id of a model or of a customization, as text and as JSON."""
     ids = {"model": "palmyra-x5", "customization": "tales"} | {which: fault}
     arguments = ["complete-custom", "-m", ids["model"], "--customization-id", ids["customization"]]
     code, terminal = run(*arguments, "hi", "--sandbox")
@@ -166,7 +166,7 @@ def test_a_fault_id_works_for_a_customization(fault: str, which: str) -> None:
 
 
 def test_a_stream_that_is_cut_says_what_came() -> None:
-    """The text so far is on standard output, or in the JSON object."""
+    """The text that came before the cut is on standard output, or in the JSON error."""
     _, plain = run("complete", "-m", "fault-cut", "Once upon a time", "--sandbox", "--stream")
     _, as_json = run(
         "complete", "-m", "fault-cut", "Once upon a time", "--sandbox", "--stream", "--json"
@@ -176,7 +176,7 @@ def test_a_stream_that_is_cut_says_what_came() -> None:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_no_retries_means_none(before: bool) -> None:
-    """`--max-retries 0` is not taken for a flag that was left out, wherever it stands."""
+    """`--max-retries 0` sends one request, before or after the command."""
     retries = ["--max-retries", "0"]
     command = ["complete", "-m", "fault-500", "hi", "--sandbox", "--json"]
     terminal = Terminal.fake()
@@ -185,7 +185,7 @@ def test_no_retries_means_none(before: bool) -> None:
 
 
 def test_an_answer_that_cannot_be_read_was_an_attempt() -> None:
-    """Of the right type and of another shape, it is garbage all the same."""
+    """An answer of an unexpected shape counts as an attempt."""
     with writer.Writer(sandbox=True) as client, pytest.raises(writer.BadAnswerError) as caught:
         client.completions.create(
             completion_request=writer.CompletionRequest(prompt="hi"), model_id="fault-garbage"
@@ -196,7 +196,7 @@ def test_an_answer_that_cannot_be_read_was_an_attempt() -> None:
 @EVERY_WAY
 @EVERY_API
 def test_flaky_fails_twice_then_answers(api: str, way: str) -> None:
-    """Again and again: the third of each three attempts at the same request is answered."""
+    """`flaky` fails twice, then answers the third attempt, and begins again."""
     server = SandboxServer(Sandbox())
     try:
         codes = []
@@ -217,7 +217,7 @@ def test_flaky_fails_twice_then_answers(api: str, way: str) -> None:
 
 @pytest.mark.parametrize("name", ["model", "customization"])
 def test_an_id_that_is_no_utf8_is_a_usage_error(name: str) -> None:
-    """A stray byte of the shell is not a bug in writer."""
+    """A model id that is not UTF-8 is a usage error and not a crash."""
     ids = {"model": "palmyra-x5", "customization": "tales"} | {name: "\udcff"}
     flags = ["-m", ids["model"], "--customization-id", ids["customization"]]
     code, terminal = run("complete-custom", *flags, "hi", "--sandbox")

@@ -65,7 +65,7 @@ def complete(model: LanguageModel, prompt: str, sampling: Sampling, seed: int = 
 
 @cache
 def witten_bell(token: str, context: tuple[str, ...]) -> float:
-    """Return a token's probability in the tale by the formula, counted paragraph by paragraph."""
+    """Return a token's probability in the tale by the formula; counts stay in one paragraph."""
     padded = [(END, *paragraph, END) for paragraph in PARAGRAPHS]
     size = len(context)
     windows = [p[i : i + size + 1] for p in padded for i in range(len(p) - size)]
@@ -87,8 +87,10 @@ def kept(said: Sequence[str], stop: Sequence[str]) -> int | None:
     return sum(len("".join(said[:i])) < cut for i in range(len(said)))
 
 
-def drawn_from(context: list[str], said: list[str], sampling: Sampling) -> dict[str, float]:
-    """Return the probabilities that the tale's next token has by the definition of the fields."""
+def next_token_probabilities(
+    context: list[str], said: list[str], sampling: Sampling
+) -> dict[str, float]:
+    """Return the probabilities of the tale's next token by the definition of the fields."""
     weights = {}
     for token, probability in TALE.distribution([*context, *said]).items():
         left = len(said) if token == END else kept([*said, token], sampling.stop)
@@ -109,14 +111,14 @@ def drawn_from(context: list[str], said: list[str], sampling: Sampling) -> dict[
 @given(st.text() | st.text(" \n\t'’a.1"))  # noqa: RUF001 - an apostrophe
 @modestly
 def test_the_tokens_of_any_text_join_to_it(text: str) -> None:
-    """No token is empty, and none is lost."""
+    """The tokens of a text, joined, are the text; no token is empty."""
     tokens = tokenize(text)
     assert "".join(tokens) == text
     assert all(tokens)
 
 
 def test_a_token_is_a_word_with_its_space_or_a_mark_or_white_space() -> None:
-    """An apostrophe inside a word belongs to it, and a space belongs to what follows."""
+    """A token includes the space before it; a word includes its apostrophe."""
     assert tokenize('"Don\'t,"  she said.\n\n  Go (3-0)! ') == [
         *('"', "Don't", ",", '"', " ", " she", " said", ".", "\n\n ", " Go"),
         *(" (", "3", "-", "0", ")", "!", " "),
@@ -126,7 +128,7 @@ def test_a_token_is_a_word_with_its_space_or_a_mark_or_white_space() -> None:
 @given(contexts)
 @modestly
 def test_a_distribution_is_positive_everywhere_and_sums_to_1(context: list[str]) -> None:
-    """Every token of the text and the end can follow anything."""
+    """Every token and the end of the text have a positive probability in any context."""
     distribution = TALE.distribution(context)
     assert distribution.keys() == {END}.union(*PARAGRAPHS)
     assert min(distribution.values()) > 0
@@ -135,7 +137,7 @@ def test_a_distribution_is_positive_everywhere_and_sums_to_1(context: list[str])
 
 @pytest.mark.parametrize("size", range(5))
 def test_a_distribution_is_that_of_witten_and_bell(size: int) -> None:
-    """It follows the formula on counts that do not cross paragraphs, wherever the text is cut."""
+    """The probabilities follow the formula of Witten and Bell on counts within paragraphs."""
     tokens = tokenize(TEXT)
     for context in (tokens[i : i + size] for i in range(len(tokens) - size + 1)):
         history = [END, *(END if "\n" in token else token for token in context)]
@@ -147,26 +149,26 @@ def test_a_distribution_is_that_of_witten_and_bell(size: int) -> None:
 @given(contexts)
 @modestly
 def test_nothing_before_an_unknown_token_counts(context: list[str]) -> None:
-    """The model backs off to single tokens, and begins no paragraph."""
+    """After an unknown token the model uses the frequency of single tokens."""
     assert TALE.distribution([*context, "xyzzy"]) == TALE.distribution(["xyzzy"])
     assert TALE.distribution(["xyzzy"]) != TALE.distribution([])
 
 
 @pytest.mark.parametrize("prompt", ["", "\n", "The cat sat on\n\n", "xyzzy\n \n"])
 def test_a_paragraph_begins_after_a_line_feed_or_nothing(prompt: str) -> None:
-    """What stands before the line feed has no influence."""
+    """The text before a line feed has no influence on what follows it."""
     assert complete(RECITAL, prompt, GREEDY).text == SENTENCE
 
 
 @given(prompts, samplings, st.integers())
 @modestly
-def test_log_probabilities_are_those_of_what_was_drawn_from(
+def test_log_probabilities_are_those_of_the_sampled_distribution(
     prompt: str, sampling: Sampling, seed: int
 ) -> None:
-    """Each token, and each alternative, has its share of the nucleus that its step had."""
+    """The log probabilities are those of the distribution after top-p and penalties."""
     said: list[str] = []
     for token in complete(TALE, prompt, replace(sampling, logprobs=5), seed).tokens:
-        expected = drawn_from(tokenize(prompt), said, sampling)
+        expected = next_token_probabilities(tokenize(prompt), said, sampling)
         best = sorted(map(math.log, expected.values()), reverse=True)[:5]
         assert [logprob for _, logprob in token.top] == pytest.approx(best)
         # A stop sequence may have cut the text short: it is the token's beginning.
@@ -178,7 +180,7 @@ def test_log_probabilities_are_those_of_what_was_drawn_from(
 @given(prompts, samplings, st.integers())
 @modestly
 def test_a_choice_keeps_to_its_bounds(prompt: str, sampling: Sampling, seed: int) -> None:
-    """It has at most `max_tokens`, else at least `min_tokens`, and no stop sequence."""
+    """A choice respects `max_tokens` and `min_tokens`, and contains no stop sequence."""
     choice = complete(TALE, prompt, sampling, seed)
     length = len(choice.tokens)
     assert min(sampling.min_tokens, sampling.max_tokens) <= length <= sampling.max_tokens
@@ -193,7 +195,7 @@ def test_a_choice_keeps_to_its_bounds(prompt: str, sampling: Sampling, seed: int
 def test_a_text_ends_right_before_a_stop_sequence(
     prompt: str, sampling: Sampling, seed: int, data: st.DataObject
 ) -> None:
-    """It is the text without the stop sequence, wherever in a token that begins and ends."""
+    """The text ends before a stop sequence, wherever in a token that begins and ends."""
     free = complete(TALE, prompt, replace(sampling, min_tokens=0, stop=()), seed)
     start = data.draw(st.integers(0, len(free.text)), "start")
     stop = free.text[start : data.draw(st.integers(start, len(free.text)), "end")] or "zebra"
@@ -219,27 +221,29 @@ def test_a_text_ends_right_before_a_stop_sequence(
 def test_the_last_token_is_cut_short_where_a_stop_sequence_begins(
     stop: tuple[str, ...], texts: list[str]
 ) -> None:
-    """Tokens wholly behind the cut are dropped."""
+    """The token in which a stop sequence begins is cut; the tokens after it are dropped."""
     choice = complete(RECITAL, "", replace(GREEDY, stop=stop))
     assert [token.text for token in choice.tokens] == texts
     assert choice.finish_reason == "stop"
 
 
 def test_a_prompt_is_not_searched_for_stop_sequences() -> None:
-    """A stop sequence counts only where all of it is in the completion."""
+    """Only a stop sequence that is whole in the completion ends the text."""
     assert complete(RECITAL, "one", replace(GREEDY, stop=("one", "e f"))).text == " two thre"
 
 
 @pytest.mark.parametrize(("min_tokens", "text"), [(1, "one "), (2, "one ")])
-def test_a_stop_sequence_may_cut_the_last_of_the_fewest_tokens(min_tokens: int, text: str) -> None:
-    """What is left of a token counts as a token."""
+def test_a_token_that_a_stop_sequence_cuts_counts_for_min_tokens(
+    min_tokens: int, text: str
+) -> None:
+    """A token that a stop sequence has cut counts as a token for `min_tokens`."""
     sampling = replace(GREEDY, min_tokens=min_tokens, stop=("two",))
     assert complete(RECITAL, "", sampling).text == text
 
 
 @pytest.mark.parametrize("stop", ["one", " two", "one ", "e two th"])
 def test_a_token_that_would_end_the_text_too_early_is_not_drawn(stop: str) -> None:
-    """Neither the stop sequence nor the end comes before there are enough tokens."""
+    """Before `min_tokens`, no token is drawn that makes a stop sequence or ends the text."""
     choice = complete(RECITAL, "", replace(GREEDY, max_tokens=9, min_tokens=9, stop=(stop,)))
     assert len(choice.tokens) == 9
     assert stop not in choice.text
@@ -247,14 +251,14 @@ def test_a_token_that_would_end_the_text_too_early_is_not_drawn(stop: str) -> No
 
 
 def test_a_choice_is_not_empty_unless_min_tokens_is_0() -> None:
-    """A stop sequence that takes several tokens cannot take all of them."""
+    """A stop sequence of several tokens does not make a text empty unless `min_tokens` is 0."""
     sampling = replace(GREEDY, stop=("one two",))
     assert complete(RECITAL, "", sampling).text.startswith("one")
     assert complete(RECITAL, "", replace(sampling, min_tokens=0)) == Choice((), "stop")
 
 
 def test_a_text_ends_early_if_nothing_else_is_left() -> None:
-    """Where each token would make a stop sequence the choice is empty, and ranks last."""
+    """If every token would make a stop sequence, the choice is empty and ranks last."""
     choice = complete(LanguageModel("x"), "", Sampling(stop=("x",)))
     assert choice == Choice((), "stop")
     assert choice.mean_logprob == -math.inf
@@ -262,7 +266,7 @@ def test_a_text_ends_early_if_nothing_else_is_left() -> None:
 
 @pytest.mark.parametrize("max_tokens", [0, 1, 5])
 def test_max_tokens_wins_over_min_tokens(max_tokens: int) -> None:
-    """The length is exact, and is the reason to finish."""
+    """If `min_tokens` is larger, the text has `max_tokens` tokens and ends with `length`."""
     choice = complete(TALE, "The", Sampling(max_tokens=max_tokens, min_tokens=9))
     assert (len(choice.tokens), choice.finish_reason) == (max_tokens, "length")
 
@@ -270,7 +274,7 @@ def test_max_tokens_wins_over_min_tokens(max_tokens: int) -> None:
 @given(prompts, st.integers())
 @modestly
 def test_temperature_0_takes_the_likeliest_token(prompt: str, seed: int) -> None:
-    """The seed has no influence, and log probabilities are those at temperature 1."""
+    """At temperature 0 the seed has no influence; log probabilities are as at temperature 1."""
     choice = complete(TALE, prompt, replace(GREEDY, min_tokens=0), seed)
     said = tokenize(prompt)
     for token in choice.tokens:
@@ -283,14 +287,14 @@ def test_temperature_0_takes_the_likeliest_token(prompt: str, seed: int) -> None
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-9])
 def test_a_very_low_temperature_takes_the_likeliest_token(temperature: float) -> None:
-    """The token is certain, and what cannot be drawn is no alternative."""
+    """Near temperature 0 the likeliest token is certain and has no alternatives."""
     choice = complete(RECITAL, "", Sampling(temperature=temperature, logprobs=5))
     assert choice.text == SENTENCE
     assert all(token == Token(token.text, 0.0, ((token.text, 0.0),)) for token in choice.tokens)
 
 
-def test_a_very_high_temperature_makes_all_tokens_alike() -> None:
-    """Each has the same log probability."""
+def test_a_very_high_temperature_makes_all_tokens_equally_likely() -> None:
+    """At a very high temperature every token has the same log probability."""
     sampling = Sampling(temperature=1e6, min_tokens=0, logprobs=99)
     for token in complete(TALE, "The cat", sampling).tokens:
         assert len(token.top) == len(VOCABULARY)
@@ -305,10 +309,10 @@ def test_a_very_high_temperature_makes_all_tokens_alike() -> None:
         pytest.param(Sampling(frequency_penalty=0.5), [0, 0.5, 1, 1.5], id="frequency"),
     ],
 )
-def test_a_penalty_lowers_what_the_completion_has_already(
+def test_a_penalty_lowers_tokens_that_the_completion_already_has(
     penalties: Sampling, losses: list[float]
 ) -> None:
-    """A presence penalty counts once, a frequency penalty each time, the prompt not at all."""
+    """A presence penalty counts once, a frequency penalty each time; the prompt does not count."""
     song = LanguageModel("la" + " la" * 99)
     sampling = replace(penalties, temperature=0, max_tokens=len(losses), min_tokens=0, logprobs=9)
     prompt = "la la la la"
@@ -319,7 +323,7 @@ def test_a_penalty_lowers_what_the_completion_has_already(
 
 
 def test_choices_differ_and_more_of_them_change_none() -> None:
-    """Each choice has its own random stream."""
+    """Each choice has its own random stream, so a larger `n` does not change the first ones."""
     choices = load().complete("She opened the", Sampling(n=4), "seed")
     assert len({choice.text for choice in choices}) == 4
     assert load().complete("She opened the", Sampling(n=2), "seed") == choices[:2]
@@ -331,34 +335,34 @@ def test_choices_differ_and_more_of_them_change_none() -> None:
 @given(prompts, samplings, st.integers())
 @modestly
 def test_best_of_keeps_the_likeliest_choices(prompt: str, sampling: Sampling, seed: int) -> None:
-    """They are those with the highest mean log probability, best first."""
+    """`best_of` returns the choices with the highest mean log probability, best first."""
     candidates = TALE.complete(prompt, replace(sampling, n=5), seed)
     best = TALE.complete(prompt, replace(sampling, n=2, best_of=5), seed)
     assert best == sorted(candidates, key=lambda choice: -choice.mean_logprob)[:2]
 
 
 def test_the_mean_log_probability_is_that_of_the_tokens() -> None:
-    """Each token counts the same."""
+    """The mean log probability of a choice counts each token once."""
     assert Choice((Token("a", -1.0, ()), Token("b", -2.5, ())), "stop").mean_logprob == -1.75
 
 
 @pytest.mark.parametrize(("logprobs", "expected"), [(None, 0), (0, 0), (3, 3), (99, 7)])
 def test_alternatives_are_the_likeliest_best_first(logprobs: int | None, expected: int) -> None:
-    """There are as many as asked for, or as there are tokens."""
+    """A step has as many alternatives as were asked for, the likeliest first."""
     for token in complete(RECITAL, "", Sampling(min_tokens=0, logprobs=logprobs)).tokens:
         assert len(token.top) == expected
         assert all(a >= b for (_, a), (_, b) in pairwise(token.top))
 
 
 def test_the_corpus_is_loaded_once_and_continues_a_prompt() -> None:
-    """The model in the package has read how a tale begins."""
+    """The corpus of the package is loaded once and continues the beginning of a tale."""
     assert load() is load()
     assert complete(load(), "Once upon a", replace(GREEDY, max_tokens=1)).text == " time"
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_another_process_completes_alike(hash_seed: str) -> None:
-    """The order in which that process keeps a set of texts has no influence."""
+def test_another_process_gives_the_same_completion(hash_seed: str) -> None:
+    """Two processes give the same text, though Python orders their sets differently."""
     program = (
         "from writer_cli.sandbox.language_model import Sampling, load\n"
         "print(load().complete('The sea', Sampling(n=3, best_of=5, logprobs=4), 7))"

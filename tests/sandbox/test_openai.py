@@ -1,4 +1,4 @@
-"""The sandbox as an engine."""
+"""The sandbox as an OpenAI-compatible engine."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def events(**fields: Any) -> list[Any]:
 
 
 def test_an_answer_has_choices_with_index_and_reason_and_the_usage() -> None:
-    """And no log probabilities unless they are asked for."""
+    """An answer has log probabilities only if they are asked for."""
     document = answered(n=2)
     assert [choice["index"] for choice in document["choices"]] == [0, 1]
     assert [choice["finish_reason"] for choice in document["choices"]] == ["length"] * 2
@@ -45,13 +45,13 @@ def test_an_answer_has_choices_with_index_and_reason_and_the_usage() -> None:
 
 
 def test_a_text_that_stops_at_a_stop_sequence_says_so() -> None:
-    """Its reason is `stop`."""
+    """The finish reason of a text that ends at a stop sequence is `stop`."""
     [choice] = answered(stop=["was"], temperature=0)["choices"]
     assert (choice["text"], choice["finish_reason"]) == (" there ", "stop")
 
 
 def test_logprobs_run_in_parallel_and_have_the_token_itself() -> None:
-    """One alternative more than asked for, where the token is none of the likeliest."""
+    """The alternatives include the token itself, also if it is not among the likeliest."""
     [choice] = answered(logprobs=1, temperature=0.7, max_tokens=40)["choices"]
     logprobs = choice["logprobs"]
     assert "".join(logprobs["tokens"]) == choice["text"]
@@ -68,13 +68,13 @@ def test_logprobs_run_in_parallel_and_have_the_token_itself() -> None:
 
 
 def test_a_seed_decides_the_text() -> None:
-    """Whatever else is asked."""
+    """The same seed gives the same text."""
     texts = [answered(seed=seed, temperature=2)["choices"] for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
 def test_streams_of_several_choices_alternate() -> None:
-    """Token by token; each text is that of the answer without a stream."""
+    """Several choices stream token by token in turn; their texts are those without a stream."""
     whole = answered(n=2)["choices"]
     streamed = events(n=2)
     choices = [choice for event in streamed for choice in event["choices"]]
@@ -86,7 +86,7 @@ def test_streams_of_several_choices_alternate() -> None:
 
 
 def test_a_stream_has_the_usage_only_if_it_was_asked_for() -> None:
-    """In an event of its own, without choices."""
+    """The usage comes in an event without choices, if `include_usage` is set."""
     assert all("usage" not in event for event in events())
     last = events(stream_options={"include_usage": True})[-1]
     assert last["choices"] == []
@@ -109,7 +109,7 @@ def test_a_stream_has_the_usage_only_if_it_was_asked_for() -> None:
 def test_an_error_has_the_shape_of_an_engine(
     fields: dict[str, Any], status: int, type_: str, param: str | None, code: int | str
 ) -> None:
-    """It names the field that is wrong."""
+    """An error has the JSON of an OpenAI-compatible engine and names the wrong field."""
     response = post(**fields)
     error = json.loads(response.body)["error"]
     assert response.status == status
@@ -117,8 +117,8 @@ def test_an_error_has_the_shape_of_an_engine(
     assert error["message"]
 
 
-def test_what_a_gateway_says_is_left_as_it_is() -> None:
-    """A page is no error of an engine."""
+def test_the_page_of_a_gateway_is_not_turned_into_json() -> None:
+    """The HTML page of a gateway is sent as it is."""
     response = post(model="fault-502-html")
     assert (response.status, response.headers["content-type"]) == (
         502,
@@ -127,7 +127,7 @@ def test_what_a_gateway_says_is_left_as_it_is() -> None:
 
 
 def test_models_are_listed_as_engines_do() -> None:
-    """Without a key."""
+    """Models are listed in the engine's JSON, without a key."""
     response = Sandbox().respond(Request("GET", "/openai/v1/models", {}))
     document = json.loads(response.body)
     assert document["object"] == "list"
@@ -151,6 +151,6 @@ def test_models_are_listed_as_engines_do() -> None:
     ],
 )
 def test_faults_have_the_same_exit_codes_as_with_writers_own_apis(model: str, code: int) -> None:
-    """A script can be rehearsed for an engine too."""
+    """Each fault ends with the same exit code as with Writer's own APIs."""
     flags = ["--api", "openai", "-m", model, "--max-retries", "0", "--max-tokens", "1"]
     assert run("complete", "--sandbox", "p", *flags).code == code

@@ -1,4 +1,4 @@
-"""What the sandbox's server makes of HTTP, good and bad."""
+"""How the sandbox's server handles good and bad HTTP."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from writer_cli.sandbox.server import LARGEST_BODY, SandboxServer
 
 
 def send_without_end(connection: socket.socket) -> None:
-    """Send a byte now and then until it fails, or a test's patience is over."""
+    """Send a byte from time to time until that fails or the test has waited too long."""
     for _ in range(PATIENCE * 100):
         connection.sendall(b"x")
         time.sleep(0.01)
@@ -81,7 +81,7 @@ BAD_REQUESTS: dict[str, tuple[bytes, int]] = {
 def test_a_bad_request_is_refused_as_the_api_would(
     serve: Callable[..., SandboxServer], name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With a `FailResponse` and an Action-Id; the server says nothing of it, and goes on."""
+    """A bad request gets a `FailResponse` with an Action-Id, and the server keeps running."""
     server = serve()
     sent, expected = BAD_REQUESTS[name]
     status, headers, body = parsed(exchange(server, sent))
@@ -96,7 +96,7 @@ def test_a_bad_request_is_refused_as_the_api_would(
 
 
 def test_a_body_that_ends_early_is_refused(serve: Callable[..., SandboxServer]) -> None:
-    """Even where what came of it would be a request."""
+    """A body that is shorter than its Content-Length is refused, also if it is valid JSON."""
     with connect(serve()) as connection:
         connection.sendall(post("sandbox", length=1000))
         connection.shutdown(socket.SHUT_WR)
@@ -110,7 +110,7 @@ def test_a_body_that_ends_early_is_refused(serve: Callable[..., SandboxServer]) 
 def test_a_refusal_reaches_a_client_that_is_still_sending(
     serve: Callable[..., SandboxServer],
 ) -> None:
-    """It would be lost if the server closed with unread bytes."""
+    """The server reads on before it closes, so that the refusal is not lost."""
     server = serve()
     head = REQUEST.replace("GET", "POST").encode() + b"Content-Length: 99999999999\r\n\r\n"
     status, _, body = parsed(exchange(server, head + b"x" * 3_000_000))
@@ -120,10 +120,10 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(
     )
 
 
-def test_a_client_that_never_stops_sending_is_left(
+def test_the_server_leaves_a_refused_client_that_never_stops_sending(
     serve: Callable[..., SandboxServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The refused client is listened to for a moment, and no longer."""
+    """After a refusal the server reads for a moment and then closes the connection."""
     monkeypatch.setattr("writer_cli.sandbox.server.CLOSE_TIMEOUT", 0.1)
     with connect(serve()) as connection:
         connection.sendall(REQUEST.encode() + b"Content-Length: many\r\n\r\n")
@@ -135,7 +135,7 @@ def test_a_client_that_never_stops_sending_is_left(
 def test_http_1_0_is_answered_without_chunks(
     serve: Callable[..., SandboxServer], stream: bool
 ) -> None:
-    """A proxy that speaks no better gets the body as it is, up to the end of the connection."""
+    """A client of HTTP/1.0 gets the body without chunked encoding."""
     server = serve()
     sent = post("sandbox", stream=stream).replace(b"HTTP/1.1", b"HTTP/1.0")
     status, headers, body = parsed(exchange(server, sent))
@@ -148,8 +148,8 @@ def test_http_1_0_is_answered_without_chunks(
         assert len(body) == int(headers["content-length"])
 
 
-def test_head_has_no_body(serve: Callable[..., SandboxServer]) -> None:
-    """It is refused as another method is, and without what would look like a second answer."""
+def test_head_is_refused_without_a_body(serve: Callable[..., SandboxServer]) -> None:
+    """HEAD is refused with 405 like other methods, and without a body."""
     sent = REQUEST.replace("GET", "HEAD") + "Connection: close\r\n\r\n"
     status, _, body = parsed(exchange(serve(), sent))
     assert (status, body) == (405, b"")
@@ -158,7 +158,7 @@ def test_head_has_no_body(serve: Callable[..., SandboxServer]) -> None:
 def test_requests_follow_one_another_on_a_connection(
     serve: Callable[..., SandboxServer],
 ) -> None:
-    """Kept alive, with each answer whole before the next."""
+    """A connection is kept alive, and each answer is complete before the next begins."""
     answer = exchange(serve(), (REQUEST + "\r\n") * 2 + REQUEST + "Connection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == 3
 
@@ -166,7 +166,7 @@ def test_requests_follow_one_another_on_a_connection(
 def test_a_stalled_request_is_given_up(
     serve: Callable[..., SandboxServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the head or the body does not come."""
+    """The server closes a connection whose head or body does not come."""
     monkeypatch.setattr("writer_cli.sandbox.server._Handler.timeout", 0.05)
     server = serve()
     assert exchange(server, "GET /v1") == b""
@@ -176,7 +176,7 @@ def test_a_stalled_request_is_given_up(
 def test_a_client_that_leaves_disturbs_nobody(
     serve: Callable[..., SandboxServer], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In the middle of a stream, of a wait, of a request, or before it."""
+    """A client may close the connection at any moment without an effect on other clients."""
     server = serve()
     for sent in (post("sandbox", stream=True), post("fault-slow"), b"POST /v1/comp", b""):
         for _ in range(5):
@@ -188,7 +188,7 @@ def test_a_client_that_leaves_disturbs_nobody(
 
 
 def test_many_connections_are_served_at_once(serve: Callable[..., SandboxServer]) -> None:
-    """A hundred that say nothing keep none of fifty that ask from their answers."""
+    """A hundred silent connections do not delay the answers to fifty requests."""
     server = serve()
     idle = [connect(server) for _ in range(100)]
     answers: list[bytes] = []
@@ -209,7 +209,7 @@ def test_many_connections_are_served_at_once(serve: Callable[..., SandboxServer]
 
 
 def test_closing_twice_is_closing_once(serve: Callable[..., SandboxServer]) -> None:
-    """And afterwards nobody listens."""
+    """`close` may be called twice; afterwards nothing listens on the port."""
     server = serve()
     server.close()
     server.close()
@@ -235,7 +235,7 @@ def test_closing_twice_is_closing_once(serve: Callable[..., SandboxServer]) -> N
 def test_a_field_that_is_refused_is_named(
     serve: Callable[..., SandboxServer], fields: Any, description: str
 ) -> None:
-    """Whether it cannot be right, or asks for too much work."""
+    """A field with an invalid or a too expensive value is named in the refusal."""
     body = json.dumps({"prompt": "The"} | fields if isinstance(fields, dict) else fields)
     sent = (
         "POST /llm/organization/1/model/m/completions HTTP/1.1\r\nConnection: close\r\n"

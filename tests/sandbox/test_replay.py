@@ -30,7 +30,7 @@ ENGINE = {
 
 
 def ask(client: writer.Writer, *, stream: bool) -> tuple[str, writer.CreateCompletionResponse]:
-    """Return the text and how it came."""
+    """Return the text of a completion, and its response."""
     asked: dict[str, Any] = {"completion_request": REQUEST, "model_id": "palmyra-x5"}
     if not stream:
         response = client.completions.create(**asked)
@@ -67,7 +67,7 @@ def test_what_was_recorded_is_served(  # noqa: PLR0917 - each has a name
     recorded_as_stream: bool,
     stream: bool,
 ) -> None:
-    """To each dialect, in the form that the client asks for, with its Action-Id."""
+    """A recording is served in each dialect, whole or as a stream, with its Action-Id."""
     with Server(answer) as server:
         recording = writer.Writer(KEY, 7, api=api, base_url=server.url, cache=tmp_path)
         expected, recorded = ask(recording, stream=recorded_as_stream)
@@ -98,7 +98,7 @@ ASKED = {"model": "palmyra-x5", "prompt": "Once", "max_tokens": 3}
 
 
 def test_what_is_not_recorded_gets_404(tmp_path: Path) -> None:
-    """In the shape of the dialect."""
+    """A request that is not recorded gets 404 with an error body of its dialect."""
     reason = f"the answer to this request is not recorded in {tmp_path}"
     response = post(Replay(tmp_path), STUDIO, ASKED)
     assert (response.status, json.loads(response.body)) == (
@@ -114,8 +114,8 @@ def test_what_is_not_recorded_gets_404(tmp_path: Path) -> None:
     assert json.loads(response.body)["error"]["message"] == reason
 
 
-def test_the_model_answers_the_rest_where_it_is_asked_to(tmp_path: Path) -> None:
-    """As it would without recordings."""
+def test_the_embedded_model_answers_unrecorded_requests_if_told_to(tmp_path: Path) -> None:
+    """With that option, requests that are not recorded are answered as without recordings."""
     replay = Replay(tmp_path, else_generate=True)
     response = post(replay, STUDIO, ASKED)
     assert response == Sandbox().respond(
@@ -124,15 +124,15 @@ def test_the_model_answers_the_rest_where_it_is_asked_to(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 100_000, {"prompt": "no model"}])
-def test_what_is_no_request_is_refused_as_ever(tmp_path: Path, body: Any) -> None:
-    """The error is about the body, and not about recordings."""
+def test_an_invalid_request_is_refused_as_without_recordings(tmp_path: Path, body: Any) -> None:
+    """The error of an invalid request is about its body, not about recordings."""
     response = post(Replay(tmp_path), STUDIO, body)
     assert response.status == 400
     assert b"not recorded" not in response.body
 
 
-def test_what_the_api_said_goes_before_a_rehearsal(tmp_path: Path) -> None:
-    """A recording of the embedded model is served where there is no other."""
+def test_a_recording_of_the_api_goes_before_one_of_the_sandbox(tmp_path: Path) -> None:
+    """A recording of the embedded model is served only if there is none of the API."""
     request = writer.CompletionRequest(prompt="Once", max_tokens=3)
     asked: dict[str, Any] = {"completion_request": request, "model_id": "palmyra-x5"}
     with writer.Writer(sandbox=True, api="studio", cache=tmp_path) as client:
@@ -156,7 +156,7 @@ def test_what_the_api_said_goes_before_a_rehearsal(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_recording_gets_404(tmp_path: Path, change: Any) -> None:
-    """The error names the file."""
+    """A damaged recording gets 404, and the error names the file."""
     request = writer.CompletionRequest(prompt="Once", max_tokens=3)
     with writer.Writer(sandbox=True, api="studio", cache=tmp_path) as client:
         client.completions.create(completion_request=request, model_id="palmyra-x5")
@@ -169,8 +169,8 @@ def test_a_damaged_recording_gets_404(tmp_path: Path, change: Any) -> None:
     assert f"the recording {path} cannot be used: " in response.body.decode()
 
 
-def test_other_paths_are_the_sandboxs_own(tmp_path: Path) -> None:
-    """Lists are not recorded, and a recording without an Action-Id gets the sandbox's."""
+def test_other_paths_are_answered_by_the_sandbox(tmp_path: Path) -> None:
+    """Lists come from the sandbox, and so does an Action-Id that a recording lacks."""
     headers = {"authorization": KEY}
     listed = Sandbox(replay=Replay(tmp_path)).respond(Request("GET", "/v1/models", headers))
     assert listed.status == 200

@@ -22,7 +22,7 @@ def post(body: Any, path: str = PATH, headers: dict[str, str] = KEY) -> Response
 
 
 def texts(**fields: Any) -> list[str]:
-    """Return the texts that continue "The" for these fields of the wire."""
+    """Return the texts that continue "The" for these fields of the request."""
     response = post({"prompt": "The", **fields})
     assert response.status == 200, response.body
     return [choice["text"] for choice in json.loads(response.body)["choices"]]
@@ -51,12 +51,12 @@ def test_a_prompt_is_enough() -> None:
 
 @pytest.mark.parametrize("path", [PATH, CUSTOM_PATH])
 def test_the_same_request_gets_the_same_answer(path: str) -> None:
-    """So a script's test can compare."""
+    """The sandbox is deterministic: equal requests get equal answers."""
     assert post({"prompt": "The"}, path) == post({"prompt": "The"}, path)
 
 
 def test_another_request_gets_another_answer() -> None:
-    """The model, the customization and every field count."""
+    """A different model, customization or field gives a different answer."""
     asked = [
         post({"prompt": "The"}),
         post({"prompt": "The"}, PATH.replace("x5", "x4")),
@@ -84,13 +84,13 @@ WRONG_TYPES = {
 
 @pytest.mark.parametrize(("field", "value", "kind"), [(f, *v) for f, v in WRONG_TYPES.items()])
 def test_a_wrong_type_is_named_with_its_field(field: str, value: Any, kind: str) -> None:
-    """The description says which field it is and what belongs there."""
+    """The error for a wrong type names the field and the expected type."""
     assert failure(post({"prompt": "The", field: value})) == invalid(f"{field}: not {kind}")
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999", b"1" + b"0" * 400])
 def test_a_number_that_a_float_cannot_be_is_no_number(number: bytes) -> None:
-    """It is refused, however it is written."""
+    """A number that is too large for a float is refused, however it is written."""
     response = post(b'{"prompt": "The", "temperature": %b}' % number)
     assert failure(response) == invalid("temperature: not a number")
 
@@ -116,40 +116,40 @@ def test_a_number_that_a_float_cannot_be_is_no_number(number: bytes) -> None:
 def test_a_value_out_of_range_is_named_with_its_field(
     fields: dict[str, Any], description: str
 ) -> None:
-    """The description says which field it is and what is allowed."""
+    """The error for a value out of range names the field and the range."""
     assert failure(post({"prompt": "The"} | fields)) == invalid(description)
 
 
 @pytest.mark.parametrize("field", ["presencePenalty", "frequencyPenalty"])
 @pytest.mark.parametrize("penalty", [-1e308, 1e308])
 def test_a_penalty_that_overflows_is_refused(field: str, penalty: float) -> None:
-    """Counted often enough it would be infinite."""
+    """A penalty that would become infinite is refused."""
     status, _, _, description = failure(post({"prompt": "The", field: penalty}))
     assert (status, description.partition(":")[0]) == (400, field)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
-    """So is one that only pretends to be."""
+    """A body that is not valid JSON is refused."""
     assert failure(post(body)) == invalid("the body is not JSON")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"The"', b"5"])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    """A request is an object."""
+    """A body that is JSON but not an object is refused."""
     assert failure(post(body)) == invalid("the body is not a JSON object")
 
 
 @pytest.mark.parametrize("organization", ["acme", "1.5", "%20", "99999999999999999999", "1%2F2"])
 def test_an_organization_id_is_an_integer(organization: str) -> None:
-    """The description of the API says so."""
+    """The organization id in the path must be an integer, as in the API's description."""
     path = PATH.replace("/1/", f"/{organization}/")
     assert failure(post({"prompt": "The"}, path)) == invalid("organizationId: not an integer")
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": ""}])
 def test_a_request_without_a_key_is_unauthorized(headers: dict[str, str]) -> None:
-    """A missing key shows in the sandbox already."""
+    """A request without a key gets 401 from the sandbox too."""
     assert failure(post({"prompt": "The"}, headers=headers)) == (
         401,
         "Unauthorized",
@@ -158,8 +158,8 @@ def test_a_request_without_a_key_is_unauthorized(headers: dict[str, str]) -> Non
     )
 
 
-def test_a_query_is_let_pass() -> None:
-    """The description has none, and a gateway may add one."""
+def test_a_query_string_is_ignored() -> None:
+    """A query string, as a gateway may add one, is ignored."""
     body = {"prompt": "The"}
     assert post(body, PATH + "?a=b").body == post(body).body
 
@@ -168,7 +168,7 @@ def test_a_query_is_let_pass() -> None:
     "path", ["/", "/v1/none", PATH + "/", PATH + "/?a=b", PATH.replace("model", "models"), PATH[1:]]
 )
 def test_another_path_is_not_found(path: str) -> None:
-    """The description names it."""
+    """An unknown path gets 404, and the description names it."""
     assert failure(post({"prompt": "The"}, path)) == (
         404,
         "NotFound",
@@ -179,7 +179,7 @@ def test_another_path_is_not_found(path: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
 def test_another_method_is_not_allowed(method: str) -> None:
-    """A completion is posted."""
+    """A method other than POST gets 405."""
     assert failure(Sandbox().respond(Request(method, PATH, KEY))) == (
         405,
         "MethodNotAllowed",
@@ -200,7 +200,7 @@ def test_another_method_is_not_allowed(method: str) -> None:
 def test_every_answer_is_json_with_an_action_id(
     path: str, headers: dict[str, str], body: Any, status: int
 ) -> None:
-    """Errors too."""
+    """Every answer, errors too, is JSON and has an Action-Id."""
     response = post(body, path, headers)
     assert response.status == status
     assert response.headers.keys() == {"content-type", "action-id"}
@@ -223,40 +223,40 @@ json_values = st.recursive(
     )
 )
 def test_any_request_is_answered(body: dict[str, Any]) -> None:
-    """Whatever the fields hold, the answer is a completion or says what is wrong with which."""
+    """Any fields get a completion or an error that says what is wrong with which field."""
     response = post(body)
     if response.status != 200:
         assert failure(response)[:3] == invalid("")[:3]
 
 
 def test_tokens_are_limited() -> None:
-    """The tokens of `logprobs` are as many as were asked for."""
+    """A completion has at most `max_tokens` tokens."""
     body = {"prompt": "The", "minTokens": 7, "maxTokens": 7, "logprobs": 0}
     [choice] = json.loads(post(body).body)["choices"]
     assert len(choice["logprobs"]["tokens"]) == 7
 
 
 def test_min_tokens_alone_lift_the_default_limit() -> None:
-    """More tokens than are given by default can be asked for by the least of them."""
+    """A `min_tokens` above the default of `max_tokens` raises that default."""
     body = {"prompt": "The", "minTokens": 150, "logprobs": 0}
     [choice] = json.loads(post(body).body)["choices"]
     assert len(choice["logprobs"]["tokens"]) == 150
 
 
 def test_temperature_zero_is_the_likeliest_text() -> None:
-    """Choices that are sampled differ, the likeliest do not."""
+    """At temperature 0 all choices are the same; sampled choices differ."""
     sampled, likeliest = texts(n=5, temperature=1), texts(n=5, temperature=0)
     assert len(set(sampled)) == 5
     assert len(set(likeliest)) == 1
 
 
 def test_top_p_leaves_the_likeliest() -> None:
-    """With next to nothing to sample from, sampling changes nothing."""
+    """With a tiny `top_p` only the likeliest token is sampled."""
     assert texts(topP=0, temperature=1) == texts(temperature=0)
 
 
 def test_a_stop_sequence_ends_the_text() -> None:
-    """It is no part of the text, which goes on without it."""
+    """The text ends before the stop sequence, where without it the text would go on."""
     [whole] = texts(temperature=0)
     stop = whole[20:23]
     assert texts(temperature=0, stop=["never there", stop]) == [whole.partition(stop)[0]]
@@ -264,7 +264,7 @@ def test_a_stop_sequence_ends_the_text() -> None:
 
 @pytest.mark.parametrize("field", ["presencePenalty", "frequencyPenalty"])
 def test_a_penalty_avoids_what_was_said(field: str) -> None:
-    """No token comes twice under the strongest."""
+    """With the strongest penalty no token comes twice."""
     body = {"prompt": "The", "temperature": 0, "logprobs": 0, "maxTokens": 60, "minTokens": 60}
     counts = {}
     for penalty in (-1e3, 1e3):
@@ -274,7 +274,7 @@ def test_a_penalty_avoids_what_was_said(field: str) -> None:
 
 
 def test_best_of_returns_the_likeliest() -> None:
-    """Of four choices, the best is the one with the highest mean log probability."""
+    """The best of four choices is the one with the highest mean log probability."""
     body = {"prompt": "The", "temperature": 1, "maxTokens": 10, "logprobs": 0}
 
     def means(**fields: int) -> list[float]:
@@ -288,7 +288,7 @@ def test_best_of_returns_the_likeliest() -> None:
 
 
 def test_logprobs_run_in_parallel() -> None:
-    """Tokens make the text, offsets point at them, and the most likely ones come best first."""
+    """The tokens make the text, offsets point at them, and alternatives are sorted, best first."""
     body = {"prompt": "The", "logprobs": 3, "maxTokens": 20}
     [choice] = json.loads(post(body).body)["choices"]
     logprobs, text = choice["logprobs"], choice["text"]
@@ -304,7 +304,7 @@ def test_logprobs_run_in_parallel() -> None:
 
 
 def test_every_field_is_honoured_through_the_whole_stack() -> None:
-    """What the library asks of the sandbox is what comes back."""
+    """Every field that the library sends has its effect in the sandbox."""
     request = writer.CompletionRequest(
         prompt="The",
         max_tokens=12,
@@ -348,7 +348,7 @@ def test_every_field_is_honoured_through_the_whole_stack() -> None:
 
 
 def test_the_sandbox_refuses_as_the_api_does() -> None:
-    """The library's error is the one that the API would cause."""
+    """The library raises the same error for the sandbox as for the API."""
     with writer.Writer(sandbox=True) as client, pytest.raises(writer.FailResponse) as caught:
         client.completions.create(
             completion_request=writer.CompletionRequest(prompt="The", n=65), model_id="m"

@@ -1,4 +1,4 @@
-"""The sandbox in process and on a port are the same sandbox."""
+"""The sandbox answers with the same bytes in process and on a port."""
 
 import json
 from typing import Any
@@ -90,7 +90,7 @@ for fault in (*FAULTS, FLAKY):
 
 
 def answer(client: httpx.Client, row: Row) -> tuple[int, dict[str, str], bytes, str]:
-    """Return the status, the headers, the bytes that came, and how they ended."""
+    """Return the status, the headers, the bytes of the body, and how the answer ended."""
     method, path, headers, body = row
     url = client.base_url.copy_with(raw_path=path.encode())
     timeout = httpx.Timeout(0.1 if LATE in f"{path}{body!r}" else 30)
@@ -123,7 +123,7 @@ def answers(client: httpx.Client) -> dict[str, list[Any]]:
 
 
 def test_in_process_and_on_a_port_give_equal_bytes() -> None:
-    """Status, headers, body and how it ends are the same for every request of the table.
+    """Status, headers, body and ending of every request of the table are the same.
 
     The table has every status and every ending, so that a difference would show.
     """

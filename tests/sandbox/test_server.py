@@ -55,7 +55,7 @@ class Process:
         return self._process.stderr.readline().rstrip("\n")
 
     def stop(self, number: int) -> tuple[int, str, str]:
-        """Send a signal; return the exit code and what else was written."""
+        """Send a signal; return the exit code and the remaining output."""
         self._process.send_signal(number)
         output, errors = self._process.communicate(timeout=PATIENCE)
         return self._process.returncode, output, errors
@@ -63,7 +63,7 @@ class Process:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_prints_its_address_serves_and_stops_cleanly(number: int) -> None:
-    """The address on standard output, two lines to copy on the other, and 0 for either signal.
+    """The address is on standard output, two lines to copy on standard error, the exit code 0.
 
     A request that hangs does not keep it.
     """
@@ -84,7 +84,7 @@ def test_a_process_prints_its_address_serves_and_stops_cleanly(number: int) -> N
 
 
 def test_the_two_lines_work_when_they_are_copied() -> None:
-    """A shell that has run them has a completion."""
+    """With the variables of the two lines, `writer complete` gets a completion."""
     process = Process("--seed", "3")
     url = process.first_line.rstrip("\n")
     variables = {
@@ -100,7 +100,7 @@ def test_the_two_lines_work_when_they_are_copied() -> None:
 
 
 def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
-    """`--json --quiet` is one object: the version, the addresses, the process."""
+    """`--json --quiet` prints one object with the version, the addresses and the process id."""
     process = Process("--json", "--quiet", "--host", "localhost")
     url = json.loads(process.first_line)["url"]
     with writer.Writer("made-up", 1, base_url=url, api="studio") as client:
@@ -132,8 +132,8 @@ def test_a_script_gets_the_address_as_json_and_nothing_else() -> None:
         (["--log", "/no/such/place"], "--log /no/such/place: No such file or directory"),
     ],
 )
-def test_what_cannot_be_right_is_a_usage_error(flags: list[str], message: str) -> None:
-    """It names the flag and what is allowed, and nothing listens."""
+def test_an_invalid_flag_is_a_usage_error(flags: list[str], message: str) -> None:
+    """The error names the flag and its allowed values, and the server does not start."""
     terminal = Terminal.fake()
     assert main(["sandbox", *flags], terminal) == 2
     assert terminal.output == b""
@@ -141,15 +141,15 @@ def test_what_cannot_be_right_is_a_usage_error(flags: list[str], message: str) -
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:80:80", "a..b", "256.256.256.256", "\u00e4" * 70])
-def test_an_address_that_is_none_is_a_usage_error(host: str) -> None:
-    """However it fails to be one."""
+def test_an_invalid_host_is_a_usage_error(host: str) -> None:
+    """A host that is not an address of this machine is a usage error."""
     terminal = Terminal.fake()
     assert main(["sandbox", "--host", host], terminal) == 2
     assert terminal.errors.startswith(f"error: cannot listen on --host {host} --port 0: ")
 
 
 def test_a_port_in_use_is_a_usage_error(serve: Callable[..., SandboxServer]) -> None:
-    """The message names the port, the hint another way."""
+    """The error names the port, and the hint another way."""
     port = serve().url.rpartition(":")[2]
     terminal = Terminal.fake()
     assert main(["sandbox", "--port", port], terminal) == 2
@@ -161,7 +161,7 @@ def test_a_port_in_use_is_a_usage_error(serve: Callable[..., SandboxServer]) -> 
 
 
 def test_it_listens_beyond_loopback_only_when_told(serve: Callable[..., SandboxServer]) -> None:
-    """Two servers cannot have a port on all addresses, but the default is only on one."""
+    """By default the server listens on 127.0.0.1 only, with `--host 0.0.0.0` on all addresses."""
     port = int(serve().url.rpartition(":")[2])
     # The tests' guard against other machines does not know this second address of this one.
     with socket.socket() as probe:
@@ -176,8 +176,8 @@ def test_it_listens_beyond_loopback_only_when_told(serve: Callable[..., SandboxS
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 @pytest.mark.parametrize("host", ["::1", "::"])
-def test_ipv6_is_spoken(serve: Callable[..., SandboxServer], host: str) -> None:
-    """The address has its brackets."""
+def test_it_listens_on_an_ipv6_address(serve: Callable[..., SandboxServer], host: str) -> None:
+    """The printed IPv6 address has brackets."""
     try:
         server = serve(host=host)
     except writer.UsageError:
@@ -187,7 +187,7 @@ def test_ipv6_is_spoken(serve: Callable[..., SandboxServer], host: str) -> None:
 
 
 def test_both_apis_and_their_streams_are_served(serve: Callable[..., SandboxServer]) -> None:
-    """Through the library, as a program would use it."""
+    """The library gets completions and streams from the server in both dialects."""
     url = serve().url
     request = writer.CompletionRequest(prompt="The", max_tokens=9)
     for api in ("enterprise", "studio"):
@@ -203,7 +203,7 @@ def test_both_apis_and_their_streams_are_served(serve: Callable[..., SandboxServ
 def test_cut_resets_the_connection_in_the_middle_of_a_body(
     serve: Callable[..., SandboxServer],
 ) -> None:
-    """Plain or as a stream: what is announced does not come."""
+    """`fault-cut` resets the connection within the body, with and without a stream."""
     server = serve()
     whole = parsed(exchange(server, post("sandbox")))[2]
     for stream in (False, True):
@@ -220,7 +220,7 @@ def test_cut_resets_the_connection_in_the_middle_of_a_body(
 
 
 def test_slow_says_nothing_while_the_client_waits(serve: Callable[..., SandboxServer]) -> None:
-    """Not a byte comes before the client's timeout."""
+    """`fault-slow` sends no byte before the client's timeout."""
     with connect(serve()) as connection:
         connection.sendall(post("fault-slow"))
         connection.settimeout(0.3)
@@ -228,16 +228,16 @@ def test_slow_says_nothing_while_the_client_waits(serve: Callable[..., SandboxSe
             connection.recv(1)
 
 
-def test_slow_answers_the_client_that_outlasts_it(
+def test_slow_answers_a_client_that_waits_long_enough(
     serve: Callable[..., SandboxServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits ten minutes, so the time is shortened here."""
+    """`fault-slow` answers after its delay, which is shortened here."""
     monkeypatch.setattr("writer_cli.sandbox.server.LATE_DELAY", 0.05)
     assert parsed(exchange(serve(), post("fault-slow")))[0] == 200
 
 
 def test_the_rate_is_limited(serve: Callable[..., SandboxServer]) -> None:
-    """Past the limit it is 429, with the seconds after which it is worth another request."""
+    """Above the rate limit the server sends 429 with the seconds to wait."""
     now = 0.0
     server = serve(Sandbox(rpm=60, clock=lambda: now))
     answers = [parsed(exchange(server, post("sandbox"))) for _ in range(11)]
@@ -251,7 +251,7 @@ def test_the_rate_is_limited(serve: Callable[..., SandboxServer]) -> None:
 
 
 def test_latency_comes_before_each_answer(serve: Callable[..., SandboxServer]) -> None:
-    """And `close` does not wait for it."""
+    """`--latency` delays each answer, and `close` does not wait for it."""
     server = serve(latency=0.2)
     started = time.monotonic()
     assert is_well(server)
@@ -267,7 +267,7 @@ def test_latency_comes_before_each_answer(serve: Callable[..., SandboxServer]) -
 def test_a_part_of_the_requests_fails_as_the_seed_decides(
     serve: Callable[..., SandboxServer],
 ) -> None:
-    """The same seed, the same failures; no model list fails."""
+    """The same seed gives the same failures; a list of models never fails."""
 
     def lengths(seed: int) -> list[tuple[int, int]]:
         server = serve(Sandbox(fault_rate=0.5, seed=seed))
@@ -283,7 +283,7 @@ def test_a_part_of_the_requests_fails_as_the_seed_decides(
 def test_the_log_has_each_request_and_answer_without_the_key(
     serve: Callable[..., SandboxServer], tmp_path: Path
 ) -> None:
-    """JSON lines, added to what is there; the key is in none of them, wherever it stood."""
+    """The log appends JSON lines, and the key is in none of them."""
     log = tmp_path / "log"
     log.write_text('{"earlier": true}\n')
     server = serve(log=log)
@@ -318,7 +318,7 @@ def test_the_log_has_each_request_and_answer_without_the_key(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_log_that_cannot_be_written_is_not_silent(serve: Callable[..., SandboxServer]) -> None:
-    """The request whose line is lost is told so, and closing still works."""
+    """A request whose log line cannot be written gets 500 with the reason."""
     server = serve(log=Path("/dev/full"))
     status, headers, body = parsed(exchange(server, post("sandbox")))
     assert (status, json.loads(body)["errors"][0]["description"]) == (

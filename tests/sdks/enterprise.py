@@ -20,7 +20,7 @@ STATUSES = {
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Return the SDK's client of the sandbox."""
+    """Return an SDK client of the sandbox."""
     client = writer.Writer(
         api_key="made-up", organization_id=1, server_url=os.environ["WRITER_BASE_URL"]
     )
@@ -47,7 +47,7 @@ def request(**fields: Any) -> Any:
 
 
 def ask(client: Any, operation: str, fault: str = "palmyra-x5") -> Any:
-    """Call one of the two operations; the fault is the model, or the customization."""
+    """Call one of the two operations; the fault id is the model or the customization."""
     if operation == "create":
         return client.completions.create(completion_request=request(), model_id=fault)
     return client.completions.create_model_customization_completion(
@@ -60,7 +60,7 @@ BOTH = pytest.mark.parametrize("operation", ["create", "create_model_customizati
 
 @BOTH
 def test_an_operation_returns_completions(client: Any, operation: str) -> None:
-    """Two of them, with log probabilities that run in parallel with the tokens."""
+    """Two completions have log probabilities that run in parallel with the tokens."""
     response = ask(client, operation)
     assert response.status_code == 200
     assert response.headers["Action-Id"].startswith("sandbox-")
@@ -76,7 +76,7 @@ def test_an_operation_returns_completions(client: Any, operation: str) -> None:
 @BOTH
 @pytest.mark.parametrize("fault", STATUSES)
 def test_a_documented_status_is_a_fail_response(client: Any, operation: str, fault: str) -> None:
-    """The SDK reads `tpe`, description, key and extras out of it."""
+    """The SDK reads `tpe`, description, key and extras from the answer."""
     with pytest.raises(models.FailResponse) as caught:
         ask(client, operation, fault)
     tpe, key = STATUSES[fault]
@@ -95,7 +95,7 @@ def test_a_documented_status_is_a_fail_response(client: Any, operation: str, fau
 def test_any_other_status_is_an_sdk_error(
     client: Any, operation: str, fault: str, status: int
 ) -> None:
-    """As the SDK documents it."""
+    """Other statuses raise `SDKError`, as the SDK documents."""
     with pytest.raises(models.SDKError) as caught:
         ask(client, operation, fault)
     assert caught.value.status_code == status
@@ -103,7 +103,7 @@ def test_any_other_status_is_an_sdk_error(
 
 
 def test_a_wrong_field_is_named(client: Any) -> None:
-    """The sandbox validates what the SDK does not."""
+    """The sandbox validates a field that the SDK does not validate."""
     with pytest.raises(models.FailResponse) as caught:
         client.completions.create(completion_request=request(max_tokens=-1), model_id="palmyra-x5")
     [message] = caught.value.errors
@@ -111,7 +111,7 @@ def test_a_wrong_field_is_named(client: Any) -> None:
 
 
 def test_the_lists_are_read(client: Any) -> None:
-    """Models and customizations come as the SDK's own objects."""
+    """Models and customizations are read as the SDK's own objects."""
     models_ = client.models.list().generation_models_response.data
     assert "palmyra-x5" in [model.id for model in models_]
     found = client.model_customization.list(model_id="palmyra-x5").customizations_response
@@ -121,7 +121,7 @@ def test_the_lists_are_read(client: Any) -> None:
 
 
 def test_a_recorded_answer_is_replayed() -> None:
-    """What is not recorded is a `FailResponse` that says so."""
+    """A recording is replayed; any other request gets a `FailResponse` that says so."""
     url = os.environ["WRITER_REPLAY_URL"]
     client = writer.Writer(api_key="made-up", organization_id=1, server_url=url)
     recorded = models.CompletionRequest(prompt="A recorded prompt", max_tokens=12, temperature=1)

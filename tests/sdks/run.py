@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    """Return 0 if every SDK that is there works."""
+    """Return 0 if every SDK that is installed works."""
     pythons = {}
     for sdk in SDKS:
         try:
@@ -74,7 +74,7 @@ def record(directory: Path) -> None:
 
 
 def check(sdk: str, python: Path, urls: dict[str, str]) -> int:
-    """Run the tests of an SDK against the sandbox, without the settings of our own suite."""
+    """Run the tests of an SDK against the sandbox, without the settings of our own tests."""
     pytest = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
     where = ["--rootdir", str(HERE), "--confcutdir", str(HERE), str(HERE / f"{sdk}.py")]
     variables = {name: value for name, value in os.environ.items() if "WRITER" not in name}

@@ -10,7 +10,7 @@ import writerai
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Return the SDK's client of the sandbox, which does not try again."""
+    """Return an SDK client of the sandbox that does not retry."""
     with writerai.Writer(
         api_key="made-up", base_url=os.environ["WRITER_BASE_URL"], max_retries=0
     ) as client:
@@ -25,7 +25,7 @@ def create(client: Any, model: str = "palmyra-x5", **fields: Any) -> Any:
 
 
 def test_create_returns_a_completion(client: Any) -> None:
-    """With every field of the SDK."""
+    """A completion has every field of the SDK."""
     completion = create(client, best_of=2, random_seed=7, stop=["zebra", "lion"], top_p=0.9)
     assert completion.model == "palmyra-x5"
     [choice] = completion.choices
@@ -34,13 +34,13 @@ def test_create_returns_a_completion(client: Any) -> None:
 
 
 def test_a_seed_decides_the_text(client: Any) -> None:
-    """The same one gives the same text, another one another."""
+    """The same seed gives the same text, another seed another text."""
     texts = [create(client, random_seed=seed).choices[0].text for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
 def test_a_stream_is_the_same_text_in_pieces(client: Any) -> None:
-    """The first piece is empty, as the API's is."""
+    """The pieces make the text of the completion; the first is empty, as with the API."""
     with create(client, stream=True) as stream:
         pieces = [chunk.value for chunk in stream]
     assert pieces[0] == ""
@@ -49,7 +49,7 @@ def test_a_stream_is_the_same_text_in_pieces(client: Any) -> None:
 
 
 def test_the_models_are_read(client: Any) -> None:
-    """Each has an id and a name."""
+    """Each model has an id and a name."""
     models = {model.id: model.name for model in client.models.list().models}
     assert models["palmyra-x5"] == "Palmyra X5"
 
@@ -73,7 +73,7 @@ def test_the_models_are_read(client: Any) -> None:
 def test_a_fault_is_the_sdks_typed_error(
     client: Any, fault: str, kind: str, status: int, stream: bool
 ) -> None:
-    """Its body is the `FailResponse`, where there is one."""
+    """The SDK raises its error for the status, with the `FailResponse` if there is one."""
     with pytest.raises(getattr(writerai, kind)) as caught:
         create(client, fault, stream=stream)
     error = caught.value
@@ -84,20 +84,20 @@ def test_a_fault_is_the_sdks_typed_error(
 
 
 def test_an_answer_that_is_late_is_a_timeout(client: Any) -> None:
-    """The SDK's own clock decides."""
+    """The SDK raises its timeout error after its own timeout."""
     with pytest.raises(writerai.APITimeoutError):
         create(client.with_options(timeout=0.2), "fault-slow")
 
 
-def test_the_sdks_own_retries_get_through(client: Any) -> None:
-    """Two failures and an answer, for a request that has not been made before."""
+def test_the_sdks_own_retries_succeed(client: Any) -> None:
+    """The SDK's third attempt at `flaky` is answered."""
     answered = create(client.with_options(max_retries=2), "fault-flaky", random_seed=9)
     assert answered.choices[0].text
 
 
 @pytest.fixture(scope="module")
 def replaying() -> Iterator[Any]:
-    """Return the SDK's client of `writer sandbox --replay`."""
+    """Return an SDK client of `writer sandbox --replay`."""
     with writerai.Writer(
         api_key="made-up", base_url=os.environ["WRITER_REPLAY_URL"], max_retries=0
     ) as client:
@@ -108,7 +108,7 @@ RECORDED = {"model": "palmyra-x5", "prompt": "A recorded prompt", "max_tokens": 
 
 
 def test_a_recorded_answer_is_replayed(replaying: Any) -> None:
-    """Whole, and as a stream; 1 and 1.0 are the same temperature."""
+    """A recording is replayed whole and as a stream; 1 and 1.0 are the same temperature."""
     for temperature in (1, 1.0):
         completion = replaying.completions.create(**RECORDED, temperature=temperature)
         assert completion.choices[0].text == "a recorded text"
@@ -117,6 +117,6 @@ def test_a_recorded_answer_is_replayed(replaying: Any) -> None:
 
 
 def test_what_is_not_recorded_is_not_found(replaying: Any) -> None:
-    """The error says so."""
+    """The SDK's error says that the request is not recorded."""
     with pytest.raises(writerai.NotFoundError, match="is not recorded in"):
         replaying.completions.create(**RECORDED, temperature=0.5)

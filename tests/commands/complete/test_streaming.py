@@ -14,7 +14,7 @@ import pytest
 
 import writer_cli as writer
 from tests.harness.events import event, stream, texts
-from tests.harness.program import WRITER, Process, Ran, environment, let_it_wait
+from tests.harness.program import WRITER, Process, Ran, environment, give_time_to_start_waiting
 from tests.harness.program import writer as run
 from tests.harness.schemas import check
 from tests.harness.servers import (
@@ -296,7 +296,7 @@ def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
         ) as process,
     ):
         assert has_come.wait(30)
-        let_it_wait()
+        give_time_to_start_waiting()
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     error = json.loads(errors)["error"]
