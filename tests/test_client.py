@@ -80,7 +80,7 @@ EXAMPLE_BODY = {
 
 
 class ElsewhereByDefault:
-    """`writer_cli` with a `Writer` that does not ask Writer's own host, as an example would."""
+    """`writer_cli` with a `Writer` whose default is a test server or the sandbox."""
 
     CompletionRequest = writer.CompletionRequest
 
@@ -113,7 +113,7 @@ def run_example(source: str, **defaults: Any) -> Any:
 def test_an_example_of_the_reference_runs_unchanged(
     source: str, kind: type[writer.CreateCompletionResponse]
 ) -> None:
-    """Asked of the sandbox, it completes, and its response is the one that is documented."""
+    """In the sandbox the example gets the documented response."""
     res = run_example(source, sandbox=True)
     assert type(res) is kind
     assert (res.status_code, res.content_type) == (200, "application/json")
@@ -134,7 +134,7 @@ def test_an_example_of_the_reference_runs_unchanged(
     ids=["create", "create_model_customization_completion"],
 )
 def test_an_example_of_the_reference_sends_what_it_says(source: str, path: str) -> None:
-    """The organization of the call wins, and the body has the names of the wire."""
+    """The organization of the call is used, and the body has the API's field names."""
     with Server(completion("once")) as server:
         res = run_example(source, base_url=server.url)
     [request] = server.requests
@@ -146,7 +146,7 @@ def test_an_example_of_the_reference_sends_what_it_says(source: str, path: str) 
 
 @pytest.fixture
 def client() -> Iterator[Callable[..., writer.Writer]]:
-    """Return what makes clients that are closed when the test is over."""
+    """Return a function that makes clients; they are closed after the test."""
     clients: list[writer.Writer] = []
 
     def make(**options: Any) -> writer.Writer:
@@ -163,7 +163,7 @@ Client = Callable[..., writer.Writer]
 
 
 def test_every_field_of_the_enterprise_api_reaches_the_wire(client: Client) -> None:
-    """Each under the name that the API's description has."""
+    """Each field is sent under its name in the API's description."""
     request = writer.CompletionRequest(
         prompt="p",
         max_tokens=10,
@@ -196,7 +196,7 @@ def test_every_field_of_the_enterprise_api_reaches_the_wire(client: Client) -> N
 
 
 def test_fields_that_are_not_set_are_left_out(client: Client) -> None:
-    """So the API's defaults hold; zero is set."""
+    """A field that is not set is not sent, so that the API's default holds; zero is sent."""
     request = writer.CompletionRequest(prompt="p", temperature=0, min_tokens=0, top_p=None)
     with Server(completion("x")) as server:
         client(base_url=server.url).completions.create(completion_request=request, model_id="m")
@@ -204,7 +204,7 @@ def test_fields_that_are_not_set_are_left_out(client: Client) -> None:
 
 
 def test_the_organization_of_a_call_overrides_that_of_the_client(client: Client) -> None:
-    """For that call only; zero is an organization."""
+    """The organization of a call, zero included, holds for that call only."""
     with Server(completion("x")) as server:
         completions = client(organization_id=7, base_url=server.url).completions
         for organization_id in (None, 8, 0, None):
@@ -216,7 +216,7 @@ def test_the_organization_of_a_call_overrides_that_of_the_client(client: Client)
 
 
 def test_no_organization_at_all_says_where_to_put_it(client: Client) -> None:
-    """Nothing is sent."""
+    """The error says how to set the organization, and nothing is sent."""
     with Server(completion("x")) as server, pytest.raises(writer.ConfigurationError) as caught:
         client(organization_id=None, base_url=server.url).completions.create(
             completion_request=REQUEST, model_id="m"
@@ -229,7 +229,7 @@ def test_no_organization_at_all_says_where_to_put_it(client: Client) -> None:
 
 
 def test_a_response_says_how_it_came(client: Client) -> None:
-    """Every field of it, and a header that came twice has both values."""
+    """A response has every field, and both values of a header that came twice."""
     body = {
         "choices": [
             {
@@ -281,7 +281,7 @@ FAIL = {"tpe": "T", "errors": [{"description": "d", "key": "k", "extras": [1]}],
 
 
 def caught(client: Client, script: bytes) -> writer.SDKError:
-    """Return the error that an answer makes."""
+    """Return the error that an answer causes."""
     with Server(script) as server, pytest.raises(writer.SDKError) as info:
         client(base_url=server.url).completions.create(completion_request=REQUEST, model_id="m")
     assert len({request.raw for request in server.requests}) == 1
@@ -290,7 +290,7 @@ def caught(client: Client, script: bytes) -> writer.SDKError:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_documented_status_with_json_raises_a_fail_response(client: Client, status: int) -> None:
-    """It has what the server sent, whole."""
+    """The `FailResponse` has everything that the server sent."""
     error = caught(client, http(status, FAIL, headers=[("Action-Id", "a-1")]))
     assert isinstance(error, writer.FailResponse)
     assert (error.tpe, error.extras) == ("T", {})
@@ -305,7 +305,7 @@ def test_a_documented_status_with_json_raises_a_fail_response(client: Client, st
 def test_a_documented_status_with_another_content_type_raises_an_sdk_error(
     client: Client, status: int
 ) -> None:
-    """A page has its status and its first words as the message."""
+    """The message of an HTML page is its status and its first words."""
     error = caught(client, http(status, b"<p>Sorry</p>", "text/html"))
     assert type(error) is writer.SDKError
     assert (error.status_code, error.body) == (status, "<p>Sorry</p>")
@@ -314,12 +314,12 @@ def test_a_documented_status_with_another_content_type_raises_an_sdk_error(
 
 @pytest.mark.parametrize("status", [402, 405, 406, 410, 418, 422, 451, 499])
 def test_another_status_raises_an_sdk_error(client: Client, status: int) -> None:
-    """With JSON too, unless it is of the documented shape."""
+    """Another status is an `SDKError`, unless the body has the documented shape."""
     assert type(caught(client, http(status, {"detail": "x"}))) is writer.SDKError
 
 
 def test_a_failing_server_raises_what_it_sent() -> None:
-    """500 with JSON is a `FailResponse`, and a gateway's page is not."""
+    """500 with JSON is a `FailResponse`, and a gateway's page is an `SDKError`."""
     for script, kind in (
         (http(500, FAIL), writer.FailResponse),
         (http(502, b"<p>Bad gateway</p>", "text/html"), writer.SDKError),
@@ -338,7 +338,7 @@ def test_a_failing_server_raises_what_it_sent() -> None:
 
 
 def sent_authorization(**options: Any) -> str:
-    """Return the header that a client sends."""
+    """Return the `Authorization` header that a client sends."""
     with (
         Server(completion("x")) as server,
         writer.Writer(organization_id=1, base_url=server.url, **options) as client,
@@ -348,7 +348,7 @@ def sent_authorization(**options: Any) -> str:
 
 
 def test_a_key_is_sent_as_its_scheme_says() -> None:
-    """A pasted `Bearer ` is dropped."""
+    """The key is sent with its scheme; a `Bearer ` that was pasted with it is dropped."""
     assert sent_authorization(api_key="k") == "Bearer k"
     assert sent_authorization(api_key="Bearer k") == "Bearer k"
     assert sent_authorization(api_key="k", auth_scheme="raw") == "k"
@@ -358,7 +358,7 @@ def test_a_key_is_sent_as_its_scheme_says() -> None:
 def test_a_key_may_come_from_the_environment_or_a_function(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is given wins over the variable."""
+    """A key that is given comes before the environment variable."""
     monkeypatch.setenv("WRITER_API_KEY", "from-the-environment")
     assert sent_authorization() == "Bearer from-the-environment"
     assert sent_authorization(api_key="given") == "Bearer given"
@@ -367,7 +367,7 @@ def test_a_key_may_come_from_the_environment_or_a_function(
 
 @pytest.mark.parametrize("key", [None, "", lambda: None, lambda: ""])
 def test_without_a_key_nothing_is_sent(key: Any) -> None:
-    """The error says how to set one."""
+    """The error says how to set a key."""
     with (
         Server(completion("x")) as server,
         writer.Writer(key, 1, base_url=server.url) as client,
@@ -377,14 +377,14 @@ def test_without_a_key_nothing_is_sent(key: Any) -> None:
     assert server.connections == 0
 
 
-def test_a_missing_key_is_told_before_anything_else() -> None:
-    """Whoever has set nothing learns of the key first."""
+def test_a_missing_key_is_reported_first() -> None:
+    """If key and organization are missing, the error is about the key."""
     with writer.Writer() as client, pytest.raises(writer.ConfigurationError, match="API key"):
         client.completions.create(completion_request=REQUEST, model_id="m")
 
 
 def test_a_request_can_be_prepared_without_a_key() -> None:
-    """It is what `create` would send, with the name of a variable for the key."""
+    """The prepared request is that of `create`, with a variable in the place of the key."""
     with writer.Writer(organization_id=1) as client:
         prepared = client.completions.prepare(completion_request=REQUEST, model_id="m")
         custom = client.completions.prepare(
@@ -399,7 +399,7 @@ def test_a_request_can_be_prepared_without_a_key() -> None:
 
 
 def test_a_call_without_a_body_has_no_content_type(client: Client) -> None:
-    """As a question for a list has none."""
+    """A GET request has no `Content-Type`."""
     prepared = client().connection.prepare(Call(method="GET", path="/list"))
     assert (prepared.method, prepared.body) == ("GET", None)
     assert prepared.url == "https://enterprise-api.writer.com/list"
@@ -407,7 +407,7 @@ def test_a_call_without_a_body_has_no_content_type(client: Client) -> None:
 
 
 def test_what_is_prepared_is_what_is_sent() -> None:
-    """Byte for byte, but for the key and what belongs to the connection."""
+    """The prepared request is the one that is sent, but for the key and connection headers."""
     with Server(completion("x")) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
         prepared = client.completions.prepare(completion_request=REQUEST, model_id="m")
         client.completions.create(completion_request=REQUEST, model_id="m")
@@ -432,12 +432,12 @@ def test_what_is_prepared_is_what_is_sent() -> None:
     ],
 )
 def test_a_client_shows_where_it_asks(client: Client, options: Any, shown: str) -> None:
-    """And not its key."""
+    """The repr of a client has the base URL and not the key."""
     assert repr(client(**options)) == shown
 
 
 def test_the_sandbox_needs_neither_key_nor_organization() -> None:
-    """Nor is any that is given sent anywhere."""
+    """The sandbox works without a key and without an organization."""
     with writer.Writer(sandbox=True) as client:
         response = client.completions.create(completion_request=REQUEST, model_id="m")
     assert client.organization_id == 1
@@ -445,14 +445,14 @@ def test_the_sandbox_needs_neither_key_nor_organization() -> None:
 
 
 def test_plain_http_is_for_this_machine_only() -> None:
-    """A client that would send a key in the clear is not made."""
+    """A client whose key would be sent unencrypted over a network is refused."""
     with pytest.raises(writer.ConfigurationError, match="over plain http"):
         writer.Writer(KEY, 1, base_url="http://writer.example")
 
 
 @pytest.mark.parametrize("model_id", ["", ".", "..", "m\udcff", "m" * 70_000])
 def test_an_id_that_no_address_can_carry_is_refused(client: Client, model_id: str) -> None:
-    """Nothing is sent."""
+    """An id that cannot be part of a URL is refused, and nothing is sent."""
     with Server(completion("x")) as server, pytest.raises(writer.UsageError):
         client(base_url=server.url).completions.create(
             completion_request=REQUEST, model_id=model_id
@@ -461,7 +461,7 @@ def test_an_id_that_no_address_can_carry_is_refused(client: Client, model_id: st
 
 
 def test_an_id_is_sent_as_one_segment(client: Client) -> None:
-    """Whatever characters it has."""
+    """An id is one segment of the path, whatever characters it has."""
     with Server(completion("x")) as server:
         client(base_url=server.url).completions.create_model_customization_completion(
             completion_request=REQUEST, model_id="pal/my ra?", customization_id="%2e#\u00e9"
@@ -472,7 +472,7 @@ def test_an_id_is_sent_as_one_segment(client: Client) -> None:
 
 
 def test_the_first_calls_may_come_from_many_threads_at_once() -> None:
-    """What is made when it is first needed is made once, or is whole for each."""
+    """Many threads may make the first call of a client at the same time."""
     program = (
         "import threading, writer_cli as w\n"
         "s, start, texts = w.Writer(sandbox=True), threading.Barrier(16), []\n"

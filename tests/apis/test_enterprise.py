@@ -14,23 +14,23 @@ REQUEST = CompletionRequest(prompt="p")
 
 
 def path_for(model_id: str, customization_id: str | None = None) -> str:
-    """Return where the enterprise API is asked."""
+    """Return the path of a completion."""
     target = Target(model_id=model_id, organization_id=7, customization_id=customization_id)
     return apis.get("enterprise").completion(REQUEST, target).path
 
 
 def test_a_model_is_asked_at_its_own_path() -> None:
-    """The path is that of the published description."""
+    """The path of a model is that of the published description."""
     assert path_for("palmyra-x5") == "/llm/organization/7/model/palmyra-x5/completions"
 
 
 def test_a_customization_is_asked_at_a_path_of_its_own() -> None:
-    """The path holds the model's id too."""
+    """The path of a customization contains the model's id too."""
     assert path_for("m", "c") == "/llm/organization/7/model/m/customization/c/completions"
 
 
 def test_log_probabilities_get_the_names_that_the_other_apis_use() -> None:
-    """Tokens, their log probabilities, the likeliest tokens, and where each token begins."""
+    """Tokens, log probabilities, alternatives and offsets get the names of the other APIs."""
     logprobs = {
         "tokens": ["a", "b"],
         "tokenLogprobs": [-0.5, -1.0],
@@ -61,14 +61,14 @@ def test_log_probabilities_get_the_names_that_the_other_apis_use() -> None:
     ],
 )
 def test_an_id_is_percent_encoded_whole(segment: str, encoded: str) -> None:
-    """No character of an id can lead to another path."""
+    """Every reserved character of an id is encoded, so that the path stays the same."""
     assert path_for(segment) == f"/llm/organization/7/model/{encoded}/completions"
     assert path_for("m", segment).endswith(f"/customization/{encoded}/completions")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
 def test_every_id_is_one_segment(segment: str) -> None:
-    """Any id gives a path of as many segments, of unreserved characters and escapes only."""
+    """With any id the path has the same number of segments and only URL-safe characters."""
     if segment in {".", ".."}:
         return
     path = path_of("model", segment)
@@ -78,7 +78,7 @@ def test_every_id_is_one_segment(segment: str) -> None:
 
 @pytest.mark.parametrize("segment", ["", ".", "..", "a" * 1001, "m\ud800"])
 def test_an_id_that_would_name_another_path_is_refused(segment: str) -> None:
-    """Empty, dots, one too long for an address, and what UTF-8 cannot say."""
+    """An id that is empty, dots, too long or not valid Unicode is refused."""
     with pytest.raises(UsageError):
         path_for(segment)
     with pytest.raises(UsageError):
@@ -96,7 +96,7 @@ def test_a_missing_organization_id_says_where_to_put_it() -> None:
 
 
 def test_an_organization_id_of_zero_is_one() -> None:
-    """Only a missing id is missing."""
+    """An organization id of zero is valid."""
     call = apis.get("enterprise").completion(REQUEST, Target(model_id="m", organization_id=0))
     assert call.path == "/llm/organization/0/model/m/completions"
 
@@ -111,7 +111,7 @@ def test_an_organization_id_of_zero_is_one() -> None:
     ],
 )
 def test_a_key_is_presented_as_its_scheme_says(key: str, scheme: AuthScheme, header: str) -> None:
-    """A pasted `Bearer ` is not sent twice, nor with the raw scheme."""
+    """A `Bearer ` before the key is dropped, with the raw scheme too."""
     assert authorization(key, scheme) == header
 
 
@@ -130,7 +130,7 @@ def test_no_key_says_how_to_set_one(key: str | None) -> None:
 )
 @pytest.mark.parametrize("form", ["secret{}tail", "secret{}", "{}secret"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(bad: str, form: str) -> None:
-    """Neither message, repr, hint nor traceback has any part of the key."""
+    """No part of the key is in the message, the repr, the hint or the traceback."""
     with pytest.raises(ConfigurationError) as caught:
         authorization(form.format(bad))
     shown = [str(caught.value), repr(caught.value), str(caught.value.hint)]
@@ -153,7 +153,7 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(bad: str, form:
     ],
 )
 def test_an_address_may_be_https_or_this_machine(url: str, checked: str) -> None:
-    """The last slash goes."""
+    """A base URL is https, or http to this machine; its last slash is dropped."""
     assert checked_base_url(url) == checked
 
 
@@ -174,7 +174,7 @@ def test_an_address_may_be_https_or_this_machine(url: str, checked: str) -> None
 )
 @pytest.mark.parametrize("allow_http", [False, True])
 def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str, allow_http: bool) -> None:
-    """The hint is the same address with https; no setting allows it."""
+    """The hint is the same URL with https, and no setting allows plain http."""
     with pytest.raises(ConfigurationError, match=r"over plain http$") as caught:
         checked_base_url(url, allow_http=allow_http)
     assert caught.value.hint == f"use https{url.removeprefix('http')}"
@@ -195,7 +195,7 @@ def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str, allow_http: bool)
     ],
 )
 def test_plain_http_in_a_private_network_has_to_be_allowed(url: str) -> None:
-    """The refusal says what it would mean, and names the setting."""
+    """The error says what the risk is, and names the setting that allows it."""
     with pytest.raises(ConfigurationError, match=r"others in the network read the key") as caught:
         checked_base_url(url)
     assert caught.value.hint == (
@@ -228,15 +228,15 @@ def test_plain_http_in_a_private_network_has_to_be_allowed(url: str) -> None:
         "https://host#fragment",
     ],
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
-    """The hint shows what an address looks like."""
+def test_an_invalid_base_url_is_refused(url: str) -> None:
+    """The hint shows what a base URL looks like."""
     with pytest.raises(ConfigurationError, match=r"^base_url: ") as caught:
         checked_base_url(url)
     assert caught.value.hint == "a base URL looks like https://enterprise-api.writer.com"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
-    """It is refused in words that leave it out."""
+    """A base URL with a password is refused, and the error does not show it."""
     with pytest.raises(ConfigurationError) as caught:
         checked_base_url("https://user:hunter2@host")
     assert "hunter2" not in f"{caught.value!r}{caught.value.hint}"
@@ -244,11 +244,11 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.255.0.1", "::1"])
 def test_this_machine_is_known(host: str) -> None:
-    """By name and by address."""
+    """Loopback names and addresses are recognized."""
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["example.com", "localhost.com", "128.0.0.1", "::", ""])
 def test_other_machines_are_known(host: str) -> None:
-    """By name and by address."""
+    """Names and addresses of other machines are not loopback."""
     assert not is_loopback(host)

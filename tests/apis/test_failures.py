@@ -1,4 +1,4 @@
-"""Errors as servers describe them, and the names of the dialects."""
+"""Errors of servers, and the names of the dialects."""
 
 from typing import get_args
 
@@ -24,14 +24,14 @@ from writer_cli.apis.failures import read_failure
     ],
 )
 def test_an_error_within_a_stream_has_the_status_of_its_type(tpe: str, status: int) -> None:
-    """A stream has begun with status 200, so the type has to say what kind of failure it is."""
+    """In a stream, whose status is 200, the status is derived from `tpe`."""
     failure = read_failure({"tpe": tpe, "errors": []})
     assert failure is not None
     assert (failure.tpe, failure.status_code) == (tpe, status)
 
 
 def test_a_dialect_has_the_name_that_it_is_chosen_by() -> None:
-    """Messages name the API in use."""
+    """`apis.get(name)` returns the dialect with that name."""
     names = get_args(ApiName)
     assert len(names) == 3
     for name in names:

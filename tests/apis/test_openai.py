@@ -1,4 +1,4 @@
-"""The dialect of engines: what is sent to them, and how what they answer is read."""
+"""The dialect of OpenAI-compatible engines: their requests and answers."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def choice(text: str, index: int = 0, **more: Any) -> dict[str, Any]:
-    """Return a choice as engines send it; not ended, unless `more` says so."""
+    """Return a choice as engines send it; `more` may set its finish reason."""
     return {"index": index, "text": text, "logprobs": None, "finish_reason": None} | more
 
 
@@ -39,7 +39,7 @@ def refusal(status: int, message: str, **more: Any) -> bytes:
 
 
 def ask(server: Server, *arguments: str, stderr_is_terminal: bool = False, **env: str) -> Ran:
-    """Run `complete` against an engine that needs no key; each failure is final."""
+    """Run `complete` against an engine without a key and without retries."""
     given = {"WRITER_API": "openai", "WRITER_BASE_URL": server.url, "WRITER_MAX_RETRIES": "0"}
     return run(
         *("complete", "-m", "m", "p", *arguments),
@@ -62,7 +62,7 @@ def result(script: Script, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
 def test_a_request_has_the_names_of_the_api_and_no_key(path: str) -> None:
-    """The base URL may end in /v1; without a key there is no `Authorization`."""
+    """A base URL may end in /v1; without a key there is no `Authorization` header."""
     fields: dict[str, Any] = {
         "prompt": "p",
         "max_tokens": 5,
@@ -89,7 +89,7 @@ def test_a_request_has_the_names_of_the_api_and_no_key(path: str) -> None:
 
 
 def test_a_stream_is_asked_for_with_its_usage() -> None:
-    """Engines leave the usage out of a stream unless they are asked for it."""
+    """A stream is requested with `include_usage`, since engines leave usage out otherwise."""
     with writer.Writer(api="openai", base_url="http://127.0.0.1:1") as s:
         prepared = s.completions.prepare(completion_request=REQUEST, model_id="m", stream=True)
     assert prepared.body == {
@@ -103,14 +103,14 @@ def test_a_stream_is_asked_for_with_its_usage() -> None:
 
 
 def test_a_key_is_sent_where_there_is_one() -> None:
-    """For a server that was started with one."""
+    """A key that is set is sent, for a server that was started with one."""
     with Server(http(200, answer(choice("x")))) as server:
         assert ask(server, WRITER_API_KEY="k-1") == Ran(0, "x\n", "")
     assert server.requests[0].headers["authorization"] == "Bearer k-1"
 
 
 def test_a_base_url_is_required_and_the_usual_ones_are_shown() -> None:
-    """There is no address that would be right for everybody."""
+    """There is no default base URL; the hint lists the usual ones."""
     assert run("--api", "openai", "complete", "-m", "m", "p") == Ran(
         3,
         "",
@@ -121,8 +121,8 @@ def test_a_base_url_is_required_and_the_usual_ones_are_shown() -> None:
     )
 
 
-def test_plain_http_to_a_private_network_needs_the_word_of_a_profile(tmp_path: Path) -> None:
-    """Which is looked up in the file, and not asked of anybody on that network."""
+def test_plain_http_to_a_private_network_needs_a_setting(tmp_path: Path) -> None:
+    """A profile with `allow_http` may use plain http to a private network."""
     config = tmp_path / "config.toml"
     config.touch(0o600)
     settings = 'api = "openai"\nbase_url = "http://10.1.2.3:8000"\n'
@@ -141,7 +141,7 @@ def test_plain_http_to_a_private_network_needs_the_word_of_a_profile(tmp_path: P
 
 @pytest.mark.parametrize("arguments", [["customizations"], ["complete-custom", "p"]])
 def test_an_engine_has_no_customizations(arguments: list[str]) -> None:
-    """So nothing is sent."""
+    """A request for a customization is refused and not sent."""
     flags = ["--customization-id", "c"] if len(arguments) > 1 else []
     with Server(b"") as server:
         env = {"WRITER_API": "openai", "WRITER_BASE_URL": server.url, "WRITER_MODEL_ID": "m"}
@@ -159,7 +159,7 @@ def test_an_engine_has_no_customizations(arguments: list[str]) -> None:
 
 
 def test_choices_are_in_the_order_of_their_index_with_finish_reasons_and_usage() -> None:
-    """In the JSON result and in the library."""
+    """The JSON result and the library sort choices by their index."""
     second = choice("two", 1, finish_reason="length")
     first = choice("one", 0, finish_reason="stop")
     script = http(200, answer(second, first, usage=USAGE | {"more": {"x": 1}}))
@@ -174,13 +174,13 @@ def test_choices_are_in_the_order_of_their_index_with_finish_reasons_and_usage()
 
 @pytest.mark.parametrize("more", [{}, {"usage": None}, {"usage": "much"}])
 def test_what_an_engine_does_not_send_is_null(more: dict[str, Any]) -> None:
-    """The text is what counts."""
+    """Fields that an engine leaves out are null in the result."""
     document = result(http(200, {"choices": [{"text": "x"}]} | more))
     assert (document["choices"], document["usage"]) == ([choice("x")], None)
 
 
-def test_writers_own_apis_are_read_for_them_too() -> None:
-    """Should they send what they do not document."""
+def test_finish_reason_and_usage_are_read_from_writers_own_apis_too() -> None:
+    """Writer's APIs do not document these fields, but they are read if they come."""
     body = {"choices": [{"text": "x", "finish_reason": "stop"}], "usage": USAGE}
     for api in ("enterprise", "studio"):
         with Server(http(200, body)) as server:
@@ -203,7 +203,7 @@ def test_writers_own_apis_are_read_for_them_too() -> None:
     ids=["vllm", "llama.cpp"],
 )
 def test_a_stream_says_at_its_end_why_and_how_much(ends: list[dict[str, Any]]) -> None:
-    """In either of the ways that engines have."""
+    """A stream's finish reason and usage are read in the form of vLLM and of llama.cpp."""
     script = streamed(answer(choice("a"), usage=None), *ends)
     document = result(script, "--stream")
     assert document["choices"] == [choice("ab", finish_reason="length")]
@@ -216,7 +216,7 @@ def test_a_stream_says_at_its_end_why_and_how_much(ends: list[dict[str, Any]]) -
 
 
 def test_a_stream_in_which_choices_alternate_gives_the_first() -> None:
-    """Each event says by its index to which text it belongs."""
+    """Events of other choices, by their index, are ignored."""
     events = [answer(choice("a", 0)), answer(choice("x", 1)), answer(choice("b", 0))]
     events += [answer(choice("y", 1), choice("c", 0, finish_reason="stop"))]
     document = result(streamed(*events), "--stream")
@@ -224,7 +224,7 @@ def test_a_stream_in_which_choices_alternate_gives_the_first() -> None:
 
 
 def test_a_stream_without_its_end_mark_was_cut() -> None:
-    """These engines always send [DONE]; the text so far is kept."""
+    """A stream without [DONE] was cut, and the text so far is kept."""
     with Server(streamed(answer(choice("Once")), end=b"")) as server:
         ran = ask(server, "--stream")
     assert (ran.code, ran.output) == (9, "Once")
@@ -232,7 +232,7 @@ def test_a_stream_without_its_end_mark_was_cut() -> None:
 
 
 def test_an_error_inside_a_stream_has_the_status_that_it_names() -> None:
-    """And 500 where it names none, for the API failed while it answered."""
+    """An error in a stream without a status counts as 500."""
     for code, exit_code in ((503, 7), (429, 6), (None, 7)):
         failed = {"error": {"message": "out of memory", "type": "x", "param": None, "code": code}}
         with Server(streamed(answer(choice("Once")), failed)) as server:
@@ -245,7 +245,7 @@ def test_an_error_inside_a_stream_has_the_status_that_it_names() -> None:
     "wrong", [{"choices": [{"index": 0}]}, {"choices": [{"text": 5}]}, {"choices": ["a"]}]
 )
 def test_an_event_of_another_shape_is_a_bad_answer(wrong: dict[str, Any]) -> None:
-    """With a hint that fits an engine."""
+    """The hint for an event of an unexpected shape fits an engine."""
     with Server(streamed(wrong)) as server:
         ran = ask(server, "--stream")
     assert ran.code == 9
@@ -256,7 +256,7 @@ def test_an_event_of_another_shape_is_a_bad_answer(wrong: dict[str, Any]) -> Non
 
 
 def test_models_are_listed_by_their_ids() -> None:
-    """A list of another shape beside them, as llama.cpp sends it, is not read."""
+    """llama.cpp's second list of models, of another shape, is ignored."""
     listed = {"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b/c"}]}
     with Server(http(200, listed | {"models": [{"name": "x", "model": "x"}]})) as server:
         ran = run("models", "--api", "openai", "--base-url", server.url)
@@ -267,7 +267,7 @@ def test_models_are_listed_by_their_ids() -> None:
 
 
 def test_logprobs_come_as_parallel_lists() -> None:
-    """As the completions API began them, and as vLLM sends them."""
+    """The parallel lists of the completions API, as vLLM sends them, are read."""
     logprobs = {
         "tokens": [" a", "b"],
         "token_logprobs": [-0.5, -1.5],
@@ -285,7 +285,7 @@ def token(text: str, raw: bytes | None, logprob: float, *top: dict[str, Any]) ->
 
 
 def test_logprobs_come_as_a_list_of_tokens_that_may_be_parts_of_a_character() -> None:
-    """Together the tokens are the text; an alternative that is no text is named by its bytes."""
+    """llama.cpp's tokens make the text; a partial character is shown by its bytes."""
     euro = "€".encode()
     content = [
         token(" a", b" a", -0.25, token(" a", b" a", -0.25), token(" a", b" a", -9.0)),
@@ -323,7 +323,7 @@ def test_logprobs_come_as_a_list_of_tokens_that_may_be_parts_of_a_character() ->
     ],
 )
 def test_logprobs_of_another_shape_are_left_out(wrong: Any) -> None:
-    """With a warning; the text is what was paid for."""
+    """Log probabilities of another shape cause a warning, and the text is kept."""
     with Server(http(200, answer(choice("x", logprobs=wrong)))) as server:
         ran = ask(server, "--logprobs", "1")
     assert ran == Ran(0, "x\n", "warning: --logprobs: the answer has none\n")
@@ -377,7 +377,7 @@ def test_logprobs_of_another_shape_are_left_out(wrong: Any) -> None:
 def test_an_error_has_its_message_first_and_its_parameter_as_a_flag(
     status: int, error: dict[str, Any], code: int, said: str
 ) -> None:
-    """The exit code is that of its status, as with Writer's own APIs."""
+    """The exit code is that of the status, as with Writer's own APIs."""
     with Server(refusal(status, **error)) as server:
         ran = ask(server)
     assert (ran.code, ran.output) == (code, "")
@@ -386,7 +386,7 @@ def test_an_error_has_its_message_first_and_its_parameter_as_a_flag(
 
 
 def test_an_error_in_json_has_what_the_engine_said() -> None:
-    """`type` is the `tpe`, and the rest is one of `errors`."""
+    """The engine's `type` is `tpe`, and its message is in `errors`."""
     with Server(refusal(400, "n is 0", type="BadRequestError", param="n")) as server:
         ran = ask(server, "--json")
     error = json.loads(ran.errors)["error"]
@@ -405,7 +405,7 @@ def test_an_error_in_json_has_what_the_engine_said() -> None:
     ],
 )
 def test_what_is_not_found_has_a_hint_that_fits_an_engine(body: dict[str, Any], said: str) -> None:
-    """Whatever is left out of the error."""
+    """The hint for 404 is to list the server's models, whatever the error's body."""
     with Server(http(404, body)) as server:
         ran = ask(server)
     assert ran.code == 5
@@ -417,7 +417,7 @@ def test_what_is_not_found_has_a_hint_that_fits_an_engine(body: dict[str, Any], 
 
 
 def test_a_server_that_does_not_run_has_a_hint_that_fits_an_engine() -> None:
-    """It may not have been started."""
+    """The hint for a refused connection is to check that the engine runs."""
     with Server(b"") as server:
         pass
     ran = ask(server)
@@ -442,7 +442,7 @@ def test_a_server_that_does_not_run_has_a_hint_that_fits_an_engine() -> None:
 def test_a_person_is_told_of_a_text_that_stopped_at_a_limit(
     flags: list[str], note: str, streams: list[str]
 ) -> None:
-    """On a terminal, and not where only a script reads."""
+    """A text that stopped at `max_tokens` causes a note on a terminal only."""
     whole = answer(choice("x", finish_reason="length"))
     with Server(streamed(whole) if streams else http(200, whole)) as server:
         shown = ask(server, *flags, *streams, stderr_is_terminal=True)
@@ -453,14 +453,14 @@ def test_a_person_is_told_of_a_text_that_stopped_at_a_limit(
 
 
 def test_verbose_says_how_many_tokens() -> None:
-    """As the engine counted them."""
+    """`--verbose` prints the token counts of the engine."""
     with Server(http(200, answer(choice("x"), usage=USAGE))) as server:
         ran = ask(server, "--verbose")
     assert ran.errors.endswith("tokens: 2 in, 3 out\n")
 
 
 def test_a_batch_keeps_reasons_and_usage_and_adds_the_tokens_up(tmp_path: Path) -> None:
-    """In the results, in the summary for a person, and in the one for a script."""
+    """Results have finish reason and usage; both summaries have the sum of the tokens."""
     prompts, output = tmp_path / "prompts.txt", tmp_path / "out.jsonl"
     prompts.write_text("a\nb\nc\n")
     counted = answer(choice("x", finish_reason="stop"), usage=USAGE)

@@ -17,18 +17,18 @@ ENTERPRISE = "a key that belongs to an organization needs --api enterprise"
 
 
 def answered(text: str) -> bytes:
-    """Write an answer as the studio API gives it."""
+    """Write an answer of the studio API."""
     return http(200, {"choices": [{"text": text, "log_probs": None}], "model": "m"})
 
 
 def ask(server: Server, *arguments: str, **settings: str) -> Ran:
-    """Run the program against a server, without a configured organization."""
+    """Run the program against a server, without an organization id."""
     env = {"WRITER_API_KEY": KEY, "WRITER_BASE_URL": server.url, **settings}
     return run(*arguments, env=env)
 
 
 def test_a_request_is_what_the_description_says() -> None:
-    """One address, snake case, the model in the body, and no organization."""
+    """A request has one path, snake case, the model in the body, and no organization."""
     request = writer.CompletionRequest(
         prompt="p",
         max_tokens=5,
@@ -61,7 +61,7 @@ def test_a_request_is_what_the_description_says() -> None:
 
 
 def test_the_studio_api_has_an_address_of_its_own() -> None:
-    """Where nothing else is said."""
+    """The default base URL of the studio API is https://api.writer.com."""
     with writer.Writer(KEY, api="studio") as s:
         prepared = s.completions.prepare(completion_request=REQUEST, model_id="m")
     assert prepared.url == "https://api.writer.com/v1/completions"
@@ -79,14 +79,14 @@ def test_the_studio_api_has_an_address_of_its_own() -> None:
 def test_the_studio_api_is_chosen_by_flag_or_variable(
     arguments: list[str], settings: dict[str, str]
 ) -> None:
-    """And needs no organization id."""
+    """The studio API needs no organization id."""
     with Server(answered("x")) as server:
         assert ask(server, *arguments, **settings) == Ran(0, "x\n", "")
     assert [request.target for request in server.requests] == ["/v1/completions"]
 
 
 def test_the_studio_api_can_be_configured(tmp_path: Any) -> None:
-    """In the file, or in a profile of it."""
+    """The file or a profile in it can choose the studio API."""
     config = tmp_path / "config.toml"
     for text, flags in (
         ('api = "studio"\n', []),
@@ -115,7 +115,7 @@ def test_the_studio_api_can_be_configured(tmp_path: Any) -> None:
 def test_a_flag_that_the_api_cannot_carry_is_a_usage_error(
     api: str, flag: str, value: str, more: list[str]
 ) -> None:
-    """It names both, and nothing is sent."""
+    """The error names the flag and the API, and nothing is sent."""
     if flag == "--logprobs" and more == ["--stream"]:
         return  # which is refused for another reason
     with Server(answered("x")) as server:
@@ -131,7 +131,7 @@ def test_a_flag_that_the_api_cannot_carry_is_a_usage_error(
 
 
 def test_a_seed_is_for_the_studio_api() -> None:
-    """The same seed gives the same text."""
+    """In the studio API the same seed gives the same text."""
     arguments = ["complete", "--sandbox", "--api", "studio", "--temperature", "2", "p"]
     one, same, other = (run(*arguments, "--random-seed", seed) for seed in ("1", "1", "2"))
     assert one == same
@@ -144,7 +144,7 @@ def test_a_seed_is_for_the_studio_api() -> None:
     [["complete-custom", "-m", "m", "--customization-id", "c", "p"], ["customizations", "-m", "m"]],
 )
 def test_customizations_exist_only_in_the_enterprise_api(command: list[str]) -> None:
-    """The hint says how to ask there."""
+    """The hint says how to use the enterprise API."""
     with Server(answered("x")) as server:
         ran = ask(server, *command, "--api", "studio")
     assert ran == Ran(
@@ -157,7 +157,7 @@ def test_customizations_exist_only_in_the_enterprise_api(command: list[str]) -> 
 
 
 def test_the_list_of_customizations_cannot_be_read_either() -> None:
-    """The dialect has none."""
+    """The list of customizations is refused too."""
     with writer.Writer(KEY, api="studio") as s, pytest.raises(writer.UsageError, match="only in"):
         s.api.read_customizations({"customizations": []})
 
@@ -202,7 +202,7 @@ TOKEN = {"token": "é", "logprob": -0.5, "top_logprobs": [{"token": "a", "logpro
 def test_log_probabilities_are_read_as_those_of_the_other_api(
     log_probs: Any, expected: dict[str, Any] | None
 ) -> None:
-    """What has another shape is left out: the text is what was paid for."""
+    """Log probabilities of another shape are left out, and the text is kept."""
     answer = http(200, {"choices": [{"text": "x", "log_probs": log_probs}]})
     with Server(answer) as server, writer.Writer(KEY, api="studio", base_url=server.url) as s:
         response = s.completions.create(completion_request=REQUEST, model_id="m")
@@ -214,14 +214,14 @@ def test_log_probabilities_are_read_as_those_of_the_other_api(
 
 @pytest.mark.parametrize("body", [{"choices": 5}, {"choices": [5]}, {"choices": [{}]}])
 def test_an_answer_that_is_no_completion_is_bad(body: dict[str, Any]) -> None:
-    """It exits with 9."""
+    """An answer that is no completion ends with exit code 9."""
     with Server(http(200, body)) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p")
     assert (ran.code, ran.output) == (9, "")
 
 
 def test_a_stream_begins_with_an_empty_chunk_and_ends_with_done() -> None:
-    """As the studio API sends it."""
+    """A stream is read in the form in which the studio API sends it."""
     script = stream(event(""), event("Hel"), event("lo"), b"data: [DONE]\n\n")
     with Server(script) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p", "--stream")
@@ -230,7 +230,7 @@ def test_a_stream_begins_with_an_empty_chunk_and_ends_with_done() -> None:
 
 
 def test_an_error_of_the_studio_api_is_the_same_kind_of_error() -> None:
-    """As of the enterprise API."""
+    """Errors have the same classes as those of the enterprise API."""
     fail = {"tpe": "BadRequest", "errors": [{"description": "no", "key": "k"}], "extras": None}
     with Server(http(400, fail)) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p", "--json")
@@ -242,7 +242,7 @@ def test_an_error_of_the_studio_api_is_the_same_kind_of_error() -> None:
 
 
 def hint(script: Script, api: ApiName, organization_id: int | None, *, streams: bool) -> str:
-    """Return the hint that an answer earns."""
+    """Return the hint of the error that an answer causes."""
     with Server(script) as server:
         s = writer.Writer(KEY, organization_id, api=api, base_url=server.url, max_retries=0)
         ask: Any = s.completions.stream if streams else s.completions.create
@@ -264,14 +264,14 @@ PAGES: dict[str, Script] = {
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("page", PAGES)
 def test_a_host_that_is_gone_hints_at_the_studio_api(page: str, *, streams: bool) -> None:
-    """Beside what else there is to do; the studio API itself earns no such hint."""
+    """A page of a retired host causes a hint at `--api studio`, unless that API is in use."""
     assert hint(PAGES[page], "enterprise", 7, streams=streams).endswith(STUDIO)
     assert "--api" not in hint(PAGES[page], "studio", 7, streams=streams)
 
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_studio_401_with_an_organization_hints_at_the_enterprise_api(*, streams: bool) -> None:
-    """Without one there is no reason to think so."""
+    """Without an organization id there is no such hint."""
     refused = http(401, b"{}")
     assert hint(refused, "studio", 7, streams=streams).endswith(f"; {ENTERPRISE}")
     assert "--api" not in hint(refused, "studio", None, streams=streams)
@@ -280,13 +280,13 @@ def test_a_studio_401_with_an_organization_hints_at_the_enterprise_api(*, stream
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
 def test_other_answers_hint_at_no_other_api(status: int) -> None:
-    """They come from the right one."""
+    """Other statuses cause no hint about another API."""
     for api in ("enterprise", "studio"):
         assert "--api" not in hint(http(status, b"{}"), api, 7, streams=False)
 
 
-def test_the_hint_is_on_the_screen() -> None:
-    """And an organization id is configured where a variable has it."""
+def test_the_command_line_shows_the_hint() -> None:
+    """The hint is shown also if the organization id comes from a variable."""
     with Server(http(401, b"{}")) as server:
         arguments = ["complete", "--api", "studio", "-m", "m", "p"]
         ran = ask(server, *arguments, WRITER_ORG_ID="7")
@@ -295,7 +295,7 @@ def test_the_hint_is_on_the_screen() -> None:
 
 
 def test_the_sandbox_hints_at_no_other_api() -> None:
-    """It is both."""
+    """The errors of the sandbox, which has both APIs, do not hint at another API."""
     ran = run("complete", "--sandbox", "-m", "fault-404", "p")
     assert ran.code == 5
     assert "--api" not in ran.errors

@@ -8,7 +8,7 @@ STORY = "Once upon a time"
 
 
 def test_an_error_is_one_line_that_no_text_can_break() -> None:
-    """What a server says cannot begin a workflow command of its own."""
+    """A server's message cannot begin a workflow command of its own."""
     hostile = "100%\r\n::set-env name=PATH::x"
     with Server(failure(400, {"description": hostile, "key": "k"})) as server:
         ran = writer("complete", "--annotate", STORY, env=server.env | ACTIONS)
@@ -23,7 +23,7 @@ def test_an_error_is_one_line_that_no_text_can_break() -> None:
 
 
 def test_a_warning_is_an_annotation_too() -> None:
-    """Unless `--quiet` takes it away."""
+    """A warning is an annotation, and `--quiet` hides it."""
     arguments = ("complete", "--temperature", "3", STORY)
     with Server(completion("a")) as server:
         env = server.env | ACTIONS | {"WRITER_ANNOTATE": "1"}
@@ -45,15 +45,15 @@ def test_a_warning_is_an_annotation_too() -> None:
         (["--annotate", "--json"], ACTIONS),
     ],
 )
-def test_nothing_changes_by_itself(flags: list[str], env: dict[str, str]) -> None:
-    """Only where it is asked for, in GitHub Actions; a script that asked for JSON gets JSON."""
+def test_annotations_are_off_by_default(flags: list[str], env: dict[str, str]) -> None:
+    """Without the flag, outside GitHub Actions, or with `--json`, there are no annotations."""
     ran = writer("complete", *flags, "-m", "m", "--organization-id", "1", STORY, env=env)
     assert ran.code == 3
     assert ran.errors.startswith('{"error": ' if "--json" in flags else "error: no API key")
 
 
-def test_even_a_flag_that_does_not_exist_is_annotated() -> None:
-    """Whatever ends the command."""
+def test_an_unknown_flag_is_annotated_too() -> None:
+    """The error about an unknown flag is an annotation too."""
     ran = writer("complete", "--nonsense", "--annotate", STORY, env=ACTIONS)
     assert ran.code == 2
     start = "::error title=writer%3A usage%2C exit code 2::error: writer complete has no flag"

@@ -92,7 +92,7 @@ def terminal_of(columns: int, **env: str) -> Terminal:
 def drawn(
     source: str, columns: int, *, seed: int | None = None, env: Mapping[str, str] | None = None
 ) -> str:
-    """Return what is written of a text that comes in one piece, or in many that chance decides."""
+    """Return the output for a text that comes in one piece, or in random pieces with a seed."""
     blocks = MarkdownBlocks(terminal_of(columns, **(env or {})))
     chance, written, at = random.Random(seed), "", 0  # noqa: S311 - nothing is hidden
     while at < len(source):
@@ -103,13 +103,13 @@ def drawn(
 
 
 def test_headings_lists_tables_and_code_are_drawn() -> None:
-    """Within the width of the terminal."""
+    """The output fits the width of the terminal."""
     assert Screen().feed(drawn(DOCUMENT, 40).replace("\n", "\r\n")).text == AT_40
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_the_blocks_together_are_the_whole_text_drawn_at_once(columns: int) -> None:
-    """However it came; and no line is too long."""
+    """The output does not depend on the pieces, and no line is too long."""
     blocks = MarkdownBlocks(terminal_of(columns))
     assert blocks.add(DOCUMENT.replace("\n", "\0")) == ""  # nothing is whole without a line end
     whole = drawn(DOCUMENT, columns)
@@ -132,7 +132,7 @@ PARTS = st.sampled_from(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(PARTS, max_size=20), st.integers(0, 9))
 def test_any_text_is_drawn_and_none_of_it_acts(parts: list[str], seed: int) -> None:
-    """Block by block as at once, with no escape but those of styles, and no hidden order."""
+    """Any text gives the same output in pieces, with no escape sequences but styles."""
     source = "".join(parts)
     written = drawn(source, 30, seed=seed)
     assert written == drawn(source, 30)
@@ -142,7 +142,7 @@ def test_any_text_is_drawn_and_none_of_it_acts(parts: list[str], seed: int) -> N
 
 
 def test_an_address_is_shown_and_nothing_is_hidden() -> None:
-    """A link names where it goes, HTML and references are text, markup of rich is too."""
+    """A link shows its target; HTML, references and rich's markup are shown as text."""
     source = "[safe](https://evil.example) <i>x</i> [b]y[/b] [ref][1]\n\n[1]: https://other.example"
     text = Screen().feed(drawn(source, 200).replace("\n", "\r\n")).text
     assert text == (
@@ -151,7 +151,7 @@ def test_an_address_is_shown_and_nothing_is_hidden() -> None:
 
 
 def test_a_list_is_drawn_when_the_next_block_begins() -> None:
-    """Not before: another item might still come."""
+    """A list is drawn only when no further item can come."""
     blocks = MarkdownBlocks(terminal_of(80))
     assert blocks.add("- one\n- two\n\n") == ""
     assert "one" in blocks.add("Text\n")
@@ -160,7 +160,7 @@ def test_a_list_is_drawn_when_the_next_block_begins() -> None:
 
 
 def test_the_end_of_a_long_block_is_noticed_a_little_later() -> None:
-    """It is looked at less often the longer it becomes, or a list of 1000 lines would take long."""
+    """A long block is parsed less often, so that the time does not grow quadratically."""
     blocks = MarkdownBlocks(terminal_of(80))
     for number in range(60):
         assert blocks.add(f"- item {number}\n") == ""
@@ -178,19 +178,19 @@ def test_the_end_of_a_long_block_is_noticed_a_little_later() -> None:
     ],
 )
 def test_markdown_reads_without_colour(env: dict[str, str], heading: str) -> None:
-    """Bold and underlined text are no colours; a dumb terminal has neither."""
+    """NO_COLOR keeps bold and underline; a dumb terminal has neither."""
     assert heading in drawn("## Kinds\n", 80, env=env).splitlines()
 
 
 def test_a_pipe_gets_markdown_as_it_came() -> None:
-    """And so does a file, and JSON."""
+    """In a pipe, a file and JSON the text is not changed."""
     with Server(completion(DOCUMENT)) as server:
         ran = writer("complete", "--markdown", "p", env=server.env)
         assert ran == Ran(0, DOCUMENT, "")
 
 
 def test_markdown_on_a_terminal_comes_block_by_block() -> None:
-    """A real one: a block is there while the rest is awaited, and nothing of a spinner remains."""
+    """A real terminal shows each block while the rest is awaited, and no spinner remains."""
     whole = [*texts("# Ti", "tle\n\nTe", "xt\n\n", "- last")]
     with (
         Server([*whole[:-2], HANG]) as server,
@@ -206,7 +206,7 @@ def test_markdown_on_a_terminal_comes_block_by_block() -> None:
 
 
 def test_markdown_that_streams_to_a_terminal_is_drawn_whole() -> None:
-    """However it was cut."""
+    """A stream is drawn completely, however it is cut."""
     with Server(texts("# Ti", "tle\n\nTe", "xt\n\n", "- last")) as server:
         ran = writer("complete", "--markdown", "p", env=server.env, stdout_is_terminal=True)
     assert (ran.code, ran.errors) == (0, "")
@@ -219,7 +219,7 @@ def test_markdown_that_streams_to_a_terminal_is_drawn_whole() -> None:
 
 
 def test_several_choices_are_drawn_below_their_numbers() -> None:
-    """And why each ended, where the API says it."""
+    """Each choice has a line with its number and its finish reason, if there is one."""
     answer = {
         "choices": [
             {"text": "# one", "finish_reason": "stop"},
@@ -249,14 +249,14 @@ def test_several_choices_are_drawn_below_their_numbers() -> None:
 
 @pytest.mark.parametrize("flags", [["--raw"], ["--logprobs", "2"]])
 def test_markdown_excludes_what_shows_a_text_in_another_way(flags: list[str]) -> None:
-    """It is an error before anything is sent, in a pipe too."""
+    """`--markdown` with another output flag is an error before anything is sent."""
     ran = writer("complete", "--sandbox", "--markdown", *flags, "p")
     said = f"error: --markdown and {flags[0]} exclude each other\nhint: leave one out\n"
     assert ran == Ran(2, "", said)
 
 
 def test_a_cut_stream_of_markdown_shows_what_came() -> None:
-    """Drawn, with the message below it."""
+    """The text so far is drawn, and the error is below it."""
     with Server(stream(event("# Title\n\n"), event("te"), b"data: {")) as server:
         env = server.env | {"COLUMNS": "40"}
         ran = writer("complete", "--markdown", "p", env=env, stdout_is_terminal=True)

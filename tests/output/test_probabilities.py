@@ -13,7 +13,7 @@ STORY = "Once upon a time"
 
 
 def logprobs_answer(**logprobs: Any) -> bytes:
-    """Write the answer of one choice of three tokens."""
+    """Write an answer with one choice of three tokens."""
     return http(200, {"choices": [{"text": "a b\x1b", "logprobs": logprobs}]})
 
 
@@ -39,7 +39,7 @@ LEGEND = "probability:  ≥ 70%  30-70%  < 30%"
 
 
 def shown(answer: bytes, *flags: str, **env: str) -> Ran:
-    """Return what a person sees of log probabilities."""
+    """Return the output on a terminal for an answer with log probabilities."""
     with Server(answer) as server:
         return writer(
             "complete-custom",
@@ -55,13 +55,13 @@ def shown(answer: bytes, *flags: str, **env: str) -> Ran:
 
 
 def without_styles(ran: Ran) -> str:
-    """Return what was written without the escape sequences of styles."""
+    """Return the output without the escape sequences of styles."""
     assert (ran.code, ran.errors) == (0, "")
     return re.sub("\x1b\\[[0-9;]*m", "", ran.output)
 
 
 def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
-    """Green, yellow and bold red; a legend says what they mean; a table has each token."""
+    """Likely tokens are green, others yellow or bold red; a legend and a table follow."""
     ran = shown(FULL)
     text, _, legend, *_ = ran.output.splitlines()
     assert text == "\x1b[32ma\x1b[0m \x1b[33mb\x1b[0m\x1b[1;31m␛\x1b[0m"
@@ -72,7 +72,7 @@ def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
 
 
 def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
-    """`NO_COLOR` forbids colours and nothing else."""
+    """`NO_COLOR` disables colours and keeps other styles."""
     ran = shown(FULL, NO_COLOR="1")
     text, _, legend, *_ = ran.output.splitlines()
     assert text == "a \x1b[4mb\x1b[0m\x1b[7m␛\x1b[0m"
@@ -81,23 +81,23 @@ def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
 
 
 def test_a_terminal_without_styles_has_the_text_and_the_table() -> None:
-    """A legend of shades that are not there would say nothing."""
+    """A dumb terminal gets the text and the table, without the legend."""
     assert shown(FULL, TERM="dumb") == Ran(0, f"a b␛\n\n{TABLE}", "")
 
 
 def test_an_empty_no_color_means_nothing() -> None:
-    """As the convention has it."""
+    """An empty `NO_COLOR` has no effect, as its convention says."""
     assert "\x1b[32m" in shown(FULL, NO_COLOR="").output
 
 
 def test_raw_text_has_no_table() -> None:
-    """`--raw` gives the text as it came."""
+    """`--raw` prints only the text, unchanged."""
     assert shown(FULL, "--raw") == Ran(0, "a b\x1b\n", "")
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_text_and_table_fit_the_terminal(columns: int) -> None:
-    """Nothing goes over its edge, the columns stay columns, and every number is there."""
+    """No line is wider than the terminal, and the table has every number."""
     flags = ["--sandbox", "--logprobs", "5", "--max-tokens", "30", STORY]
     ran = writer("complete", *flags, env={"COLUMNS": str(columns)}, stdout_is_terminal=True)
     lines = without_styles(ran).splitlines()
@@ -111,7 +111,7 @@ def test_text_and_table_fit_the_terminal(columns: int) -> None:
 
 
 def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
-    """The table is broken all the same, since it has no line breaks of the model."""
+    """`--no-wrap` does not wrap the text, but the table is wrapped."""
     token = "word " * 30
     ran = shown(logprobs_answer(tokens=[token], tokenLogprobs=[-0.1]), "--no-wrap", TERM="dumb")
     assert ran.output.splitlines()[0] == token.rstrip()
@@ -147,12 +147,12 @@ def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
     ],
 )
 def test_log_probabilities_that_lack_something_show_the_rest(answer: bytes, output: str) -> None:
-    """A server need not send all the lists, nor lists of one length; markup is text."""
+    """Missing lists or lists of unequal length leave gaps in the table."""
     assert without_styles(shown(answer)) == output
 
 
 def test_several_choices_have_a_table_each() -> None:
-    """Below the line with their number."""
+    """Each choice has its number, its text and its table."""
     choice = {"text": "a", "logprobs": {"tokens": ["a"], "tokenLogprobs": [0.0]}}
     ran = shown(http(200, {"choices": [choice, choice]}), TERM="dumb", COLUMNS="20")
     table = 'a\n\nchance  token\n100.0%  "a"\n'
@@ -161,7 +161,7 @@ def test_several_choices_have_a_table_each() -> None:
 
 @pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
 def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
-    """JSON as Python and others write it has infinities; a warning says that they are left out."""
+    """An infinite log probability is left out, with a warning."""
     ran = shown(
         logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),
     )
@@ -171,7 +171,7 @@ def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
 
 
 def test_wide_characters_keep_the_columns_straight() -> None:
-    """A token is measured in cells."""
+    """The width of a token is counted in terminal cells."""
     ran = shown(
         logprobs_answer(
             tokens=["漢字", "a"], tokenLogprobs=[0, 0], topLogprobs=[{"漢": 0}, {"b": 0}]

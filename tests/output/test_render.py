@@ -16,7 +16,7 @@ REFUSED_HINT = "see exactly what was sent: repeat the command with --dry-run"
 
 
 def refused(answer: bytes, **terminal: bool) -> Ran:
-    """Return what is said of an error of the API."""
+    """Return the output for an answer that is an error of the API."""
     with Server(answer) as server:
         ran = writer("complete", STORY, env=server.env, **terminal)  # type: ignore[arg-type]
     assert ran.output == ""
@@ -24,7 +24,7 @@ def refused(answer: bytes, **terminal: bool) -> Ran:
 
 
 def test_every_message_of_an_error_is_shown_with_its_key() -> None:
-    """Then the status, what kind of failure it is, the request's id, and what to do next."""
+    """After the messages come the status, `tpe`, the Action-Id, and the hint."""
     answer = failure(
         400,
         {"description": "first", "key": "fail.one", "extras": None},
@@ -60,20 +60,20 @@ def test_every_message_of_an_error_is_shown_with_its_key() -> None:
     ],
 )
 def test_an_error_in_no_known_shape_is_still_an_error(answer: bytes, lines: list[str]) -> None:
-    """Whatever stands in the places of the messages is shown as it is."""
+    """Values of an unexpected type in the place of messages are shown as they are."""
     ran = refused(answer)
     assert ran.code == 5
     assert [line for line in ran.errors.splitlines() if line.startswith("error")] == lines
 
 
 def test_an_error_without_an_id_is_shown_without_one() -> None:
-    """The status alone, then."""
+    """Without an Action-Id the details are the status alone."""
     answer = http(400, {"errors": [{"description": "no"}]}).replace(b"Action-Id", b"X-Id")
     assert refused(answer).errors == f"error: no\n       HTTP 400\nhint: {REFUSED_HINT}\n"
 
 
-def test_a_thousand_messages_do_not_bury_the_rest() -> None:
-    """A person sees twenty, and JSON has all."""
+def test_at_most_twenty_messages_are_shown() -> None:
+    """A person sees twenty messages and their number, and JSON has all of them."""
     answer = failure(400, *({"description": f"number {i}"} for i in range(1000)))
     lines = refused(answer).errors.splitlines()
     assert lines[:20] == [f"error: number {i}" for i in range(20)]
@@ -90,7 +90,7 @@ SHOWN = "␛]0;title␇␛[2J␍<U+009B>1m<U+202E>␡ [red]x[/red] [/y] :smile:"
 
 @pytest.mark.parametrize("stderr_is_terminal", [False, True])
 def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool) -> None:
-    """Neither by control characters nor by markup, in a log or on a screen."""
+    """Control characters and markup in an error are shown as text, in a log and on a terminal."""
     answer = http(
         400,
         {"tpe": ACTING, "errors": [{"description": ACTING, "key": ACTING, "extras": ACTING}]},
@@ -107,7 +107,7 @@ def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool)
 
 @pytest.mark.parametrize("stderr_is_terminal", [False, True])
 def test_no_error_looks_like_our_own_hint(*, stderr_is_terminal: bool) -> None:
-    """What a server says over several lines is indented, however it ends them."""
+    """The further lines of a server's message are indented, whatever its line ends."""
     said = "no\nhint: sh -c evil\r\n\nerror: x"
     answer = http(400, {"tpe": said, "errors": [{"description": said, "key": said}]})
     errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
@@ -120,7 +120,7 @@ def test_no_error_looks_like_our_own_hint(*, stderr_is_terminal: bool) -> None:
 
 
 def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
-    """And says the same to a parser."""
+    """Control characters are escaped in JSON, and a parser gives them back."""
     answer = failure(400, {"description": ACTING, "key": ACTING, "extras": {ACTING: ACTING}})
     with Server(answer) as server:
         ran = writer("complete", "--json", STORY, env=server.env)
@@ -132,7 +132,7 @@ def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
 
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--verbose"]])
 def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]) -> None:
-    """Whole, by its tail or by its hash; anywhere in the answer."""
+    """The key, its tail and its hash are redacted anywhere in an error."""
     digest = "0123456789abcdef" * 4
     text = f"got {KEY}, that is ...{KEY[-4:]} with hash {digest}"
     answer = failure(401, {"description": text, "key": KEY, "extras": [KEY]}, tpe=KEY)
@@ -145,7 +145,7 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]
 
 
 def test_settings_in_a_pipe_are_lines_of_four_fields() -> None:
-    """Tab-separated, for `cut`; on a terminal they are a list that fits it."""
+    """`config list` is tab-separated in a pipe, and a list on a terminal."""
     env = {"WRITER_MODEL_ID": "m\x1b[2J", "WRITER_CONFIG": "tab\there"}
     piped = writer("config", "list", env=env)
     assert piped.code == 0
@@ -156,8 +156,8 @@ def test_settings_in_a_pipe_are_lines_of_four_fields() -> None:
     assert "\x1b[2J" not in drawn.output
 
 
-class Late:
-    """A terminal that takes so long to be drawn on that the answer is there first."""
+class SlowTerminal:
+    """A terminal that is ready to draw only after the answer has come."""
 
     stderr_can_draw = True
 
@@ -166,15 +166,15 @@ class Late:
         self.spinner: Spinner | None = None
 
     def console(self) -> Any:
-        """Stop the spinner that asks."""
+        """Stop the spinner that wants to draw."""
         assert self.spinner is not None
         self.spinner.stop()
         return self.terminal.console()
 
 
 def test_a_spinner_that_was_stopped_while_it_was_prepared_is_never_drawn() -> None:
-    """Not even for a moment."""
-    late: Any = Late()
+    """A spinner that is stopped before it is ready writes nothing."""
+    late: Any = SlowTerminal()
     late.spinner = Spinner(late, "waiting")
     for thread in threading.enumerate():
         if thread.name == "spinner":

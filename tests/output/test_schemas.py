@@ -1,4 +1,4 @@
-"""What the program prints is what the schemas in the package describe."""
+"""The output of the program matches the JSON Schemas in the package."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def test_the_schemas_are_those_that_are_documented() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_schema_is_one_of_2020_12(name: str) -> None:
-    """It follows its meta-schema, describes everything, and needs no other file."""
+    """Each schema is valid, describes every property, and refers to no other file."""
     found = schema(name)
     assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert found["$id"] == f"urn:writer-cli:schema:{name}"
@@ -53,8 +53,8 @@ def subschemas(value: Any) -> Iterator[dict[str, Any]]:
             yield from subschemas(item)
 
 
-def test_what_two_schemas_describe_they_describe_alike() -> None:
-    """A definition of the same name is the same in every schema, and so is each list of kinds."""
+def test_definitions_are_the_same_in_every_schema() -> None:
+    """Definitions of the same name, and the lists of error kinds, are the same."""
     found: dict[str, Any] = {}
     for name in NAMES:
         for part, definition in schema(name).get("$defs", {}).items():
@@ -79,21 +79,21 @@ def test_what_two_schemas_describe_they_describe_alike() -> None:
     ids=" ".join,
 )
 def test_a_result(arguments: list[str]) -> None:
-    """A completion, of each API, streamed and not, is as its schema says."""
+    """A completion of each API, with and without a stream, matches its schema."""
     ran = sandbox(*arguments, "--max-tokens", "3", STORY)
     assert ran.errors == ""
     check("result", ran.output)
 
 
 def test_a_result_from_a_cache(tmp_path: Path) -> None:
-    """An answer that was recorded is as the schema says too."""
+    """A recorded answer matches the schema."""
     for cached in (False, True):
         ran = sandbox("complete", "--cache", str(tmp_path), "--max-tokens", "3", STORY)
         assert check("result", ran.output)["cached"] is cached
 
 
 def test_a_result_with_gaps() -> None:
-    """What a server does not say is null, as the schema says."""
+    """What a server leaves out is null, as the schema says."""
     answer = {
         "choices": [
             {"text": "a", "finish_reason": "stop", "logprobs": {"tokens": ["a"]}},
@@ -110,7 +110,7 @@ def test_a_result_with_gaps() -> None:
 @pytest.mark.parametrize("name", ["models", "customizations"])
 @pytest.mark.parametrize("api", ["enterprise", "studio", "openai"])
 def test_a_list(name: str, api: str) -> None:
-    """What there is to ask is as its schema says, or the error is: only one API has the second."""
+    """The lists of models and customizations match their schemas."""
     ran = sandbox(name, "--api", api, "-m", "palmyra-x5") if name != "models" else sandbox(name)
     if ran.code == ExitCode.OK:
         assert check(name, ran.output)[name]
@@ -122,7 +122,7 @@ SENT = ("complete", "--json", "--max-retries", "0", "-m", "m")
 
 
 def error_kinds(tmp_path: Path) -> Iterator[str]:
-    """Cause an error of each kind, hold it against the schema, and yield its kind."""
+    """Cause an error of each kind, check it against the schema, and yield its kind."""
 
     def kind(ran: Ran) -> str:
         error = check("error", ran.errors)["error"]
@@ -151,7 +151,7 @@ def error_kinds(tmp_path: Path) -> Iterator[str]:
 
 
 def test_an_error_of_each_kind(tmp_path: Path) -> None:
-    """Every kind in the schema can happen, no other does, and each has the same keys."""
+    """Every kind in the schema can occur, and no other kind does."""
     properties = schema("error")["$defs"]["error"]["properties"]
     # `interrupted` takes a signal: test_streaming.py holds it against the schema.
     caused = {*error_kinds(tmp_path), "interrupted"}
@@ -161,7 +161,7 @@ def test_an_error_of_each_kind(tmp_path: Path) -> None:
 
 
 def test_a_batch(tmp_path: Path) -> None:
-    """Each line of the output and the summary are as their schemas say, answered and failed."""
+    """Each line of the output and the summary match their schemas, also after failures."""
     records = [
         {"prompt": STORY, "id": 7},
         {"prompt": STORY, "id": "a", "logprobs": 1, "n": 2},
@@ -223,7 +223,7 @@ SEEDS: list[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("api", "records"), [("enterprise", RECORDS), ("studio", SEEDS)])
 def test_a_record(api: str, records: list[tuple[dict[str, Any], bool]]) -> None:
-    """The schema of a record allows what can be sent, and refuses what cannot."""
+    """The schema of a record accepts what can be sent, and nothing else."""
     lines = "".join(f"{json.dumps(record)}\n" for record, _ in records)
     ran = sandbox(
         *("batch", "-", "--format", "jsonl", "--dry-run", "--api", api), stdin=lines.encode()
@@ -235,13 +235,13 @@ def test_a_record(api: str, records: list[tuple[dict[str, Any], bool]]) -> None:
 
 
 def test_a_record_has_every_field() -> None:
-    """The schema has the fields of a request, in their order, and the id."""
+    """The schema has the fields of a request in their order, and the id."""
     names = list(models.CompletionRequest.model_fields)
     assert list(schema("batch-record")["properties"]) == [names[0], "id", *names[1:]]
 
 
 def test_a_key_that_no_schema_describes_is_found() -> None:
-    """Otherwise the tests above would say nothing about new keys."""
+    """The checks above fail if the output has a key that the schema lacks."""
     result = json.loads(sandbox("complete", STORY).output)
     assert problems("result", result) == []
     assert problems("result", result | {"new": 1}) != []

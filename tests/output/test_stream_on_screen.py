@@ -18,7 +18,7 @@ PATIENCE = 30.0
 
 
 class LockStep:
-    """A server that sends a piece of a text only when the reader has seen the one before it.
+    """A server that sends the next piece of a text only after the reader has seen the last one.
 
     Attributes:
         seen: Set for each piece by the reader.
@@ -32,7 +32,7 @@ class LockStep:
         self.server = Server(self._script)
 
     def env(self) -> dict[str, str]:
-        """Return the settings of a process that asks it."""
+        """Return the environment variables of a process that uses the server."""
         return {"WRITER_API_KEY": "k", "WRITER_ORG_ID": "7", "WRITER_BASE_URL": self.server.url}
 
     def _script(self, _: Received) -> Iterator[Step]:
@@ -83,7 +83,7 @@ def read_on_a_terminal(lock_step: LockStep, *flags: str) -> None:
 def test_each_piece_is_seen_before_the_next_is_sent(
     read: Callable[..., None], flags: list[str]
 ) -> None:
-    """In a pipe and on a terminal: nothing on the way holds a piece back."""
+    """Each piece is written at once, to a pipe and to a terminal."""
     lock_step = LockStep()
     with lock_step.server:
         read(lock_step, *flags)
@@ -91,7 +91,7 @@ def test_each_piece_is_seen_before_the_next_is_sent(
 
 
 def test_a_spinner_does_not_hold_back_the_first_piece() -> None:
-    """The first piece comes 0.3 s after the request, while the spinner is being prepared."""
+    """A piece that comes while the spinner starts is shown at once."""
     lock_step = LockStep(first_after=0.32)
     with lock_step.server:
         read_on_a_terminal(lock_step)
@@ -99,7 +99,7 @@ def test_a_spinner_does_not_hold_back_the_first_piece() -> None:
 
 
 def test_a_spinner_leaves_no_trace() -> None:
-    """The screen has the text and nothing else, and the cursor is back."""
+    """After the spinner the screen has only the text, and the cursor is visible."""
     head, *chunks, last = texts(*PIECES)
     is_spinning = threading.Event()
 
@@ -118,7 +118,7 @@ def test_a_spinner_leaves_no_trace() -> None:
 
 
 def test_a_reader_that_goes_away_ends_the_stream() -> None:
-    """With the next piece, without a message, and the connection with it."""
+    """If the reader is gone, the next piece ends the program without a message."""
 
     def script(_: Received) -> Iterator[Step]:
         head, *chunks, _last = texts(*["x" * 100] * 100)
@@ -145,7 +145,7 @@ def test_a_reader_that_goes_away_ends_the_stream() -> None:
 
 
 def test_an_interrupt_ends_a_stream_on_the_screen() -> None:
-    """Ctrl-C; what came stays."""
+    """Ctrl-C ends the stream, and the text so far stays on the screen."""
     script = [*texts("<one>")[:-1], HANG]
     with Server(script) as server:
         env = {"WRITER_API_KEY": "k", "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
@@ -157,7 +157,7 @@ def test_an_interrupt_ends_a_stream_on_the_screen() -> None:
 
 
 def test_a_cut_stream_on_the_screen_is_a_text_and_a_message() -> None:
-    """Each on lines of its own."""
+    """The text so far and the error are on separate lines."""
     script = [*texts("<one>")[:-1], event("half")[:-9]]
     with Server([*script, b"0\r\n\r\n"]) as server:
         env = {"WRITER_API_KEY": "k", "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}

@@ -16,7 +16,7 @@ STORY = "Once upon a time"
 
 @pytest.mark.parametrize("pipes", [[], ["stdout"]])
 def test_a_spinner_shows_while_waiting_and_leaves_no_trace(pipes: list[str]) -> None:
-    """It is on standard error, so a pipe on standard output gets the text alone."""
+    """The spinner is on standard error, so that a pipe gets only the text."""
     with (
         Server(held := Held(completion("the text"))) as server,
         OnTerminal(
@@ -45,7 +45,7 @@ def test_a_spinner_shows_while_waiting_and_leaves_no_trace(pipes: list[str]) -> 
 def test_no_spinner_where_none_is_wanted(
     flags: list[str], env: dict[str, str], pipes: list[str]
 ) -> None:
-    """Not where it is asked to be quiet, nor where nothing can be drawn or nobody looks."""
+    """There is no spinner with `--quiet`, on a dumb terminal, and without a terminal."""
     with (
         Server(held := Held(completion("the text"))) as server,
         OnTerminal(
@@ -64,7 +64,7 @@ def test_no_spinner_where_none_is_wanted(
 
 
 def test_a_quick_answer_needs_no_spinner() -> None:
-    """On a terminal the text is all that is written."""
+    """If the answer comes quickly, no spinner is drawn."""
     with OnTerminal([WRITER, "complete", "--sandbox", "--max-tokens", "5", STORY]) as terminal:
         assert terminal.wait() == 0
         text = writer("complete", "--sandbox", "--max-tokens", "5", STORY).output
@@ -76,7 +76,7 @@ def test_a_quick_answer_needs_no_spinner() -> None:
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
 def test_an_error_has_colours_where_they_are_wanted(env: dict[str, str], *, colors: bool) -> None:
-    """Red on a terminal; NO_COLOR that is not empty, or a dumb terminal, takes it away."""
+    """Errors are red on a terminal, unless NO_COLOR is set or the terminal is dumb."""
     with OnTerminal([WRITER, "complete", "-m", "m", "--max-tokens", "0", "x"], env=env) as terminal:
         assert terminal.wait() == 2
         assert ("\x1b[1;31m" in terminal.text) == colors
@@ -87,7 +87,7 @@ def test_an_error_has_colours_where_they_are_wanted(env: dict[str, str], *, colo
 
 
 def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
-    """The program dies of the signal, so the shell stops the loop; the cursor is back."""
+    """The program dies of SIGINT, so that a shell's loop ends, and the cursor is shown."""
     loop = f'for i in 1 2 3; do writer complete "{STORY}"; done; echo survived'
     with (
         Server(Held(completion("late"))) as server,
@@ -102,7 +102,7 @@ def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
 
 
 def test_sigterm_while_waiting_cleans_the_terminal_and_the_directory(tmp_path: Path) -> None:
-    """The spinner and the hidden cursor are gone, and no file is left."""
+    """SIGTERM removes the spinner and the temporary file, and shows the cursor."""
     with (
         Server(Held(completion("late"))) as server,
         OnTerminal(
@@ -133,7 +133,7 @@ NOTE = "warning: standard input was not read: add - to make it part of the promp
 def test_piped_input_that_nobody_asked_for_is_mentioned_to_a_person(
     flags: list[str], pipes: list[str], note: str
 ) -> None:
-    """Once, and never to a script's log."""
+    """Unused standard input causes one note on a terminal, and none in a log."""
     with OnTerminal(
         ["sh", "-c", 'read -r go; exec writer complete "$@"', "sh", "--dry-run", STORY, *flags],
         env={"WRITER_SANDBOX": "1"},
@@ -152,7 +152,7 @@ def test_piped_input_that_nobody_asked_for_is_mentioned_to_a_person(
 
 
 def test_an_open_pipe_without_data_is_not_mentioned() -> None:
-    """As many a tool leaves one."""
+    """Standard input that is an open but empty pipe causes no note."""
     with OnTerminal(
         [WRITER, "complete", "--sandbox", "--dry-run", STORY], pipes=["stdin", "stdout"]
     ) as terminal:
@@ -163,14 +163,14 @@ def test_an_open_pipe_without_data_is_not_mentioned() -> None:
 
 
 def test_no_prompt_on_a_terminal_is_an_error_and_not_a_wait() -> None:
-    """Of a real terminal, too."""
+    """Without a prompt on a real terminal, the program does not wait for input."""
     with OnTerminal([WRITER, "complete", "--sandbox"]) as terminal:
         assert terminal.wait() == 2
         assert "error: no prompt" in screen(terminal.raw)[0]
 
 
 def test_output_is_utf_8_whatever_the_locale() -> None:
-    """A pipe gets the text and not question marks; an error shows what it can."""
+    """Output is UTF-8 in an ASCII locale, and an error in it does not crash."""
     env = {
         "LC_ALL": "C",
         "PYTHONUTF8": "0",
@@ -185,7 +185,7 @@ def test_output_is_utf_8_whatever_the_locale() -> None:
 
 
 def test_a_key_is_asked_for_without_echo(isolated_home: Path) -> None:
-    """What is typed at `config set api_key` shows nowhere."""
+    """A key that is typed at `config set api_key` is not shown."""
     with OnTerminal([WRITER, "config", "set", "api_key"]) as terminal:
         terminal.wait_for("(what you type is not shown): ")
         terminal.type(b"typed-secret-key\n")
@@ -196,7 +196,7 @@ def test_a_key_is_asked_for_without_echo(isolated_home: Path) -> None:
 
 
 def test_what_would_act_is_visible() -> None:
-    """Every control character but newline and tab, and all that reorders text."""
+    """All control characters but newline and tab, and bidirectional controls, are shown as text."""
     assert visible("\t\n") == "\t\n"
     assert visible("\x00\x08\x0b\x1b\x1f\r") == "␀␈␋␛␟␍"
     assert visible("\x7f") == "␡"
@@ -209,7 +209,7 @@ def test_what_would_act_is_visible() -> None:
 
 
 def test_a_closed_stream_has_no_terminal() -> None:
-    """A program that runs without any of its streams can still be asked."""
+    """`Terminal` works if all three streams are closed."""
     terminal = Terminal(stdin=None, stdout=None, stderr=None, env={})
     assert not terminal.stdin_is_terminal
     assert not terminal.stdout_is_terminal
@@ -218,15 +218,15 @@ def test_a_closed_stream_has_no_terminal() -> None:
     terminal.note("to nobody")
 
 
-def test_a_note_ends_where_nobody_is_left_to_read_it() -> None:
-    """A log on a full disk does not stop the work."""
+def test_a_note_that_cannot_be_written_is_dropped() -> None:
+    """A full standard error does not stop a completion."""
     ran = shell(f'writer complete --sandbox --temperature 3 --top-p 0 "{STORY}" 2>/dev/full')
     assert ran.code == 0
     assert ran.output.strip()
 
 
 def test_the_terminal_of_a_test_is_one_in_memory() -> None:
-    """`Terminal.fake` runs the whole program without a stream of the process."""
+    """`Terminal.fake` uses none of the process's streams."""
     terminal = Terminal.fake(stdin=b"in", stderr_is_terminal=True)
     terminal.write("out")
     terminal.note("note")
@@ -237,14 +237,14 @@ def test_the_terminal_of_a_test_is_one_in_memory() -> None:
 
 
 def test_without_streams_there_is_a_usual_width_and_nobody_to_ask() -> None:
-    """As in a process whose streams were closed."""
+    """Without streams the width is 80, and a question gets no answer."""
     terminal = Terminal(stdin=None, stdout=None, stderr=None, env={})
     assert terminal.width == 80
     assert terminal.ask("a question? ") == ""
 
 
 def test_a_spinner_that_is_drawn_shows_a_new_text() -> None:
-    """Its thread draws it and counts the seconds; then the text changes."""
+    """The spinner counts the seconds, and shows its new text."""
     terminal = Terminal.fake(stderr_is_terminal=True, env={"TERM": "xterm"})
     spinner = Spinner(terminal, "one", counts_seconds=True)
     until = time.monotonic() + 60

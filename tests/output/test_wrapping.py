@@ -14,7 +14,7 @@ from writer_cli.output.wrapping import Wrapper
 
 
 def screen_of(pieces: list[str], columns: int) -> str:
-    """Return what a terminal shows of a text that came in these pieces."""
+    """Return the screen after a text that comes in these pieces."""
     wrapper = Wrapper(lambda: columns)
     written = "".join(wrapper.add(piece) for piece in pieces) + wrapper.end()
     return Screen(columns).feed(written.replace("\n", "\r\n")).text
@@ -46,13 +46,13 @@ def screen_of(pieces: list[str], columns: int) -> str:
     ],
 )
 def test_lines_are_broken_at_words(text: str, shown: str) -> None:
-    """Line breaks and indents stay, wide characters count twice, a long word is broken alone."""
+    """Line breaks and indents stay, wide characters count twice, only a long word is broken."""
     shown = "\n".join(line.rstrip() for line in shown.split("\n"))
     assert screen_of([text], 10) == shown
 
 
 def test_after_a_long_word_that_is_not_ascii_the_next_word_starts_a_line() -> None:
-    """However the word comes: terminals do not agree on where it ends."""
+    """Terminals do not agree on the width of such a word, so a new line is begun."""
     shown = "\u00e9" * 10 + "\n" + "\u00e9" * 3 + "\nb"
     assert screen_of(["\u00e9" * 12, "\u00e9", " b"], 10) == shown
 
@@ -70,7 +70,7 @@ ALPHABET = st.sampled_from(
 def test_the_screen_is_the_same_however_the_text_comes(
     parts: list[str], columns: int, data: st.DataObject
 ) -> None:
-    """In one piece or in many, cut anywhere; and no line but that of a long word is too long."""
+    """The screen does not depend on the pieces in which the text comes."""
     text = "".join(parts)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=20)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -78,7 +78,7 @@ def test_the_screen_is_the_same_however_the_text_comes(
 
 
 def test_every_piece_of_a_word_is_shown_at_once() -> None:
-    """It is not kept back until the word is whole; if it becomes too long, it goes down."""
+    """Part of a word is shown at once, and moved to the next line if it becomes too long."""
     wrapper = Wrapper(lambda: 10)
     assert [wrapper.add(piece) for piece in ("one", " tw", "o", "-three", " x")] == [
         "one",
@@ -90,7 +90,7 @@ def test_every_piece_of_a_word_is_shown_at_once() -> None:
 
 
 def test_what_is_copied_is_the_text() -> None:
-    """No line has blanks that the text has not, and a long address is one word for a mouse."""
+    """No blanks are added, and a long address is not broken, so that it can be copied."""
     address = "https://example.com/" + "a" * 30
     wrapper = Wrapper(lambda: 20)
     written = wrapper.add(f"see {address} for more of it") + wrapper.end()
@@ -98,7 +98,7 @@ def test_what_is_copied_is_the_text() -> None:
 
 
 def test_a_terminal_may_be_resized_in_the_middle() -> None:
-    """From then on the lines are as long as it is wide; nothing on it is taken back."""
+    """New lines use the new width, and lines that are shown stay as they are."""
     columns = 20
     wrapper = Wrapper(lambda: columns)
     written = wrapper.add("The sea was so still that ")
@@ -113,7 +113,7 @@ def test_a_terminal_may_be_resized_in_the_middle() -> None:
 
 
 def test_a_stream_on_a_terminal_is_wrapped_as_it_comes() -> None:
-    """Through a real terminal of 20 columns, which then gets 40."""
+    """On a real terminal, lines are wrapped at 20 columns and, after a resize, at 40."""
     pieces = ["The sea", " was so", " still th", "at the whole", " town heard the", " bell"]
     more = [" of the other", " island that", " morning."]
 
@@ -138,7 +138,7 @@ def test_a_stream_on_a_terminal_is_wrapped_as_it_comes() -> None:
 
 @pytest.mark.parametrize("flags", [["--no-wrap"], ["--raw"], ["--no-wrap", "-n", "2"]])
 def test_a_text_is_left_alone_where_that_is_asked_for(flags: list[str]) -> None:
-    """By `--no-wrap`, and by `--raw`, whose text may move the cursor as it likes."""
+    """`--no-wrap` and `--raw` do not wrap the text."""
     arguments = ["complete", "--sandbox", "--max-tokens", "60", "The sea", *flags]
     shown = writer(*arguments, stdout_is_terminal=True).output
     piped = writer(*arguments).output
@@ -148,13 +148,13 @@ def test_a_text_is_left_alone_where_that_is_asked_for(flags: list[str]) -> None:
 
 
 def test_a_terminal_that_cannot_move_its_cursor_wraps_by_itself() -> None:
-    """As a dumb one."""
+    """On a dumb terminal the program does not wrap the text."""
     ran = writer("complete", "--sandbox", "The sea", env={"TERM": "dumb"}, stdout_is_terminal=True)
     assert ran.output == writer("complete", "--sandbox", "The sea").output
 
 
 def test_a_pipe_and_a_file_are_not_wrapped() -> None:
-    """Nor is JSON, on a terminal either."""
+    """Text in a pipe or a file, and JSON anywhere, is not wrapped."""
     piped = writer("complete", "--sandbox", "The sea", env={"COLUMNS": "20"}).output
     assert len(piped.splitlines()[0]) > 80
     arguments = ["complete", "--sandbox", "The sea", "--json"]
@@ -163,7 +163,7 @@ def test_a_pipe_and_a_file_are_not_wrapped() -> None:
 
 
 def test_ctrl_c_in_a_wrapped_stream_keeps_what_came() -> None:
-    """Each word that was shown stays, on the line where it was."""
+    """After Ctrl-C the words that were shown stay where they are."""
     script = [*texts("The sea was so", " still")[:-1], HANG]
     with (
         Server(script) as server,
