@@ -18,7 +18,7 @@ NOTHING_CHECKED = "make audit: skipped, nothing was checked: "
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 if no version is known to be vulnerable, or nothing can be known here."""
+    """Return 0 if no version is known to be vulnerable, or the database cannot be reached."""
     try:
         python = environment("audit")
     except RegistryUnreachableError:
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def verdict(report: dict[str, Any]) -> tuple[bool, str]:
-    """Return whether a report of pip-audit is good, and what it says.
+    """Return whether a report of pip-audit has no problem, and the text to print.
 
     A package that the database did not answer for is no good package, unless it answered for none:
     then it cannot be reached from here.

@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, no settings from outside, no network but loopback."""
+"""Every test gets an empty home, no settings from outside, and a network of loopback only."""
 
 import gc
 import os
@@ -26,19 +26,19 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are processors: many a test waits for a process or a clock."""
+    """Use one worker more than there are processors, since many tests wait."""
     return 1 + (os.cpu_count() or 1)
 
 
 def pytest_collection_finish() -> None:
-    """Leave what stays until the end out of every garbage collection, and collect less often."""
+    """Make garbage collection ignore objects that stay, and run less often."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
 def empty_homes() -> list[Path]:
-    """Return the homes of tests that left them empty: the next test can use them."""
+    """Return the home directories that tests left empty, for the next tests."""
     return []
 
 
@@ -48,7 +48,7 @@ def isolated_home(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
-    """Give the test an empty home directory and none of the variables that `writer` reads."""
+    """Give the test an empty home directory, and remove the variables that `writer` reads."""
     home = empty_homes.pop() if empty_homes else tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("WRITER_", "XDG_", "SSL_CERT_")) or name.lower().endswith("_proxy"):
@@ -65,7 +65,7 @@ def isolated_home(
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse connections of this process to other machines."""
+    """Refuse connections from this process to other machines."""
     real_connect = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:

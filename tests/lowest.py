@@ -1,4 +1,4 @@
-"""Print the lower bounds of the dependencies in a pyproject.toml, as pip takes them."""
+"""Print the lower bounds of the dependencies in a pyproject.toml, in the syntax of pip."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Run the tests with each Python that pyproject.toml names, where it is at hand.
+"""Run the tests with each Python version of pyproject.toml that is installed.
 
 Usage: python tests/pythons.py [VERSION]...
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parent.parent
 
 
 def main(wanted: list[str]) -> int:
-    """Return 0 if the tests pass with every Python that is at hand."""
+    """Return 0 if the tests pass with every Python that is installed."""
     text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     versions = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
     outcomes = {
@@ -29,7 +29,7 @@ def main(wanted: list[str]) -> int:
 
 
 def outcome(version: str) -> str:
-    """Run the tests with a Python, and return what came of it."""
+    """Run the tests with a Python, and return the result."""
     python = next((path for path in candidates(version) if is_version(path, version)), None)
     if python is None:
         return "not at hand"
@@ -40,7 +40,7 @@ def outcome(version: str) -> str:
 
 
 def candidates(version: str) -> Iterator[str]:
-    """Yield the programs that may be this Python."""
+    """Yield the programs that may be this Python version."""
     found = shutil.which(f"python{version}")
     if found is not None:
         yield found
@@ -49,7 +49,7 @@ def candidates(version: str) -> Iterator[str]:
 
 
 def is_version(python: str, version: str) -> bool:
-    """Whether a program is this Python: pyenv puts names on PATH that only end with an error."""
+    """Whether a program is this Python version: a program of pyenv may only print an error."""
     print_version = "import sys; print('{}.{}'.format(*sys.version_info))"
     done = subprocess.run(
         [python, "-c", print_version], capture_output=True, text=True, check=False

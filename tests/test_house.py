@@ -1,4 +1,4 @@
-"""Rules that hold for all of the code."""
+"""Rules for all of the code."""
 
 import ast
 import importlib
@@ -58,25 +58,25 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 def room(file: Path) -> str:
-    """Return the room that a file belongs to, or its own name at the top; "" is the front door."""
+    """Return the room of a file, or its own name at the top; "" for the package itself."""
     return file.relative_to(ROOT).parts[0].removesuffix(".py").replace("__init__", "")
 
 
 def module(file: Path) -> str:
-    """Return the full name of the module that a file is."""
+    """Return the full name of a file's module."""
     parts = ["writer_cli", *file.relative_to(ROOT).with_suffix("").parts]
     return ".".join(parts).removesuffix(".__init__")
 
 
 @cache
 def nodes_of(file: Path) -> list[ast.AST]:
-    """Return each part of a file's code."""
+    """Return the nodes of a file's syntax tree."""
     return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 @cache
 def imports(file: Path, *, types_too: bool = True) -> list[str]:
-    """Return the full name of everything that a file imports, within functions too."""
+    """Return the full name of everything that a file imports, also within functions."""
     return list(_imports(file, types_too=types_too))
 
 
@@ -100,24 +100,24 @@ def _imports(file: Path, *, types_too: bool) -> Iterator[str]:
 
 
 def imports_from(file: Path, package: str, *, types_too: bool = True) -> list[str]:
-    """Return what a file imports from a package; without `types_too`, what it does when it runs."""
+    """Return the imports from a package; without `types_too` only those at run time."""
     names = imports(file, types_too=types_too)
     return [name for name in names if name.split(".")[0] == package]
 
 
 def offences(rule: Callable[[Path], object]) -> dict[str, object]:
-    """Return what a rule finds fault with, by the file that it finds it in."""
+    """Return the violations of a rule, by file."""
     found = {str(file.relative_to(ROOT)): rule(file) for file in FILES}
     return {file: fault for file, fault in found.items() if fault}
 
 
 def test_every_module_has_its_place() -> None:
-    """A new module is to be put into the list."""
+    """Every module is in the list of rooms."""
     assert offences(lambda file: room(file) not in ["", *HOUSE]) == {}
 
 
 def test_imports_go_down_the_list_only() -> None:
-    """A module imports only rooms above its own; `__init__`, which imports lazily, is exempt."""
+    """A module imports only rooms above its own, except the lazy imports of `__init__`."""
 
     def from_below(file: Path) -> list[str]:
         below = HOUSE[HOUSE.index(room(file)) + 1 :] if room(file) else []
@@ -142,7 +142,7 @@ def neighbours(name: str) -> set[str]:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    """Whatever a module imports of its own room, and what that imports, leads never back to it."""
+    """The imports within a room have no cycle."""
     imported = {name: neighbours(name) for name in MODULES}
     for name in MODULES:
         reached: set[str] = set()
@@ -154,7 +154,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 
 def test_the_core_is_free_of_the_command_line() -> None:
-    """A library has no use for typer or rich."""
+    """The library does not import typer or rich."""
 
     def drawing(file: Path) -> list[str]:
         return [*imports_from(file, "typer"), *imports_from(file, "rich")]
@@ -163,17 +163,17 @@ def test_the_core_is_free_of_the_command_line() -> None:
 
 
 def test_the_http_library_has_one_seam() -> None:
-    """Only the files of `HTTP_SEAM` use it."""
+    """Only the files of `HTTP_SEAM` import the HTTP library."""
     assert set(offences(lambda file: imports_from(file, "httpx", types_too=False))) == HTTP_SEAM
 
 
 def test_nothing_imports_click() -> None:
-    """Typer contains its own."""
+    """Nothing imports click, since typer has a copy of its own."""
     assert offences(lambda file: imports_from(file, "click")) == {}
 
 
 def test_only_the_terminal_touches_the_standard_streams() -> None:
-    """Nor does anything else print."""
+    """Only the terminal's module uses standard streams or `print`."""
     streams = {"stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"}
 
     def touched(file: Path) -> list[str]:
@@ -216,7 +216,7 @@ def test_a_test_file_is_short() -> None:
     assert longer_than(500, sorted(TESTS.rglob("*.py"))) == []
 
 
-def test_the_tests_lie_as_the_code_does() -> None:
+def test_each_room_has_a_folder_of_tests() -> None:
     """Each room has its tests in a folder of the same name."""
     rooms = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
     folders = {path.name for path in TESTS.iterdir() if (path / "__init__.py").is_file()}
@@ -227,7 +227,7 @@ def test_the_tests_lie_as_the_code_does() -> None:
 
 
 def test_the_checks_see_what_they_look_for() -> None:
-    """A file that is known to import them is seen to."""
+    """The checks above find the imports in files that are known to have them."""
     assert imports_from(ROOT / "http" / "connection.py", "httpx", types_too=False) == ["httpx"]
     assert imports_from(ROOT / "models.py", "httpx") == ["httpx"]
     assert "writer_cli.apis.dialect.Call" in imports_from(ROOT / "client.py", "writer_cli")
@@ -245,7 +245,7 @@ def test_the_checks_see_what_they_look_for() -> None:
 
 
 def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
-    """Each name, and no other."""
+    """`__all__` is sorted, and each name in it can be imported."""
     assert writer_cli.__all__ == sorted(writer_cli.__all__)
     for name in writer_cli.__all__:
         assert getattr(writer_cli, name).__module__.startswith("writer_cli.")
@@ -253,7 +253,7 @@ def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
 
 
 def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
-    """All models and errors, and the client; but not what only the command line uses."""
+    """All models, all errors and the client are exported, and nothing of the command line."""
     expected = {"Writer", "CompletionStream", "Wait", "Cache", "CacheEvent"}
     for module in ("errors", "models"):
         for name, value in vars(importlib.import_module(f"writer_cli.{module}")).items():
@@ -268,7 +268,7 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
 
 
 def test_what_a_type_checker_sees_is_what_is_exported() -> None:
-    """The imports that only a type checker reads name the same, from the same modules."""
+    """The imports for type checkers have the exported names, from the same modules."""
     seen = {
         name.rsplit(".", 1)[-1]: name for name in imports_from(ROOT / "__init__.py", "writer_cli")
     }
@@ -279,13 +279,13 @@ def test_what_a_type_checker_sees_is_what_is_exported() -> None:
 
 
 def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
-    """As of any module."""
+    """An unknown name is an `AttributeError`, as in any module."""
     with pytest.raises(AttributeError, match=r"^module 'writer_cli' has no attribute 'Reader'$"):
         writer_cli.Reader  # noqa: B018 - to look is to fail
 
 
 def test_every_module_can_be_imported() -> None:
-    """Alone, without a mishap."""
+    """Each module can be imported first."""
     names = [module.name for module in pkgutil.walk_packages([str(ROOT)], "writer_cli.")]
     assert "writer_cli.sandbox.respond" in names
     for name in names:
@@ -296,7 +296,7 @@ def test_every_module_can_be_imported() -> None:
 
 
 def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) -> set[str]:
-    """Return the modules that the program loads."""
+    """Return the modules that the program loads for these arguments."""
     # Under the name that the shell's completion knows; `-m` has another.
     program = "import sys; sys.argv[0] = 'writer'; from writer_cli.__main__ import run; run()"
     command = [sys.executable, "-X", "importtime", "-c", program, *arguments]
@@ -348,22 +348,22 @@ REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_
 def test_a_command_loads_only_what_it_uses(
     arguments: list[str], env: dict[str, str], unwanted: set[str]
 ) -> None:
-    """Start-up is the speed of a command line: what is not needed for this run is not imported."""
+    """A command imports only the modules that it needs, so that it starts fast."""
     loaded = loaded_by(*arguments, env=env)
     assert "writer_cli.output.terminal" in loaded
     assert loaded & unwanted == set()
 
 
 def test_a_cached_answer_does_not_load_the_embedded_model(tmp_path: Path) -> None:
-    """A sandbox whose answer is recorded is not started."""
+    """A recorded answer of the sandbox does not load its model."""
     arguments = ["complete", "p", "--sandbox", "--cache", str(tmp_path)]
     model = "writer_cli.sandbox.language_model"
     assert model in loaded_by(*arguments)
     assert model not in loaded_by(*arguments)
 
 
-def test_importing_the_library_is_free_until_it_is_used() -> None:
-    """`import writer_cli` loads nothing else of the package."""
+def test_importing_the_library_loads_no_dependency() -> None:
+    """`import writer_cli` loads nothing but itself and the standard library."""
     program = (
         "import sys; before = set(sys.modules); import writer_cli; "
         "print(sorted({m.partition('.')[0] for m in set(sys.modules) - before} "
@@ -375,8 +375,8 @@ def test_importing_the_library_is_free_until_it_is_used() -> None:
     assert done.stdout == "['writer_cli']\n"
 
 
-def test_plugins_of_pydantic_have_no_part_in_the_program(tmp_path: Path) -> None:
-    """What is installed beside us is neither searched for plugins nor run."""
+def test_the_program_loads_no_plugin_of_pydantic(tmp_path: Path) -> None:
+    """A plugin that is installed for pydantic is not run."""
     (tmp_path / "plugin.py").write_text("raise SystemExit('the plugin was loaded')\n")
     about = tmp_path / "plugin-1.dist-info"
     about.mkdir()

@@ -1,4 +1,4 @@
-"""What the package says of itself, and the files that install it."""
+"""The metadata of the package, and the files that install it."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ PROJECT = PYPROJECT["project"]
 
 
 def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
-    """They name each Python from there on, without a gap."""
+    """The classifiers name each supported Python version, without a gap."""
     named = [
         int(version)
         for classifier in PROJECT["classifiers"]
@@ -36,7 +36,7 @@ def test_the_classifiers_begin_with_the_oldest_python_that_is_allowed() -> None:
 
 
 def test_the_image_starts_the_program_as_a_user() -> None:
-    """What is copied is all that an installation needs, and the program is one of ours."""
+    """The image copies what the installation needs, and starts one of our programs."""
     text = documents.read("Dockerfile")
     [program] = json.loads(re.findall(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)[0])
     assert program in PROJECT["scripts"]
@@ -48,7 +48,7 @@ def test_the_image_starts_the_program_as_a_user() -> None:
 
 
 def test_the_action_installs_what_is_beside_it() -> None:
-    """Its first step installs the project, and each of its inputs is used."""
+    """The action's first step installs the project, and each of its inputs is used."""
     text = documents.read("action.yml")
     assert documents.action_steps()[0] == 'pip install "$GITHUB_ACTION_PATH"'
     inputs = re.findall(
@@ -58,7 +58,7 @@ def test_the_action_installs_what_is_beside_it() -> None:
 
 
 def test_the_action_runs_its_commands_until_one_fails(tmp_path: Path) -> None:
-    """A pipe counts, the exit code is that of the command, and quotes stay what they are."""
+    """The action fails with the exit code of the failed command, in a pipe too."""
     commands = f"""writer complete --sandbox -o "{tmp_path}/the story's.txt" 'It was' | cat
 writer complete --sandbox -m fault-400 'It was' | cat
 touch {tmp_path}/after
@@ -74,7 +74,7 @@ LOCK = documents.read("requirements-dev.txt")
 
 
 def test_the_lock_file_has_what_the_project_names() -> None:
-    """Each dependency of the program, of the tests, of the linters and of the build, in bounds."""
+    """The lock file has each dependency of pyproject.toml, within its bounds."""
     versions = {
         canonicalize_name(name): version
         for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.MULTILINE)
@@ -89,7 +89,7 @@ def test_the_lock_file_has_what_the_project_names() -> None:
 
 
 def test_the_lock_file_has_hashes_and_no_registry() -> None:
-    """Each package has at least the hash of one file, and nothing says where to get it from."""
+    """Each package in the lock file has a hash, and nothing names a registry."""
     packages = re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.MULTILINE)[1:]
     assert len(packages) > 40
     for package in packages:
@@ -111,7 +111,7 @@ def test_the_page_of_licences_is_current() -> None:
 
 
 def test_every_dependency_says_its_licence() -> None:
-    """Each cell is one name, or several that are joined, as SPDX writes them."""
+    """Each licence is an SPDX name or several that are joined."""
     for heading in ("Installed with writer", "For development only"):
         section = documents.section("docs/dependencies.md", heading)
         rows = re.findall(r"^\| ([a-z][\w-]+) \| (.*) \| .+ \|$", section, re.MULTILINE)
@@ -146,7 +146,7 @@ idna 3.20 is vulnerable: X-2, mended in no version""",
 def test_an_audit_passes_only_what_was_looked_up(
     packages: list[dict[str, Any]], passed: bool, text: str
 ) -> None:
-    """What is vulnerable fails, and what was not found too; if nothing was found, it says so."""
+    """A vulnerable package and one that was not looked up fail, unless none was looked up."""
     assert audit.verdict({"dependencies": packages}) == (passed, text)
 
 
@@ -154,7 +154,7 @@ def test_an_audit_passes_only_what_was_looked_up(
 
 
 def build(project: Path, **variables: str) -> list[str]:
-    """Build the package in a folder and return the names and the hashes of what was built."""
+    """Build the package in a folder, and return the names and hashes of the files."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", "built"]
     env = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     subprocess.run(command, cwd=project, env=env | variables, check=True, capture_output=True)
@@ -165,7 +165,7 @@ def build(project: Path, **variables: str) -> list[str]:
 
 
 def test_the_package_has_the_same_bytes_wherever_it_is_built(tmp_path: Path) -> None:
-    """Another folder, another time, another zone, other modes: the same wheel and sources."""
+    """Folder, time, time zone and file modes do not change the built files."""
     first, second = tmp_path / "first", tmp_path / "second" / "in" / "depth"
     for copy in (first, second):
         for path in sorted(documents.ROOT.glob("*")):

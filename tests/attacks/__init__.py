@@ -1,1 +1,1 @@
-"""What was tried against the program: tables of attacks, a file for each kind."""
+"""Attacks on the program: a file with tables for each kind."""

@@ -1,4 +1,4 @@
-"""What holds however hostile the surroundings of the program are."""
+"""What must hold in all tests of attacks."""
 
 from tests.harness.program import Ran
 from writer_cli.exits import ExitCode
@@ -11,7 +11,7 @@ DOCUMENTED = {int(code) for code in ExitCode} - {int(ExitCode.BUG)}
 
 
 def holds(ran: Ran) -> bool:
-    """Whether a run ended with a documented code, without a traceback, and without the key.
+    """Whether a run ended with a documented code, without a traceback and without the key.
 
     A process that a signal ended has the negative number of the signal as its code.
     """

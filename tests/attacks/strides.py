@@ -1,4 +1,4 @@
-"""How much of a long table is tried: a part with the suite, all of it by `make attacks`."""
+"""How much of a long table is tried: a part in the test suite, all of it by `make attacks`."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ IS_WHOLE = os.environ.get("ATTACKS") == "all"
 
 
 def some(cases: Sequence[_Case], number: int, *, first: int = 0) -> list[_Case]:
-    """Return about so many cases, evenly spread over all of them; `first` shifts them."""
+    """Return about this many cases, evenly spaced; `first` shifts them."""
     if IS_WHOLE or number >= len(cases):
         return list(cases)
     step = len(cases) / number

@@ -22,7 +22,7 @@ COUNTS = {
 
 @pytest.mark.parametrize("beginning", COUNTS)
 def test_the_page_says_how_many_cases_there_are(beginning: str) -> None:
-    """Each row has the length of its tables."""
+    """Each row has the number of cases of its tables."""
     rows = documents.table("SECURITY.md", "attack", "cases")
     [cases] = [cases for attack, cases in rows if attack.startswith(beginning)]
     assert int(cases.replace(",", "")) == COUNTS[beginning]

@@ -1,4 +1,4 @@
-"""What somebody may type where a key is asked for, on a real terminal."""
+"""Hostile input where a key is asked for, on a real terminal."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Streams that are closed or full, signals at each moment, and what Python itself is told."""
+"""Closed and full streams, signals at every moment, and Python's own variables."""
 
 import signal
 import subprocess
@@ -38,7 +38,7 @@ STREAMS = list(product(STREAMING, product(STATES, repeat=3)))
 def test_streams_in_every_state(
     command: str, states: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result that cannot be printed is exit code 11; a message that cannot be is only missing."""
+    """Only a result that cannot be printed is an error, with exit code 11."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
     redirections = " ".join(STATES[state][i] for i, state in enumerate(states))
@@ -90,7 +90,7 @@ SIGNALLED = list(product(INTERRUPTED, SIGNALS, MOMENTS))
 def test_a_signal_at_each_moment(
     command: list[str], number: signal.Signals, moment: int, tmp_path: Path
 ) -> None:
-    """It ends the command as that signal, or too late; each file is the old or the new one."""
+    """A signal ends the command or comes too late; each file is the old or the new one."""
     old = {"text": "old\n", "config.toml": "# old\n", "in.txt": "p\n"}
     for name, content in old.items():
         (tmp_path / name).write_text(content)
@@ -148,7 +148,7 @@ FOR_PYTHON = [
 
 
 def started(arguments: list[str | bytes], env: dict[str, str]) -> Ran:
-    """Run the program without a shell, which has words of its own about some variables."""
+    """Run the program without a shell, which would treat some variables itself."""
     done = subprocess.run(
         [WRITER, *arguments],
         env=environment(env),
@@ -165,7 +165,7 @@ STARTED = list(product(FOR_PYTHON, ["C.UTF-8", "C"]))
 
 @pytest.mark.parametrize(("variable", "locale"), some(STARTED, 2))
 def test_no_variable_of_python_changes_a_result(variable: str, locale: str) -> None:
-    """A prompt that is not ASCII reaches the model, and a text comes back, in any encoding."""
+    """Prompt and text are not changed by any of Python's variables, encodings included."""
     name, _, value = variable.partition("=")
     told = {"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "WRITER_API_KEY": KEY, name: value}
     ran = started(["complete", "--sandbox", "--dry-run", "é 🎈".encode()], told)
@@ -190,7 +190,7 @@ AMONG_FILES += ["config set timeout 3", "models --sandbox", "config check --sand
 def test_modules_in_the_working_directory_are_not_imported(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither by our names, nor by those of our dependencies and of Python itself."""
+    """Files with the names of our, Python's or other modules are not imported."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
     for name in MODULES:
@@ -204,7 +204,7 @@ def test_modules_in_the_working_directory_are_not_imported(
 
 
 def test_a_terminal_that_does_not_know_its_size_has_80_columns() -> None:
-    """It reports 0 columns, as some containers and serial lines do."""
+    """A terminal that reports 0 columns, as in some containers, counts as 80."""
     command = [WRITER, "complete", "--sandbox", "The sea"]
     with OnTerminal(command, env={"NO_COLOR": "1"}, columns=0) as terminal:
         assert terminal.wait() == 0

@@ -1,4 +1,4 @@
-"""A marked key goes in by every way; what comes out has no eight characters of it."""
+"""A marked key is given in every way, and eight characters of it never come out."""
 
 import base64
 import html
@@ -21,13 +21,13 @@ SHORTEST = 8
 """Characters of a key that say nothing about it, less one."""
 
 
-def windows(text: str, length: int) -> set[str]:
-    """Return everything of a length that stands in a text."""
+def substrings_of(text: str, length: int) -> set[str]:
+    """Return all substrings of a length."""
     return {text[i : i + length] for i in range(len(text) - length + 1)}
 
 
 def encoded(secret: str) -> dict[str, str]:
-    """Return the forms in which a server, a log or a library may write a key."""
+    """Return the encodings in which a server, a log or a library may write a key."""
     raw = secret.encode()
     return {
         "as it is": secret,
@@ -46,19 +46,19 @@ def encoded(secret: str) -> dict[str, str]:
 
 
 def leaks(output: str, secret: str = KEY) -> list[str]:
-    """Return what of a key stands in an output, in whatever form."""
+    """Return the parts of a key that are in an output, in any encoding."""
     joined = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\s\"'│\u00ad\u200b-\u200f\u2060\ufeff\\]", "", output)
     texts = [output, joined, html.unescape(output), unquote(output)]
-    found = [w for text in texts for w in windows(secret, SHORTEST) if w in text]
+    found = [w for text in texts for w in substrings_of(secret, SHORTEST) if w in text]
     for name, form in encoded(secret).items():
         if name != "as it is":
             width = SHORTEST * len(form) // len(secret)
-            found += [w for w in windows(form, max(width, SHORTEST)) if w in output]
+            found += [w for w in substrings_of(form, max(width, SHORTEST)) if w in output]
     return found
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
-    """Each form of a key, whole and in part, split by what a terminal may put between."""
+    """The search finds each encoding of a key, in part and split by escape sequences too."""
     for form in encoded(KEY).values():
         assert leaks(f"a message with {form} in it")
         assert leaks(form[: len(form) // 2])
@@ -68,7 +68,7 @@ def test_the_search_finds_what_it_looks_for() -> None:
 
 
 def check(ran: Ran, *files: Path, secret: str = KEY) -> None:
-    """See that nothing of a key came out, and that no bug did."""
+    """Check that an output has no part of the key and no report of a bug."""
     written = "".join(
         file.read_bytes().decode("utf-8", "replace") for file in files if file.is_file()
     )
@@ -77,7 +77,7 @@ def check(ran: Ran, *files: Path, secret: str = KEY) -> None:
 
 
 def echoes(text: str) -> dict[str, Script]:
-    """Return answers that hold a text in every place that a message may quote."""
+    """Return answers that contain a text in every place that a message may quote."""
     fail = {"tpe": text, "errors": [{"description": text, "key": text, "extras": text}]}
     described = {"error": {"message": text, "type": text, "param": text, "code": text}}
     return {
@@ -113,7 +113,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_key_that_a_server_repeats_is_not_shown(place: str) -> None:
-    """Whole and in part, in each form; to a person, in JSON, and with a traceback."""
+    """No encoding or part of the key is shown, in text, in JSON or in a traceback."""
     env = {"WRITER_API_KEY": KEY, "WRITER_DEBUG": "1"}
     # Where only the beginning of an answer is quoted, each text has to stand there.
     for text in [" ".join(TEXTS), *some(TEXTS, 3, first=PLACES.index(place))]:
@@ -123,7 +123,7 @@ def test_a_key_that_a_server_repeats_is_not_shown(place: str) -> None:
 
 
 def ways_in(directory: Path) -> dict[str, dict[str, str]]:
-    """Return the environment for each way by which a key comes to the program."""
+    """Return the environment for each way to give the key to the program."""
     directory.mkdir()
     (directory / "key.txt").write_text(KEY + "\n")
     files = {
@@ -177,7 +177,7 @@ WAYS = ["variable", "file", "pasted", "raw", "profile", "command"]
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_command_shows_a_key(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By whichever way it came: after a success and after each kind of failure, in files too."""
+    """Success and each kind of failure show no key, nor write it into files."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
     env = ways_in(tmp_path / "keys")[way] | {"WRITER_DEBUG": "1"}
@@ -201,7 +201,7 @@ def test_no_command_shows_a_key(way: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_key_in_the_wrong_place_is_not_shown(tmp_path: Path) -> None:
-    """It is refused where others could read it, and where it is no value."""
+    """A key on the command line is refused and not repeated."""
     env = {"WRITER_CONFIG": str(tmp_path / "config.toml"), "WRITER_DEBUG": "1"}
     for command in (
         ["config", "set", "api_key", KEY],
@@ -235,7 +235,7 @@ PASSWORD = "pW5-hidden.8kQzR2~vB"
     ],
 )
 def test_a_password_within_an_address_is_not_shown(address: str, tmp_path: Path) -> None:
-    """Neither in a base URL, which may have none, nor in the address of a proxy."""
+    """Neither a password in a base URL nor one in a proxy's address is shown."""
     env = {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_MODEL_ID": "m"}
     env |= {"WRITER_CONFIG": str(tmp_path / "config.toml"), "WRITER_DEBUG": "1"}
     for command in (
@@ -262,7 +262,7 @@ def test_a_password_within_an_address_is_not_shown(address: str, tmp_path: Path)
     ],
 )
 def test_the_password_of_a_proxy_is_not_shown(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the proxy can be used or not, and the key does not go to it."""
+    """The password of a proxy is not shown, and the API key is not sent to the proxy."""
     with Server(http(407, b"no", "text/plain")) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy.replace("PORT", server.host.partition(":")[2]))
         env = {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_MODEL_ID": "m"}

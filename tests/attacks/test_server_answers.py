@@ -1,4 +1,4 @@
-"""Answers that are not what they should be: a text that was paid for is kept where there is one."""
+"""Malformed answers: the text is kept if there is one."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ UNREADABLE = {
 
 
 def strict(document: str) -> Any:
-    """Read JSON as other programs do, which know no NaN."""
+    """Read JSON as other programs do, which refuse NaN."""
 
     def refused(constant: str) -> None:
         raise ValueError(constant)
@@ -45,7 +45,7 @@ def strict(document: str) -> Any:
 
 @pytest.mark.parametrize("attack", UNREADABLE)
 def test_a_text_beside_an_unreadable_value_is_kept(attack: str) -> None:
-    """In every place that is not the text; with one warning, and JSON that every program reads."""
+    """An invalid value elsewhere causes one warning, and the JSON output is valid."""
     value, warning = UNREADABLE[attack]
     for template in (
         '{"choices": [{"text": "kept"}], "new": VALUE}',
@@ -62,7 +62,7 @@ def test_a_text_beside_an_unreadable_value_is_kept(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", UNREADABLE)
 def test_a_stream_with_an_unreadable_value_goes_on(attack: str) -> None:
-    """With one warning for all of its events."""
+    """All events of a stream with such values cause one warning."""
     value, warning = UNREADABLE[attack]
     events = [f'data: {{"value": "{text}", "new": {value}}}\n\n'.encode() for text in "abc"]
     with Server(stream(*events)) as server:
@@ -71,7 +71,7 @@ def test_a_stream_with_an_unreadable_value_goes_on(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", UNREADABLE)
 def test_an_error_with_an_unreadable_value_is_read(attack: str) -> None:
-    """Its reason is shown, and the JSON error can be read by every program."""
+    """The reason of such an error is shown, and the JSON error is valid."""
     value, _ = UNREADABLE[attack]
     template = '{"tpe": "T", "errors": [{"description": "why", "extras": VALUE}], "extras": VALUE}'
     body = template.replace("VALUE", value).encode()
@@ -84,7 +84,7 @@ def test_an_error_with_an_unreadable_value_is_read(attack: str) -> None:
 
 
 def test_values_that_can_be_read_are_left_alone() -> None:
-    """A hundred levels and a thousand digits are unusual, and no warning is given of them."""
+    """Ninety levels and a thousand digits are accepted without a warning."""
     deep = "[" * 90 + "9" * 1000 + "]" * 90
     body = f'{{"choices": [{{"text": "x"}}], "new": {deep}, "e": 1e-999}}'
     with Server(http(200, body.encode())) as server:
@@ -93,7 +93,7 @@ def test_values_that_can_be_read_are_left_alone() -> None:
 
 @pytest.mark.parametrize("value", [value for value, _ in UNREADABLE.values()])
 def test_a_text_that_is_itself_unreadable_is_a_bad_answer(value: str) -> None:
-    """Nothing is made up in its place."""
+    """An invalid text is an error and is not replaced."""
     with Server(http(200, f'{{"choices": [{{"text": {value}}}]}}'.encode())) as server:
         ran = run("complete", "p", env=server.env)
     assert (ran.code, ran.output) == (9, "")
@@ -110,7 +110,7 @@ def test_a_text_that_is_itself_unreadable_is_a_bad_answer(value: str) -> None:
     ],
 )
 def test_what_is_deep_and_no_json_is_a_bad_answer(body: bytes) -> None:
-    """It is seen to be none in a time that grows with its length."""
+    """Deeply nested invalid JSON is refused in linear time."""
     with Server(http(200, body)) as server:
         assert run("complete", "p", env=server.env).code == 9
 
@@ -126,7 +126,7 @@ BAD_BYTES = [b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80"
 def test_bytes_that_are_not_utf8_are_replaced_with_a_warning(
     content: bytes, *, streams: bool
 ) -> None:
-    """One warning for an answer, however many there are."""
+    """An answer with invalid UTF-8 causes one warning, however many bytes are wrong."""
     text = b"a" + content + b"b" + content
     whole = http(200, b'{"choices": [{"text": "' + text + b'"}]}')
     script: Script = stream(b'data: {"value": "' + text + b'"}\n\n') if streams else whole
@@ -137,14 +137,14 @@ def test_bytes_that_are_not_utf8_are_replaced_with_a_warning(
 
 
 def test_a_replacement_character_that_was_sent_is_no_bad_byte() -> None:
-    """It is what the model said."""
+    """U+FFFD in an answer causes no warning, since the model wrote it."""
     for script in (http(200, {"choices": [{"text": "\ufffd"}]}), stream(event("\ufffd"))):
         with Server(script) as server:
             assert run("complete", "--stream", "p", env=server.env) == Ran(0, "\ufffd\n", "")
 
 
 def test_warnings_are_seen_by_the_library_and_left_out_by_quiet() -> None:
-    """`on_warning` is told of each kind once for an answer; without it nothing happens."""
+    """`on_warning` gets each kind once per answer, and `--quiet` hides them."""
     heard: list[str] = []
     with Server(http(200, b'{"choices": [{"text": "\xff", "x": [NaN, NaN]}]}')) as server:
         for on_warning in (heard.append, None):
@@ -156,7 +156,7 @@ def test_warnings_are_seen_by_the_library_and_left_out_by_quiet() -> None:
 
 
 def test_a_batch_warns_once_of_what_many_answers_have(tmp_path: Any) -> None:
-    """The results are kept, and each of them is JSON."""
+    """Many answers with the same fault cause one warning, and their results are valid JSON."""
     source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("a\nb\nc\n")
     with Server(http(200, b'{"choices": [{"text": "\xff"}], "x": NaN}')) as server:
@@ -180,7 +180,7 @@ EMPTY_STREAMS = {
 @pytest.mark.parametrize("api", ["enterprise", "studio", "openai"])
 @pytest.mark.parametrize("attack", EMPTY_STREAMS)
 def test_a_stream_without_one_event_was_cut(attack: str, api: ApiName) -> None:
-    """An empty text with exit code 0 would look like an answer."""
+    """A stream without events is an error, and not an empty text with exit code 0."""
     with Server(stream(EMPTY_STREAMS[attack])) as server:
         ran = run("complete", "--stream", "--json", "--api", api, "p", env=server.env)
     assert (ran.code, ran.output) == (9, "")
@@ -198,8 +198,8 @@ STATUSES = {
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("status", [300, 302, 304, 600, 999])
-def test_a_status_that_is_no_answer_is_called_what_it_is(status: int, *, streams: bool) -> None:
-    """With what its body says, and without a word of a redirect that it is not."""
+def test_an_unexpected_status_is_named(status: int, *, streams: bool) -> None:
+    """The error has the status and the body, and does not speak of a redirect."""
     with Server(http(status, b"" if status == 304 else b"busy", "text/plain")) as server:
         ran = run("complete", *(["--stream"] if streams else []), "p", env=server.env)
     body = "" if status == 304 else ": busy"
@@ -209,7 +209,7 @@ def test_a_status_that_is_no_answer_is_called_what_it_is(status: int, *, streams
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_named_and_not_followed(status: int) -> None:
-    """The key would go along; to another scheme, another host, and to itself."""
+    """No kind of redirect is followed, since the key would be sent along."""
     with Server(http(200, b"never asked")) as other:
         for target in (other.url, "http://elsewhere.example/", "/itself", "file:///etc/passwd"):
             answer = http(status, b"", headers=[("Location", target)])
@@ -222,7 +222,7 @@ def test_a_redirect_is_named_and_not_followed(status: int) -> None:
 
 
 def test_the_size_of_an_answer_and_of_its_parts_is_bounded() -> None:
-    """Each bound has its message; an answer at the bound is read."""
+    """An answer at a limit is read, and one above it is refused with a message."""
     choice, most = b'{"text":"x"}', 100_000
     many = b'{"choices":[' + b",".join([choice] * most)
     with Server(
@@ -253,7 +253,7 @@ print(code, re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures as Linux does")
 def test_half_a_million_choices_do_not_fill_the_memory() -> None:
-    """They took 490 MB."""
+    """An answer with half a million choices is refused within 250 MB of memory."""
     body = b'{"choices":[' + b",".join([b'{"text":"x"}'] * 500_000) + b"]}"
     with Server(http(200, body)) as server:
         done = subprocess.run(

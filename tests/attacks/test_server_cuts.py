@@ -1,4 +1,4 @@
-"""A valid answer, cut at each of its bytes: what came of it is an error, and never a whole text.
+"""A valid answer, cut at each byte: the result is an error, and never a complete text.
 
 `ATTACKS=all`, which `make attacks` sets, tries every byte; the suite takes some.
 """
@@ -23,7 +23,7 @@ CUTS = 9
 
 
 def body(api: ApiName, *, streams: bool) -> bytes:
-    """Return a valid body of a dialect."""
+    """Return a valid body in a dialect."""
     if not streams:
         return json.dumps({"choices": [{"text": TEXT}]}, ensure_ascii=False).encode()
     halves = [TEXT[:6], TEXT[6:]]
@@ -48,7 +48,7 @@ def framed(content: bytes, framing: str, *, streams: bool) -> bytes:
 
 
 def outcome(client: writer.Writer, *, streams: bool) -> tuple[str, writer.WriterError | None]:
-    """Return what came of a text, and the error that ended it."""
+    """Return the text that came, and the error that ended it."""
     text = ""
     try:
         if streams:
@@ -64,7 +64,7 @@ def outcome(client: writer.Writer, *, streams: bool) -> tuple[str, writer.Writer
 
 
 def looks_whole(content: bytes, api: ApiName, framing: str, how: Action, *, streams: bool) -> bool:
-    """Whether a stream has been cut where nobody can tell it: between two events.
+    """Whether a cut cannot be noticed: it is between two events of a stream without an end mark.
 
     A body that ends with the connection has no other end, and these two APIs promise no end mark.
     """
@@ -79,7 +79,7 @@ def looks_whole(content: bytes, api: ApiName, framing: str, how: Action, *, stre
 def test_an_answer_that_is_cut_is_an_error(
     api: ApiName, framing: str, how: Action, *, streams: bool
 ) -> None:
-    """Exit code 8 where no answer had begun, else 9; what came of a stream is part of its text."""
+    """Exit code 8 before an answer begins, else 9; a stream's text so far is returned."""
     content = body(api, streams=streams)
     whole = framed(content, framing, streams=streams)
     head = whole.index(b"\r\n\r\n") + 4

@@ -1,4 +1,4 @@
-"""Answers that are no good HTTP: lengths that lie, wrong framing, other protocols, encodings."""
+"""Invalid HTTP: wrong lengths and framing, other protocols and encodings."""
 
 import gzip
 import traceback
@@ -20,12 +20,12 @@ UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrad
 
 
 def announced(*fields: bytes, body: bytes = BODY) -> list[Step]:
-    """Return an answer with these fields in its head, and the end of the connection."""
+    """Return an answer with these header fields that ends with the connection."""
     return [HEAD + b"".join(field + b"\r\n" for field in fields) + b"\r\n" + body, CLOSE]
 
 
 def compressed(encoding: bytes, body: bytes) -> list[Step]:
-    """Return an answer with an encoding."""
+    """Return an answer with this content encoding."""
     length = b"Content-Length: %d" % len(body)
     return announced(b"Content-Encoding: " + encoding, length, body=body)
 
@@ -104,7 +104,7 @@ BAD_ANSWER = {
     ids=[*READ, *NO_ANSWER, *BAD_ANSWER],
 )
 def test_what_is_no_good_http_is_read_or_refused(attack: str, script: Script, code: int) -> None:
-    """The text where it is certain; else one message, and nothing on standard output."""
+    """The text is printed if it is certain; else there is one error and no output."""
     del attack  # the id of the test
     with Server(script) as server:
         ran = run("complete", "--quiet", "p", env=server.env)
@@ -114,14 +114,14 @@ def test_what_is_no_good_http_is_read_or_refused(attack: str, script: Script, co
 
 
 def text_of(client: writer.Writer) -> str:
-    """Return a completion."""
+    """Return the text of a completion."""
     response = client.completions.create(completion_request=REQUEST, model_id="m")
     assert response.completion_response is not None
     return response.completion_response.choices[0].text
 
 
 def test_an_answer_that_belongs_to_no_request_is_given_to_none() -> None:
-    """A gateway that answers one request twice would shift all later answers by one."""
+    """A second answer to one request is an error, so that later answers are not shifted."""
     with (
         Server(completion("first") + completion("of another"), completion("second")) as server,
         writer.Writer(KEY, 7, base_url=server.url, max_retries=0) as client,
@@ -146,7 +146,7 @@ def test_an_answer_that_belongs_to_no_request_is_given_to_none() -> None:
     ids=["a header field", "the size of a chunk", "the end of a chunk", "a status line"],
 )
 def test_a_key_in_bad_http_is_not_shown(script: Script) -> None:
-    """The HTTP library quotes what it cannot read, and that may be the key."""
+    """The key is redacted where the HTTP library quotes what it cannot parse."""
     with (
         Server(script) as server,
         writer.Writer(KEY, 7, base_url=server.url, max_retries=0) as client,

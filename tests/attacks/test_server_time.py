@@ -1,4 +1,4 @@
-"""Servers that take their time: `--timeout` alone ends the wait, without `--deadline`."""
+"""Slow servers: `--timeout` alone ends the wait, without `--deadline`."""
 
 import contextlib
 import gzip
@@ -25,7 +25,7 @@ REQUEST = writer.CompletionRequest(prompt="p")
 
 
 def flood(begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
-    """Return an answer of which pieces come as fast as they are read, and never the end."""
+    """Return an answer that repeats a piece as fast as it is read and never ends."""
 
     def script(_: Received) -> Iterator[Step]:
         yield begin
@@ -35,13 +35,13 @@ def flood(begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]:
 
 
 def head(content_type: str, *fields: str) -> bytes:
-    """Return the head of an answer in chunks."""
+    """Return the head of an answer in chunked encoding."""
     lines = ["HTTP/1.1 200 OK", f"Content-Type: {content_type}", *fields]
     return "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""]).encode()
 
 
 def chunk(content: bytes) -> bytes:
-    """Return a chunk of a body."""
+    """Return a chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(content), content)
 
 
@@ -82,7 +82,7 @@ STREAMS: dict[str, Script] = {
 
 
 def ask(client: writer.Writer, *, streams: bool) -> None:
-    """Ask for a completion, the one way or the other."""
+    """Request a completion, with or without streaming."""
     if streams:
         list(client.completions.stream(completion_request=REQUEST, model_id="m"))
     else:
@@ -90,7 +90,7 @@ def ask(client: writer.Writer, *, streams: bool) -> None:
 
 
 def failure(script: Script, *, streams: bool, api: ApiName = "enterprise") -> writer.WriterError:
-    """Return the error that ends the wait for an answer, and see that it ends in time."""
+    """Return the error of a timeout, and check that it comes in time."""
     with (
         Server(script) as server,
         writer.Writer(
@@ -109,7 +109,7 @@ def failure(script: Script, *, streams: bool, api: ApiName = "enterprise") -> wr
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("attack", HEADS)
 def test_a_head_that_never_ends_is_given_up_on(attack: str, *, streams: bool) -> None:
-    """The time counts from the request to the whole head, and the call may be made again."""
+    """The timeout covers the whole head, and the call may be retried."""
     error = failure(HEADS[attack], streams=streams)
     assert error.message == f"no answer from HOST within {TIMEOUT} s"
     assert error.retryable
@@ -117,7 +117,7 @@ def test_a_head_that_never_ends_is_given_up_on(attack: str, *, streams: bool) ->
 
 @pytest.mark.parametrize("attack", BODIES)
 def test_a_body_that_never_ends_is_given_up_on(attack: str) -> None:
-    """An answer that has begun is not asked for again."""
+    """The timeout covers the whole body, and the call is not retried."""
     error = failure(BODIES[attack], streams=False)
     assert error.message in {
         f"the answer from HOST did not continue within {TIMEOUT} s",
@@ -128,7 +128,7 @@ def test_a_body_that_never_ends_is_given_up_on(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", STREAMS)
 def test_a_stream_without_events_is_given_up_on(attack: str) -> None:
-    """The time counts from one event to the next; comments and foreign events are none."""
+    """The timeout runs from event to event; comments and unknown events do not count."""
     for api in ("enterprise", "studio") if attack == "comments now and then" else ("enterprise",):
         error = failure(STREAMS[attack], streams=True, api=api)
         assert error.message == f"the answer from HOST did not continue within {TIMEOUT} s"
@@ -136,7 +136,7 @@ def test_a_stream_without_events_is_given_up_on(attack: str) -> None:
 
 
 def test_a_slow_reader_costs_the_server_no_time() -> None:
-    """The time for an event begins when the reader asks for it."""
+    """The timeout for an event begins when the reader asks for it."""
     first = chunk(event("a") + b": wait\n\n")
     with (
         Server([STREAM, first, chunk(event("b")), b"0\r\n\r\n"]) as server,
@@ -149,7 +149,7 @@ def test_a_slow_reader_costs_the_server_no_time() -> None:
 
 
 def test_a_server_that_reads_slowly_is_given_up_on() -> None:
-    """A long prompt is part of the request, and the time counts from its first byte."""
+    """The timeout includes the time to send a long prompt."""
 
     class Unread(Server):
         def _serve(self, connection: Any) -> None:
@@ -171,7 +171,7 @@ def test_a_server_that_reads_slowly_is_given_up_on() -> None:
 
 @pytest.mark.parametrize("command", [["complete", "p"], ["complete", "--stream", "p"], ["models"]])
 def test_every_command_gives_up(command: list[str]) -> None:
-    """With exit code 8, nothing on standard output, and the flag to change in the hint."""
+    """Exit code 8, no output, and a hint with the flag to change."""
     with Server(HEADS["103 now and then"]) as server:
         ran = run(*command, "--timeout", str(TIMEOUT), env=server.env)
     assert (ran.code, ran.output) == (8, "")

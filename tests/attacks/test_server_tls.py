@@ -1,4 +1,4 @@
-"""TLS that is wrong: a certificate that is not to be trusted, a handshake that does not end."""
+"""Invalid TLS: certificates that are not trusted, and handshakes that never end."""
 
 import contextlib
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no open
 
 
 class Certificate(NamedTuple):
-    """From and until when it is valid, for whom, and whether the client trusts its issuer."""
+    """The validity, the host and the trust of a certificate."""
 
     begin: str
     end: str
@@ -62,7 +62,7 @@ subjectAltName = {names}
 
 
 def made(certificate: Certificate, place: Path) -> Path:
-    """Make a certificate that signs itself, and return the file that has it with its key."""
+    """Make a self-signed certificate, and return the file with it and its key."""
     (place / "index").touch()
     (place / "serial").write_text("01")
     (place / "ca.cnf").write_text(CONFIGURATION.format(names=certificate.names))
@@ -83,7 +83,7 @@ def made(certificate: Certificate, place: Path) -> Path:
 def test_a_certificate_that_is_not_to_be_trusted(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 8 and the reason; no request, and so no key, is sent, and nothing is retried."""
+    """Exit code 8 with the reason; no request, and so no key, is sent, and nothing is retried."""
     certificate, reason = CERTIFICATES[name]
     file = made(certificate, tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,7 +111,7 @@ HANDSHAKES: dict[str, tuple[bytes, bytes]] = {
 
 
 class Handshake(Server):
-    """A server that says it speaks TLS, reads what comes, and answers a handshake of the table."""
+    """A server that announces TLS and then answers the handshake as the table says."""
 
     def __init__(self, name: str) -> None:
         super().__init__(b"")
@@ -136,7 +136,7 @@ class Handshake(Server):
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 def test_a_handshake_that_does_not_end_is_given_up_on(name: str) -> None:
-    """`--timeout` bounds it, as it bounds a connection that is accepted and then silent."""
+    """`--timeout` limits a handshake that never ends."""
     started = time.monotonic()
     with Handshake(name) as server:
         ran = writer("complete", "--timeout", "0.3", "p", env=server.env)
@@ -156,7 +156,7 @@ NO_TLS = {
 
 
 @pytest.mark.parametrize("answer", NO_TLS)
-def test_a_server_that_speaks_no_tls_is_the_network(answer: str) -> None:
+def test_a_server_without_tls_is_a_network_error(answer: str) -> None:
     """Exit code 8, and no traceback."""
 
     class Other(Server):

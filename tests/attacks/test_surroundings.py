@@ -1,4 +1,4 @@
-"""Homes, configuration files, caches and variables of every wrong kind, around each command."""
+"""Invalid homes, configuration files, caches and environment variables, for each command."""
 
 import os
 import signal
@@ -36,14 +36,14 @@ COMMANDS = [
 
 @pytest.fixture(autouse=True)
 def bounded() -> Iterator[None]:
-    """End the process if a command hangs."""
+    """Kill the process if a command hangs."""
     signal.alarm(LONGEST)
     yield
     signal.alarm(0)
 
 
 def a_socket(path: Path) -> None:
-    """Make the file of a socket that nobody listens at."""
+    """Make a socket file without a listener."""
     with closing(socket.socket(socket.AF_UNIX)) as end, chdir(path.parent):
         end.bind(path.name)  # a whole path may be too long
 
@@ -55,13 +55,13 @@ def huge(path: Path) -> None:
 
 
 def below_a_file(path: Path) -> None:
-    """Put a file in the place of the folder."""
+    """Make a file where a folder is expected."""
     path.parent.rmdir()
     path.parent.touch()
 
 
 def link_to(target: str) -> Callable[[Path], None]:
-    """Return what makes a symbolic link."""
+    """Return a function that makes a symbolic link to this target."""
     return lambda path: path.symlink_to(target)
 
 
@@ -106,7 +106,7 @@ FILES = list(product(PLACES, KINDS, COMMANDS))
 
 
 def beside(folder: Path, place: str, kind: str, command: list[str]) -> Ran:
-    """Run a command in a folder of its own, where one thing is of the wrong kind."""
+    """Run a command in a new folder, in which one file or folder is of the wrong kind."""
     wrong = folder / "up" / "wrong"
     wrong.parent.mkdir()
     KINDS[kind](wrong)
@@ -133,7 +133,7 @@ def beside(folder: Path, place: str, kind: str, command: list[str]) -> Ran:
 def test_a_file_or_folder_of_the_wrong_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error names it, or it does not matter; nothing waits for it, and nothing is half done."""
+    """It is named in an error or ignored, nothing hangs, and no temporary file is left."""
     monkeypatch.setattr("writer_cli.config.file.PIPE_TIMEOUT", 0.05)
     for number, (place, kind, command) in enumerate(some(FILES, 40)):
         folder = tmp_path / str(number)
@@ -211,7 +211,7 @@ VALUES = [
 
 @pytest.mark.parametrize("part", range(4))
 def test_a_hostile_variable(part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it says, in a pipe and on a terminal, and however wide that claims to be."""
+    """No value of a variable causes a crash, or output of a million columns."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
     for name, value in {
@@ -252,7 +252,7 @@ def test_a_hostile_variable(part: int, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_name_that_is_too_long(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever a file or a folder is named, it is a usage error with the reason."""
+    """A file name that is too long is a usage error with the reason."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
     named = [word.replace("NAME", "x" * 256) for word in command]

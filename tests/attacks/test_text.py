@@ -1,4 +1,4 @@
-"""Text that acts on a terminal: from a model, a server, a file, a flag, the environment.
+"""Text with escape sequences: from a model, a server, a file, a flag, a variable.
 
 Each place is tried on a pseudo-terminal, with a harmless text and with a hostile one. The hostile
 one may add no control character and no control sequence to what the terminal gets.
@@ -54,12 +54,12 @@ SCREENS = {
 
 
 def quietly(screen: str) -> list[str]:
-    """Return what keeps a spinner, which has controls of its own, off a screen with colours."""
+    """Return the flag that disables the spinner, if the terminal could show one."""
     return [] if screen == "dumb" else ["--quiet"]
 
 
 def in_pieces(*pieces: bytes) -> Script:
-    """Return a stream that comes in these pieces, a chunk each."""
+    """Return a stream with a chunk for each of these pieces."""
     return stream(*pieces)
 
 
@@ -69,19 +69,19 @@ def split_events(text: str) -> Script:
 
 
 def split_bytes(text: str) -> Script:
-    """Return a stream of one event, a chunk for each of its bytes, in UTF-8 without escapes."""
+    """Return a stream of one event whose text is unescaped UTF-8, with a chunk for each byte."""
     escaped = json.dumps({"value": text}, ensure_ascii=False)
     return in_pieces(*(bytes([byte]) for byte in f"data: {escaped}\n\n".encode()))
 
 
 def failing(text: str) -> bytes:
-    """Return an error that has a text in each of its places."""
+    """Return an error with this text in each field."""
     fail = {"tpe": text, "errors": [{"description": text, "key": text, "extras": text}]}
     return http(400, fail, headers=[("Action-Id", text.encode("latin-1", "ignore").hex())])
 
 
 def completing(text: str) -> bytes:
-    """Return a completion that has a text in each of its places."""
+    """Return a completion with this text in each field."""
     logprobs = {
         "tokens": [text, text],
         "tokenLogprobs": [-0.1, -9.0],
@@ -136,13 +136,13 @@ ANSWERS: dict[str, tuple[Callable[[str], Script], list[str]]] = {
 
 
 def added(show: Callable[[str], str]) -> set[str]:
-    """Return what a hostile text adds to the controls that a terminal gets."""
+    """Return the control sequences that only the hostile text adds to the output."""
     return controls(show(HOSTILE)) - controls(show(HARMLESS))
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in a directory of the test's own, with the input of a batch."""
+    """Work in a new directory with the input of a batch."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
 
@@ -150,7 +150,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("place", ANSWERS)
 def test_what_a_server_says_acts_on_no_terminal(place: str, screen: str) -> None:
-    """Text, names and errors are shown; nothing but a line feed and a tab acts."""
+    """Texts, names and errors of a server add no control sequence to the output."""
     answer, command = ANSWERS[place]
     command = [*command, *quietly(screen)]
 
@@ -162,7 +162,7 @@ def test_what_a_server_says_acts_on_no_terminal(place: str, screen: str) -> None
 
 
 def configured(content: str) -> dict[str, str]:
-    """Write a configuration file and return the environment that names it."""
+    """Write a configuration file, and return the environment that names it."""
     path = Path("config.toml")
     path.touch(mode=0o600)
     path.write_text(content)
@@ -170,12 +170,12 @@ def configured(content: str) -> dict[str, str]:
 
 
 def quoted(text: str) -> str:
-    """Return a text as TOML writes it."""
+    """Return a text as a TOML string."""
     return json.dumps(text).replace("\\u0000", "0")
 
 
 def without_nul(text: str) -> str:
-    """Return a text that can be an argument, a variable or the name of a file."""
+    """Return a text that can be an argument, a variable or a file name."""
     return text.replace("\0", "")
 
 
@@ -234,7 +234,7 @@ LOCAL: dict[str, Callable[[str], tuple[list[str], Mapping[str, str]]]] = {
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])
 @pytest.mark.parametrize("place", LOCAL)
 def test_what_is_given_acts_on_no_terminal(place: str, screen: str) -> None:
-    """A file from somebody else, or a line that was pasted, is shown and not obeyed."""
+    """Text of a file, a flag or a variable adds no control sequence to the output."""
 
     def show(text: str) -> str:
         command, env = LOCAL[place](without_nul(text))
@@ -245,7 +245,7 @@ def test_what_is_given_acts_on_no_terminal(place: str, screen: str) -> None:
 
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])
 def test_records_act_on_no_terminal(screen: str) -> None:
-    """Neither their prompts, nor what is wrong with them."""
+    """The prompts of records and the errors about them add no control sequence."""
 
     def show(text: str) -> str:
         records: list[dict[str, Any]] = [
@@ -261,7 +261,7 @@ def test_records_act_on_no_terminal(screen: str) -> None:
 
 
 def test_a_model_that_is_suggested_acts_on_no_terminal() -> None:
-    """Its id came from a server, earlier."""
+    """A suggested model id, which a server sent earlier, adds no control sequence."""
     listed = {"data": [{"id": "palmyra" + HOSTILE, "name": "x"}]}
 
     def script(request: Received) -> Iterator[Step]:
@@ -276,7 +276,7 @@ def test_a_model_that_is_suggested_acts_on_no_terminal() -> None:
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
-    """Every attack is seen where nothing stands in its way, and no harmless text is."""
+    """The search finds every attack in raw output, and nothing in a harmless text."""
     for text in ATTACKS.values():
         assert controls(text)
     assert controls(HARMLESS + "\t\n\u0300") == set()

@@ -1,1 +1,1 @@
-"""Tests of the documents: what they show is run, and what they list is there."""
+"""The examples in the documents work, and what the documents list exists."""

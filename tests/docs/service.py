@@ -1,4 +1,4 @@
-"""The documents' blocks, and a service that answers them."""
+"""The code blocks of the documents, and a server for them."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
 
 
 def check_instead(command: str) -> None:
-    """Check a command that is not run: the target or the package that it names is there."""
+    """Check a command without running it: its target or package exists."""
     program, *arguments = command.split()
     if program in ENGINES:
         return
@@ -38,7 +38,7 @@ def check_instead(command: str) -> None:
 
 
 def of(*languages: str, shown: bool | None = None) -> list[Block]:
-    """Return the blocks in these languages, perhaps only those that show an output, or do not."""
+    """Return the blocks in these languages; `shown` selects those with or without an output."""
     return [
         block
         for block in BLOCKS
@@ -47,11 +47,11 @@ def of(*languages: str, shown: bool | None = None) -> list[Block]:
 
 
 def named(cell: str) -> str:
-    """Return the name in a cell of a table."""
+    """Return the name in a table cell."""
     return cell.strip("`")
 
 
 def request(values: dict[str, Any]) -> writer.CompletionRequest:
-    """Build a request of these values."""
+    """Return a request with these values."""
     values.pop("", None)
     return writer.CompletionRequest(**({"prompt": "a"} | values))

@@ -1,4 +1,4 @@
-"""The recipes of docs/ci.md, run as CI would."""
+"""The workflows of docs/ci.md, run as in CI."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def workflow(name: str) -> Block:
 
 
 def script(block: Block) -> str:
-    """Return the commands of a workflow, but for what sets up the machine, and its variables."""
+    """Return a workflow's commands without its set-up, and its variables."""
     install, *commands = (line.strip('"') for line in re.findall(r"- run: (.+)", block.text))
     check_instead(install)
     variables = re.findall(r'^ {6}(WRITER_\w+): "?([^"\n$]+)"?$', block.text, re.MULTILINE)
@@ -29,7 +29,7 @@ def script(block: Block) -> str:
 
 
 def test_the_cache_of_actions_asks_only_for_what_is_new(service: Service, tmp_path: Path) -> None:
-    """A second run sends nothing, a new product one request, and what is not used goes."""
+    """A second run sends nothing, a new product one request, unused recordings are deleted."""
     block = workflow("taglines")
     assert "path: .writer-cache" in block.text
     texts = []
@@ -46,7 +46,7 @@ def test_the_cache_of_actions_asks_only_for_what_is_new(service: Service, tmp_pa
 
 @pytest.fixture
 def repository(service: Service, tmp_path: Path) -> Path:
-    """Record and commit as docs/ci.md says."""
+    """Record and commit, as docs/ci.md describes."""
     [block] = [b for b in of("sh") if "git add recordings" in b.text]
     commit = f"git add CHANGES && {AS_SOMEBODY} commit -qm 'Say what changed'"
     done = bash(f"set -e\n{block.text}{commit}", block, service, tmp_path)
@@ -56,7 +56,7 @@ def repository(service: Service, tmp_path: Path) -> Path:
 
 
 def test_a_fork_replays_what_is_committed(service: Service, repository: Path) -> None:
-    """Without a key; a prompt that changed ends with 12, and nothing is ever sent."""
+    """A fork needs no key and sends nothing; a changed prompt ends with exit code 12."""
     block = workflow("replay")
     text = (repository / "changes.txt").read_text()
     unset = "unset WRITER_API_KEY WRITER_ORGANIZATION_ID WRITER_BASE_URL\n"
@@ -75,7 +75,7 @@ def test_a_fork_replays_what_is_committed(service: Service, repository: Path) ->
 def test_the_job_fails_when_something_changed(
     service: Service, repository: Path, change: str
 ) -> None:
-    """A text that was edited by hand, or a recording that nothing uses any more."""
+    """A text that was edited, or a recording that is no longer used, fails the job."""
     block = workflow("texts")
     if change == "text":
         (repository / "changes.txt").write_text("by hand\n")

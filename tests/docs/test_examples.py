@@ -1,4 +1,4 @@
-"""The examples of the documents run as they stand."""
+"""The examples of the documents work as they are."""
 
 import json
 import os
@@ -64,7 +64,7 @@ REFUSED = Response(400, {"content-type": "application/json"}, (b'{"tpe": "BadReq
 
 
 class Service:
-    """Writer on a port of this machine: it completes as the sandbox does, and refuses one key."""
+    """A server that completes like the sandbox and refuses one key."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -103,7 +103,7 @@ class Service:
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    """Start the service on a port."""
+    """Start the server."""
     started = Service()
     thread = threading.Thread(target=started.http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -114,13 +114,13 @@ def service() -> Iterator[Service]:
 
 
 def uses_sandbox(block: Block) -> bool:
-    """Whether a block says that nothing is sent, or has a server of its own."""
+    """Whether a block uses the sandbox, in process or as a server."""
     signs = ("--sandbox", "WRITER_SANDBOX=1", "writer sandbox")
     return any(sign in block.text for sign in signs)
 
 
 def environment(block: Block, service: Service) -> dict[str, str]:
-    """Return what a block finds set: nothing in the sandbox, else what leads to the service."""
+    """Return the variables of a block: none for the sandbox, else those that lead to the server."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {**os.environ, "PATH": path}
     if uses_sandbox(block):
@@ -169,7 +169,7 @@ def bash(
 
 @pytest.mark.parametrize("block", of("sh", "bash", shown=False), ids=str)
 def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path: Path) -> None:
-    """Each script ends well, complains of nothing, and sends something unless in the sandbox."""
+    """Each script exits with 0, has no error, and sends a request unless in the sandbox."""
     for command in documents.commands(block):
         if NOT_RUN.match(command):
             check_instead(command)
@@ -190,7 +190,7 @@ def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path
 def test_consoles_show_what_the_commands_print(
     block: Block, service: Service, tmp_path: Path
 ) -> None:
-    """Each command prints, on both streams, exactly what is shown under it."""
+    """Each command prints exactly the output that is shown below it."""
     turns = documents.console(block)
     mark = "--- the end of a command ---"
     script = "".join(f"{command}echo '{mark}'\n" for command, _ in turns)
@@ -202,24 +202,24 @@ def test_consoles_show_what_the_commands_print(
 
 @pytest.mark.parametrize("block", of("sh", "bash", shown=True), ids=str)
 def test_json_is_shown_as_it_is_printed(block: Block, service: Service, tmp_path: Path) -> None:
-    """A JSON block is the result, or else the error, of the command above it."""
+    """A JSON block is the result or the error of the command above it."""
     done = bash(block.text, block, service, tmp_path)
     printed = json.loads(done.stdout or done.stderr)
     assert block.shown is not None
-    assert without_circumstances(printed) == without_circumstances(json.loads(block.shown))
+    assert comparable(printed) == comparable(json.loads(block.shown))
 
 
-def without_circumstances(value: Any) -> Any:
-    """Leave out of a JSON value what depends on the day and on the machine, but for its type."""
+def comparable(value: Any) -> Any:
+    """Replace the values that depend on the time and the machine."""
     if isinstance(value, dict):
         return {
             name: type(item).__name__
             if name in {"elapsed_s", "attempts", "p50_s", "p95_s", "max_s", "digest"}
-            else without_circumstances(item)
+            else comparable(item)
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [without_circumstances(item) for item in value]
+        return [comparable(item) for item in value]
     if isinstance(value, float):
         return round(value, 9)  # the last digits are those of the machine's C library
     if isinstance(value, str):
@@ -229,7 +229,7 @@ def without_circumstances(value: Any) -> Any:
 
 @pytest.mark.parametrize("block", of("python"), ids=str)
 def test_python_blocks_run_as_they_stand(block: Block) -> None:
-    """Each Python block prints what is shown under it, or something where nothing is shown."""
+    """Each Python block prints the output that is shown, or any output if none is shown."""
     printed = StringIO()
     with redirect_stdout(printed):
         exec(compile(block.text, str(block), "exec"), {})  # noqa: S102 - running it is the point
@@ -241,7 +241,7 @@ def test_python_blocks_run_as_they_stand(block: Block) -> None:
 
 @pytest.mark.parametrize("block", of("diff"), ids=str)
 def test_what_a_diff_ends_with_runs(block: Block) -> None:
-    """The program before the change is Python, and the one after it prints something."""
+    """In a diff, the old program is valid Python, and the new one prints something."""
     lines = block.text.splitlines(keepends=True)
     before, after = (
         "".join(line[1:] or "\n" for line in lines if line[0] in kept) for kept in ("- \n", "+ \n")
@@ -255,7 +255,7 @@ def test_what_a_diff_ends_with_runs(block: Block) -> None:
 
 @pytest.mark.parametrize("block", of("toml"), ids=str)
 def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> None:
-    """A configuration file that is shown can be used, with each of its profiles."""
+    """Each configuration file that is shown is valid, with each of its profiles."""
     path = tmp_path / "config.toml"
     path.write_text(block.text)
     for profile in (None, *settings.Settings(flags={}, env={}, path=path).profiles):
@@ -265,7 +265,7 @@ def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> No
 
 
 def test_every_language_of_a_block_is_tested() -> None:
-    """No block is overlooked because of its language."""
+    """Each language of a block has a test here."""
     assert {block.language for block in BLOCKS} == SHELLS - {"bash"} | {
         "diff",
         "make",
@@ -285,7 +285,7 @@ def test_every_language_of_a_block_is_tested() -> None:
 def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
     response: Response, exit_code: ExitCode, summary: str, service: Service, tmp_path: Path
 ) -> None:
-    """The documented `case` passes over what may pass, and ends with the code of what will not."""
+    """The documented `case` ignores temporary failures and ends with other exit codes."""
     [block] = [block for block in of("sh") if "case $code" in block.text]
     (tmp_path / "summary.txt").write_text("old\n")
     service.scripted = response
@@ -296,7 +296,7 @@ def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
 
 
 def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path) -> None:
-    """The job's commands write the file that it uploads, with the key from a secret."""
+    """The job's commands write the file that it uploads, with the key of a secret."""
     [block] = [block for block in of("yaml") if "name: summary\n" in block.text]
     assert "WRITER_API_KEY: ${{ secrets.WRITER_API_KEY }}" in block.text
     assert "- uses: ./tools/writer\n" in block.text
@@ -313,7 +313,7 @@ def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path)
 
 
 def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> None:
-    """The jobs of the documented matrix, one after another, make the file that is uploaded."""
+    """The jobs of the documented matrix together write the file that is uploaded."""
     [block] = [block for block in of("yaml") if "matrix:" in block.text]
     install, shard, again, merge = re.findall(r"- run: (.+)", block.text)
     assert install == again
@@ -331,7 +331,7 @@ def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> 
 
 
 def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path) -> None:
-    """The pods of the documented job, one after another, send one request for each record."""
+    """The pods of the documented job send one request for each record."""
     [block] = [block for block in of("yaml") if "completionMode: Indexed" in block.text]
     [script] = re.findall(r"- \|\n((?: {14}.*\n)+)", block.text)
     [count] = re.findall(r"completions: (\d)", block.text)
@@ -344,7 +344,7 @@ def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path
 
 
 def test_the_rule_for_make_makes_what_is_out_of_date(service: Service, tmp_path: Path) -> None:
-    """The rule sends one request for a target, and none while the target is newer."""
+    """The rule sends one request per target, and none if the target is newer."""
     [block] = of("make")
     (tmp_path / "Makefile").write_text(block.text)
     (tmp_path / "changes.txt").write_text("Sort the list")
@@ -357,7 +357,7 @@ def test_the_rule_for_make_makes_what_is_out_of_date(service: Service, tmp_path:
 
 
 def test_the_job_of_gitlab_writes_its_artifact(service: Service, tmp_path: Path) -> None:
-    """The commands of the job end well, and what it keeps is there."""
+    """The job's commands succeed, and its artifact is written."""
     [block] = [block for block in of("yaml") if "GIT_SUBMODULE_STRATEGY" in block.text]
     install, script = re.findall(r"^    - (.+ .+)$", block.text, re.MULTILINE)
     check_instead(install)

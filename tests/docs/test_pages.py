@@ -16,7 +16,7 @@ DOCUMENTS = (*REFERENCES, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_resolve(document: str) -> None:
-    """A link to a file goes to one that is there, and to a heading that is there once."""
+    """The file of a link exists, and its heading exists exactly once."""
     for link in documents.links(document):
         if link.startswith("https://"):
             continue
@@ -29,7 +29,7 @@ def test_links_resolve(document: str) -> None:
 
 
 def test_every_promise_names_tests_that_exist() -> None:
-    """Each file of tests in SECURITY.md is there."""
+    """Each test file that SECURITY.md names exists."""
     named_tests = re.findall(r"`(tests/[\w/]+\.py)`", documents.read("SECURITY.md"))
     assert named_tests
     for file in named_tests:
@@ -37,7 +37,7 @@ def test_every_promise_names_tests_that_exist() -> None:
 
 
 def test_the_picture_has_every_room() -> None:
-    """CONTRIBUTING.md shows each room and each module beside them, in the order of the imports."""
+    """CONTRIBUTING.md shows each room and top-level module in the order of imports."""
     picture = documents.section("CONTRIBUTING.md", "The rooms").split("```")[1]
     shown = [
         word.removesuffix("/")
@@ -53,7 +53,7 @@ def test_the_picture_has_every_room() -> None:
 
 
 def test_the_recipes_name_files_that_exist() -> None:
-    """Each recipe of CONTRIBUTING.md names the files to change."""
+    """Each recipe of CONTRIBUTING.md names files, and they exist."""
     text = documents.section("CONTRIBUTING.md", "Recipes")
     recipes = re.findall(r"^\*\*(?:Add|Change) .+?(?=\n\n)", text, re.MULTILINE | re.DOTALL)
     assert len(recipes) == 12
@@ -65,7 +65,7 @@ def test_the_recipes_name_files_that_exist() -> None:
 
 
 def test_the_walk_has_ten_steps_and_names_what_exists() -> None:
-    """The walk from argv to output has ten steps, and each module and name in it exists."""
+    """Each module and name in the ten steps from argv to output exists."""
     text = documents.section("CONTRIBUTING.md", "One command, from argv to output")
     assert re.findall(r"^(\d+)\. ", text, re.MULTILINE) == [str(n) for n in range(1, 11)]
     references = re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)\.(\w+)`", text)

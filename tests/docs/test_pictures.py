@@ -12,7 +12,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "completions.md", ROOT / "batch.md"]
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_a_picture_shows_what_the_program_prints_now(picture: Picture) -> None:
-    """On a real terminal, but for what is measured; `make pictures` makes it anew."""
+    """A picture has the output of a real terminal, except for measured numbers."""
     screen = screen_of(picture)
     drawn = text_of((FOLDER / f"{picture.name}.svg").read_text(encoding="utf-8"))
     assert comparable(drawn) == comparable(screen.text)
@@ -20,14 +20,14 @@ def test_a_picture_shows_what_the_program_prints_now(picture: Picture) -> None:
 
 
 def test_a_picture_loads_nothing_from_elsewhere() -> None:
-    """No font and no other picture: it is shown as it is without a network, too."""
+    """A picture loads no font and no other picture."""
     for path in FOLDER.glob("*.svg"):
         svg = path.read_text(encoding="utf-8")
         assert re.findall(r"url\((?!#)|https?://(?!www\.w3\.org/)|@import|@font-face", svg) == []
 
 
 def test_every_picture_is_shown_and_every_one_shown_is_there() -> None:
-    """None is left over, and none is made by hand."""
+    """Each picture is in a document, and is made by `make pictures`."""
     shown = {
         name
         for document in DOCUMENTS

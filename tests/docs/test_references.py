@@ -1,4 +1,4 @@
-"""The tables of the documents are what the code says."""
+"""The tables in the documents agree with the code."""
 
 import inspect
 import json
@@ -28,14 +28,14 @@ from writer_cli.sandbox import faults
 
 
 def test_the_table_of_exit_codes_is_the_code() -> None:
-    """docs/scripting.md has every exit code with its reason, in order, and no other."""
+    """docs/scripting.md lists exactly the exit codes, in order, with their descriptions."""
     assert documents.table("docs/scripting.md", "exit code", "meaning") == [
         [str(code.value), code.reason] for code in ExitCode
     ]
 
 
 def every_command() -> set[tuple[str, ...]]:
-    """Return the commands, and the commands of those that are groups."""
+    """Return all commands and sub-commands."""
     groups = {name.rpartition(" ")[0] for name in PAGES} - {MERGE.partition(" ")[0]}
     return {tuple(name.split()) for name in PAGES if name not in groups}
 
@@ -46,7 +46,7 @@ def every_flag() -> set[str]:
 
 
 def test_every_command_is_documented_and_exists() -> None:
-    """Each command is in a document, and each that they name exists."""
+    """Every command is in a document, and every command in a document exists."""
     prose = "\n".join(documents.prose(document) for document in REFERENCES)
     code = "\n".join(
         [
@@ -66,7 +66,7 @@ OTHER_PROGRAMS_FLAGS = {"--array", "--exit-code", "--rm", "--time"}
 
 
 def test_every_flag_is_documented_and_exists() -> None:
-    """Each flag is in a document, and each that they name exists."""
+    """Every flag is in a document, and every flag in a document exists."""
     text = "\n".join(documents.read(document) for document in REFERENCES)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) - OTHER_PROGRAMS_FLAGS
     known = every_flag()
@@ -86,7 +86,7 @@ VARIABLES = re.compile(r"\b(?:WRITER_[A-Z_]*[A-Z]|SSL_CERT_[A-Z]+|NO_COLOR|[A-Z]
 
 
 def test_every_variable_is_documented_and_exists() -> None:
-    """docs/configuration.md names the environment variables that the code names, and no other."""
+    """docs/configuration.md names exactly the variables that the code reads."""
     code = "\n".join(path.read_text() for path in sorted((ROOT / "writer_cli").rglob("*.py")))
     assert set(VARIABLES.findall(documents.read("docs/configuration.md"))) == set(
         VARIABLES.findall(code)
@@ -160,7 +160,7 @@ def test_the_table_of_fields_has_every_field_and_its_flag() -> None:
 
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
 def test_ranges_are_as_documented(row: list[str]) -> None:
-    """A field takes what its range says, refuses the rest, and warns beyond what is documented."""
+    """A field accepts its range, refuses other values, and warns beyond the documented range."""
     field = named(row[0])
     passing, refused = RANGES[row[3]]
     for values in passing:
@@ -177,7 +177,7 @@ def test_ranges_are_as_documented(row: list[str]) -> None:
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: named(row[0]))
 @pytest.mark.parametrize("api", ["enterprise", "studio", "openai"])
 def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[str]) -> None:
-    """What an API does not have is an error, and not dropped."""
+    """A field that an API does not have is an error and is not dropped."""
     field = named(row[0])
     given = request(RANGES[row[3]][0][0] | {field: RANGES[row[3]][0][0][""]})
     with writer.Writer("a-made-up-key", 1, api=api, base_url="http://localhost") as client:
@@ -216,7 +216,7 @@ def test_a_field_goes_to_the_apis_that_are_documented(api: ApiName, row: list[st
     ],
 )
 def test_the_tables_of_answers_have_every_field(heading: str, fields: list[str]) -> None:
-    """completions.md has each field of what comes back."""
+    """completions.md has each field of an answer."""
     text = documents.section("completions.md", heading)
     rows = re.findall(r"^\| `(\w+)` \| \*", text, re.MULTILINE)
     assert rows[: len(fields)] == fields
@@ -240,7 +240,7 @@ def test_the_tables_of_answers_have_every_field(heading: str, fields: list[str])
 def test_the_tables_of_parameters_are_the_signatures(
     heading: str, function: Any, columns: int
 ) -> None:
-    """completions.md has the parameters of each call, in order, and which are required."""
+    """completions.md has each call's parameters in order, and which are required."""
     text = documents.section("completions.md", heading)
     rows = re.findall(r"^\| (`\w+` \|.*) \|$", text, re.MULTILINE)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
@@ -254,7 +254,7 @@ def test_the_tables_of_parameters_are_the_signatures(
 
 
 def test_the_table_of_errors_is_the_tree() -> None:
-    """completions.md has the class, the kind and the exit code of each error."""
+    """completions.md has each error class with its kind and exit code."""
     raised: list[writer.WriterError] = [
         writer.UsageError(""),
         writer.ConfigurationError(""),
@@ -275,7 +275,7 @@ def test_the_table_of_errors_is_the_tree() -> None:
 
 
 def test_the_errors_of_an_operation_come_with_the_documented_statuses() -> None:
-    """JSON under the listed statuses is a `FailResponse`, with the exit codes that stand there."""
+    """JSON under a listed status is a `FailResponse` with the listed exit code."""
     [fail, other] = documents.table("completions.md", "Error Object", "Status Code")
     read = [error_from_answer(int(status), fail[2], "{}") for status in fail[1].split(",")]
     assert {type(error) for error in read} == {writer.FailResponse}
@@ -289,7 +289,7 @@ def test_the_errors_of_an_operation_come_with_the_documented_statuses() -> None:
 
 @pytest.mark.parametrize("heading", ["The result", "The error", "The request"])
 def test_every_key_of_a_json_document_is_explained(heading: str) -> None:
-    """The table under a JSON document has its keys, in order."""
+    """The table below a JSON document has its keys in order."""
     text = documents.section("completions.md", heading)
     [shown] = [match[2] for match in documents.FENCE.finditer(text) if match[1] == "json"]
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
@@ -314,7 +314,7 @@ def test_the_keys_of_a_batch_are_explained() -> None:
 
 
 def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
-    """Yield the path of each key in a JSON value, but those below the paths in `free`."""
+    """Yield the path of each key in a JSON value, except below the paths in `free`."""
     if isinstance(value, list):
         if value and isinstance(value[0], dict):
             yield from paths(value[0], free, f"{above}[]")
@@ -332,7 +332,7 @@ def paths(value: Any, free: set[str], above: str = "") -> Iterator[str]:
     ids=lambda row: named(row[0]),
 )
 def test_the_keys_of_settings_as_json_are_documented(row: list[str]) -> None:
-    """docs/configuration.md has the keys of what `writer config` prints, and the verdicts."""
+    """docs/configuration.md has the keys and verdicts of `writer config` as JSON."""
     terminal = Terminal.fake()
     command = named(row[0]).replace("NAME", "timeout").replace("VALUE", "5").split()[1:]
     main([*command, "--json"], terminal)
@@ -348,7 +348,7 @@ FAULTS = documents.table("docs/testing.md", "model id", "what happens", "exit co
 
 
 def test_the_table_of_faults_is_the_code() -> None:
-    """docs/testing.md has every model id that fails on purpose, in order, as the help has them."""
+    """docs/testing.md has every fault id, in the order of the help."""
     assert [[named(row[0]), row[1].replace("`", "")] for row in FAULTS] == [
         [name, text] for name, text in topics.FAULTS.items()
     ]
@@ -358,7 +358,7 @@ def test_the_table_of_faults_is_the_code() -> None:
 @pytest.mark.parametrize("row", FAULTS[:-1], ids=lambda row: named(row[0]))
 @pytest.mark.parametrize("command", ["complete", "complete-custom"])
 def test_a_fault_ends_as_documented(command: str, row: list[str]) -> None:
-    """The exit code and the status are those of the table, for a model and for a customization."""
+    """Exit code and status are those of the table, for models and customizations."""
     terminal = Terminal.fake()
     asked = ["-m", named(row[0])]
     if command == "complete-custom":
@@ -373,7 +373,7 @@ def test_a_fault_ends_as_documented(command: str, row: list[str]) -> None:
 
 
 def test_a_flaky_model_answers_in_the_end() -> None:
-    """It fails with 503 twice, as documented, and then answers."""
+    """`fault-flaky` fails twice with 503 and then answers."""
     asked: Any = {"completion_request": request({}), "model_id": named(FAULTS[-1][0])}
     with writer.Writer(sandbox=True, max_retries=0) as client:
         for _ in range(2):
@@ -384,7 +384,7 @@ def test_a_flaky_model_answers_in_the_end() -> None:
 
 
 def test_the_faults_of_a_rate_are_documented() -> None:
-    """docs/testing.md names the faults that `--fault-rate` draws from."""
+    """docs/testing.md names the faults that `--fault-rate` chooses from."""
     [row] = [
         r for r in documents.table("docs/testing.md", "flag", "meaning") if "fault-rate" in r[0]
     ]
@@ -413,7 +413,7 @@ def test_the_flags_of_the_sandbox_are_in_their_table() -> None:
 def test_the_keys_of_lists_as_json_are_documented(
     command: str, keys: list[str], fields: list[str]
 ) -> None:
-    """completions.md has the keys of what lists as JSON, and those of an item are its fields."""
+    """completions.md has the keys of the lists as JSON, and the fields of their items."""
     terminal = Terminal.fake()
     assert main([command, "--sandbox", "--json"], terminal) == ExitCode.OK
     printed = json.loads(terminal.output)

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md quotes messages as the program has them."""
+"""The messages in docs/troubleshooting.md are those of the program."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ MESSAGES = [row[0].strip("`") for row in documents.table(PAGE, "message", "what 
 
 @cache
 def texts() -> str:
-    """Return every text in the code but docstrings, a line each, with `…` where a value stands."""
+    """Return every text in the code but docstrings, one a line, with `…` in place of values."""
     nodes = [
         node for file in FILES for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     ]
@@ -37,7 +37,7 @@ def texts() -> str:
 
 
 def text_of(node: ast.AST) -> Iterator[str]:
-    """Yield the text that a node of the code is, if it is one."""
+    """Yield the text of a syntax node, if it has one."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):
@@ -48,7 +48,7 @@ def text_of(node: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_program_has_each_message(message: str) -> None:
-    """It is a whole text in the code, with something in the place of each `…`."""
+    """Each message is a whole text in the code, with a value in place of each `…`."""
     if message in OTHERS:
         return
     pattern = ".*".join(map(re.escape, message.split("…")))
@@ -56,7 +56,7 @@ def test_the_program_has_each_message(message: str) -> None:
 
 
 def test_the_statuses_have_the_exit_codes_of_the_page() -> None:
-    """As an answer with that status has."""
+    """An answer with the status causes the exit code that the page lists."""
     found = [(row[0], error_from_answer(int(row[0][6:9]), "text/plain", "")) for row in STATUSES]
     assert len(found) >= 6
     assert [row[1] for row in STATUSES] == [str(error.exit_code.value) for _, error in found]

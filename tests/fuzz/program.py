@@ -1,4 +1,4 @@
-"""The program with input that nobody meant, and what holds whatever the input is."""
+"""The program with random input, and what must hold for any input."""
 
 import os
 import tempfile
@@ -27,7 +27,7 @@ def examples(few: int) -> settings:
 def run(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", **terminal: Any
 ) -> Ran:
-    """Run the program; fail if it ends in a way that is not documented, or shows the key."""
+    """Run the program; fail if its end is not documented or the key is shown."""
     ran = writer(*arguments, env={"WRITER_API_KEY": KEY, **(env or {})}, stdin=stdin, **terminal)
     event(f"exit code {ran.code}")
     assert ran.code in DOCUMENTED, ran
@@ -57,7 +57,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
-    """Return the bytes with up to three pieces cut out, put in, doubled or replaced."""
+    """Return the bytes with up to three pieces deleted, inserted, doubled or replaced."""
     raw = bytearray(whole)
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(raw)))
@@ -76,7 +76,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 @st.composite
 def cut(draw: st.DrawFn, whole: bytes) -> list[bytes]:
-    """Return the bytes in up to six pieces, none of them empty."""
+    """Return the bytes in up to six pieces that are not empty."""
     places = sorted(draw(st.sets(st.integers(0, len(whole)), max_size=5)))
     ends = zip([0, *places], [*places, len(whole)], strict=True)
     return [whole[start:end] for start, end in ends if start < end]

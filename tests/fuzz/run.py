@@ -29,7 +29,7 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:c
 
 
 class Fuzzing:
-    """The properties, and what has been found of them so far; threads share it."""
+    """The properties and their results so far, shared by threads."""
 
     def __init__(self, properties: list[str], seconds: float) -> None:
         self.ends = time.monotonic() + seconds
@@ -40,14 +40,14 @@ class Fuzzing:
         self._lock = threading.Lock()
 
     def work(self) -> None:
-        """Try one property after another until the time is up."""
+        """Try one property after another until the time is over."""
         while time.monotonic() < self.ends:
             with self._lock:
                 name = next(self._next)
             self.attempt(name, random.randrange(2**32))  # noqa: S311 - a seed is no secret
 
     def attempt(self, name: str, seed: int) -> None:
-        """Try a property with one seed, and keep what came of it."""
+        """Try a property with one seed, and store the result."""
         command = [*PYTEST, f"--hypothesis-seed={seed}", "--hypothesis-show-statistics", name]
         # A folder of its own: two runs of pytest at once may delete a link of each other.
         with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ def properties_named(parts: list[str]) -> list[str]:
 
 
 def main(minutes: float, parts: list[str]) -> int:
-    """Return 1 if something failed."""
+    """Return 1 if a property failed."""
     properties = properties_named(parts)
     fuzzing = Fuzzing(properties, minutes * 60)
     workers = [threading.Thread(target=fuzzing.work) for _ in range(os.cpu_count() or 1)]

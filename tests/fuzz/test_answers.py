@@ -1,4 +1,4 @@
-"""Answers that no API gives, from a server on a socket, whole and streamed."""
+"""Random answers from a server on a socket, with and without streaming."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.harness.servers import CLOSE, RESET
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Answering]:
-    """Serve all examples of a property on one port."""
+    """Start one server for all examples of a property."""
     with answering() as one:
         yield one
 
@@ -61,7 +61,7 @@ TYPES = st.sampled_from(
 def test_a_good_answer_is_shown_as_it_is(
     server: Answering, *, api: str, texts: list[str], is_ascii: bool, data: st.DataObject
 ) -> None:
-    """Any texts, escaped or not, in any pieces."""
+    """Any texts, escaped or not and in any pieces, are printed unchanged."""
     body = json.dumps(completion_of(api, texts), ensure_ascii=is_ascii).encode()
     server.steps = [*data.draw(cut(head() + body)), CLOSE]
     ran = run("complete", "--json", "p", env=server.env(api))
@@ -80,7 +80,7 @@ def test_a_good_answer_is_shown_as_it_is(
 def test_a_good_stream_is_shown_as_it_is(
     server: Answering, *, api: str, texts: list[str], is_ascii: bool, end: str, data: st.DataObject
 ) -> None:
-    """Any texts, with any line end of an event stream, in any pieces."""
+    """Any texts in a stream, with any line end and in any pieces, are printed unchanged."""
     stream = events_of(api, texts, end, is_ascii=is_ascii)
     server.steps = [*data.draw(cut(head(200, "text/event-stream") + stream)), CLOSE]
     ran = run("complete", "--stream", "--no-newline", "p", env=server.env(api))
@@ -95,7 +95,7 @@ def test_a_good_stream_is_shown_as_it_is(
 def test_any_json_is_an_answer_or_an_error(
     server: Answering, *, api: str, arguments: list[str], status: int, content_type: str, value: Any
 ) -> None:
-    """JSON of any shape under any status."""
+    """Any JSON under any status is an answer or an error."""
     server.steps = [head(status, content_type), json.dumps(value).encode(), CLOSE]
     run(*arguments, env=server.env(api))
 
@@ -131,7 +131,7 @@ WRONG_SHAPES = [
 def test_json_of_a_wrong_shape_is_an_answer_or_an_error(
     server: Answering, *, api: str, arguments: list[str], status: int, value: Any, is_event: bool
 ) -> None:
-    """Known names with values of any type; an error may say the key, and then it is not shown."""
+    """Known names may have values of any type; a key in an error is not shown."""
     if status != 200 and isinstance(value, dict):
         value |= {"message": f"the key {KEY} is wrong"}
     text = json.dumps(value)
@@ -158,7 +158,7 @@ def test_a_damaged_answer_is_an_answer_or_an_error(
     is_reset: bool,
     data: st.DataObject,
 ) -> None:
-    """Bytes of a good answer are missing, doubled or others: in its head, its body, its end."""
+    """Bytes of a good answer, head or body, are missing, doubled or different."""
     if arguments[0] == "models":
         whole = head() + json.dumps(models_of(api, texts)).encode()
     elif "--stream" in arguments:
@@ -178,6 +178,6 @@ def test_a_damaged_answer_is_an_answer_or_an_error(
 def test_any_bytes_of_a_stream_are_a_text_or_an_error(
     server: Answering, *, api: str, chunks: list[bytes]
 ) -> None:
-    """A head that promises events, and whatever bytes after it."""
+    """Any bytes after the head of a stream are a text or an error."""
     server.steps = [head(200, "text/event-stream"), *filter(None, chunks), CLOSE]
     run("complete", "--stream", "p", env=server.env(api))

@@ -1,4 +1,4 @@
-"""Inputs and outputs of a batch that nobody meant."""
+"""Random inputs and outputs of a batch."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def batch(*arguments: str) -> Any:
 
 
 def journal_of(text: bytes) -> bytes:
-    """Complete the lines of a text, and return the output with all times alike."""
+    """Complete the lines of a text, and return the output with equal times."""
     Path("in").write_bytes(text)
     batch("--format=txt")
     return re.sub(rb'(?<="elapsed_s": )[0-9.]+', b"0.0", Path("out.jsonl").read_bytes())
 
 
 def results(raw: bytes) -> list[dict[str, Any]]:
-    """Read an output, without what differs from run to run."""
+    """Read an output without the fields that differ from run to run."""
     lines = [json.loads(line) for line in raw.splitlines()]
     for line in lines:
         del line["attempts"], line["elapsed_s"]
@@ -48,7 +48,7 @@ def results(raw: bytes) -> list[dict[str, Any]]:
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), FORMATS)
 @examples(8)
 def test_any_bytes_are_an_input_or_refused(raw: bytes, form: str) -> None:
-    """In each format; what is no record is named, and the others are completed."""
+    """In each format an invalid record is named, and the others are completed."""
     with folder() as here:
         (here / "in").write_bytes(raw)
         batch("--format", form)
@@ -67,7 +67,7 @@ def test_any_bytes_are_an_input_or_refused(raw: bytes, form: str) -> None:
 )
 @examples(8)
 def test_any_records_are_completed_or_named(values: list[Any], template: str | None) -> None:
-    """JSON of any shape, one value a line, with and without a template."""
+    """Any JSON values, one a line, are completed or named, with and without a template."""
     with folder() as here:
         (here / "in").write_text("".join(f"{json.dumps(value)}\n" for value in values))
         batch("--format=jsonl", *([] if template is None else ["--template", template]))
@@ -76,7 +76,7 @@ def test_any_records_are_completed_or_named(values: list[Any], template: str | N
 @given(PROMPTS)
 @examples(5)
 def test_good_prompts_have_a_result_each(prompts: list[str]) -> None:
-    """Any prompts, in the order of the input."""
+    """Any prompts have results in the order of the input."""
     with folder() as here:
         (here / "in").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in prompts))
         batch("--format=jsonl", "--include-prompt")
@@ -88,7 +88,7 @@ def test_good_prompts_have_a_result_each(prompts: list[str]) -> None:
 @given(st.data(), st.booleans())
 @examples(5)
 def test_an_output_that_was_cut_is_completed(data: st.DataObject, is_shuffled: bool) -> None:
-    """Cut at any byte, its lines in any order: the same command makes the same output of it."""
+    """An output that is cut at any byte, in any order, is completed by the same command."""
     with folder() as here:
         whole = journal_of(b"one\ntwo\nthree\nfour\n")
         lines = whole.splitlines(keepends=True)
@@ -101,7 +101,7 @@ def test_an_output_that_was_cut_is_completed(data: st.DataObject, is_shuffled: b
 @given(st.data())
 @examples(8)
 def test_a_damaged_output_is_completed_or_refused(data: st.DataObject) -> None:
-    """Bytes of an output are missing, doubled or others."""
+    """An output with missing, doubled or different bytes is completed or refused."""
     with folder() as here:
         whole = journal_of(b"one\ntwo\n")
         (here / "out.jsonl").write_bytes(data.draw(damaged(whole)))

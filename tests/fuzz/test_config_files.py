@@ -1,4 +1,4 @@
-"""Configuration files that nobody meant."""
+"""Configuration files with random content."""
 
 import json
 from pathlib import Path
@@ -74,7 +74,7 @@ def check(text: bytes, arguments: list[str]) -> None:
 def test_a_file_of_odd_values_is_read_or_refused(
     table: dict[str, Any], profile: dict[str, Any], arguments: list[str]
 ) -> None:
-    """Values of every type of TOML under every name, but for the two that a key comes from."""
+    """Each setting gets a value of any TOML type, except the key and its command."""
     for name in ("api_key", "api_key_command"):
         table.pop(name, None)
     check(tomlkit.dumps({"profiles": {"ci": profile}, **table}).encode(), arguments)
@@ -83,7 +83,7 @@ def test_a_file_of_odd_values_is_read_or_refused(
 @given(TABLES.map(tomlkit.dumps).map(str.encode).flatmap(damaged), st.sampled_from(READERS))
 @examples(20)
 def test_a_damaged_file_is_read_or_refused(text: bytes, arguments: list[str]) -> None:
-    """A good file in which a few bytes are missing, doubled or others."""
+    """A good file in which a few bytes are missing, doubled or different is read or refused."""
     # A command must not come of the damage.
     check(text.replace(b"command", b"_"), arguments)
 
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_read_or_refused(text: bytes, arguments: list[str]) ->
 @given(TABLES, TABLES)
 @examples(12)
 def test_good_values_are_used(table: dict[str, Any], profile: dict[str, Any]) -> None:
-    """Each value of the file is listed, and that of the profile counts before it."""
+    """Each value of the file is listed, and a profile's value comes before it."""
     with folder() as here:
         path = Path(here / "config.toml")
         path.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""Command lines that nobody meant."""
+"""Random command lines."""
 
 import json
 import re
@@ -49,7 +49,7 @@ BEGINNINGS = {
 
 @st.composite
 def words_of(draw: st.DrawFn, flag: str) -> list[str]:
-    """Return a flag as it is meant, or with too much or too little."""
+    """Return a flag with a right value, or with too much or too little."""
     placeholder = PLACEHOLDERS.get(flag)
     choices = placeholder.split("|") if placeholder and "|" in placeholder else ["x", "palmyra-x5"]
     likely = LIKELY.get(placeholder or "", st.sampled_from(choices))
@@ -61,7 +61,7 @@ def words_of(draw: st.DrawFn, flag: str) -> list[str]:
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """Return a command with flags of its own, most of them with values that it may take."""
+    """Return a command with some of its flags, most of them with valid values."""
     command = draw(st.sampled_from(COMMANDS))
     words = [*command.split(), *draw(st.sampled_from(BEGINNINGS.get(command, [[], ["p"]])))]
     for flag in draw(st.lists(st.sampled_from(FLAGS[command]), max_size=3, unique=True)):
@@ -75,7 +75,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 def test_any_command_line_ends_as_documented(
     arguments: list[str], stdin: str, reads_terminal: bool, writes_terminal: bool
 ) -> None:
-    """Whatever the flags say, in a pipe or on a terminal; files of these names may be there."""
+    """Any flags end as documented, in a pipe and on a terminal, with and without files."""
     with folder() as here:
         (here / "a.txt").write_text("one\ntwo\n")
         (here / "b.jsonl").write_text('{"prompt": "one"}\n')
@@ -113,7 +113,7 @@ GOOD_FLAGS = {
 def test_good_flags_give_as_many_texts_as_they_ask_for(
     given: dict[str, object], prompt: str
 ) -> None:
-    """Any values within the ranges, and any prompt, from standard input."""
+    """Valid flags and any prompt on standard input give the requested number of texts."""
     flags = [f"{flag}={value}" for flag, value in given.items()]
     env = {"WRITER_SANDBOX": "1", "WRITER_CONFIG": "none"}
     ran = run("complete", "--json", *flags, env=env, stdin=prompt.encode())

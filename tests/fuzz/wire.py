@@ -1,4 +1,4 @@
-"""Answers of each API, and a server that gives them."""
+"""The answers of each API, and a server that sends them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,17 +22,17 @@ STATUSES = st.just(200) | st.sampled_from([*HTTPStatus]).map(int)
 
 @dataclass
 class Answering:
-    """A server that gives the answer that stands in `steps`, and what `writer` needs to ask it."""
+    """A server that sends the answer in `steps`, and the settings to use it."""
 
     url: str
     steps: Sequence[Step] = field(default=(CLOSE,))
 
     def __call__(self, _: Received) -> Sequence[Step]:
-        """Give the answer."""
+        """Return the answer."""
         return self.steps
 
     def env(self, api: str) -> dict[str, str]:
-        """Return the variables of the environment."""
+        """Return the environment variables that lead `writer` here."""
         return {
             "WRITER_API": api,
             "WRITER_BASE_URL": self.url,
@@ -55,7 +55,7 @@ def answering() -> Iterator[Answering]:
 
 
 def head(status: int = 200, content_type: str = "application/json", *headers: str) -> bytes:
-    """Write the head of an answer whose end is the end of the connection."""
+    """Write the head of an answer that ends with the connection."""
     lines = [f"HTTP/1.1 {status} As It Is", f"Content-Type: {content_type}", "Connection: close"]
     return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1")
 
@@ -73,7 +73,7 @@ def models_of(api: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def events_of(api: str, texts: Sequence[str], end: str, *, is_ascii: bool) -> bytes:
-    """Write a stream of these texts, an event each, with this line end."""
+    """Write a stream with an event for each of these texts, with this line end."""
     stream = []
     for text in texts:
         one = {"choices": [{"text": text, "index": 0}]} if api == "openai" else {"value": text}

@@ -8,7 +8,7 @@ from tests.harness.pages import PAGES
 
 
 def test_the_man_pages_are_current() -> None:
-    """The files in the repository are what `make man` makes from the help of today."""
+    """The files in the repository are those that `make man` writes now."""
     committed = {path.name: path.read_text(encoding="ascii") for path in FOLDER.iterdir()}
     made = man_pages()
     old = [name for name in {**made, **committed} if made.get(name) != committed.get(name)]
@@ -17,7 +17,7 @@ def test_the_man_pages_are_current() -> None:
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 def test_groff_formats_the_man_pages() -> None:
-    """It has no warning, and prints every example as it is, and every text of the help."""
+    """Groff has no warning, and its output has every example and every text of the help."""
     ran = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-P-cbou", "-rLL=80n", *sorted(FOLDER.iterdir())],
         capture_output=True,

@@ -26,7 +26,7 @@ EXAMPLE = Page(
 
 
 def test_a_page_at_eighty_columns() -> None:
-    """The column of the flags is as wide as the widest that has its text beside it."""
+    """The column of flags is as wide as the widest flag that has its text beside it."""
     assert (
         as_text(EXAMPLE, 80)
         == """\
@@ -50,7 +50,7 @@ Flags:
 
 
 def test_a_page_at_forty_columns() -> None:
-    """Where two columns are too narrow, each text is below its flag; a command is never broken."""
+    """On a narrow terminal each text is below its flag, and a command is never broken."""
     assert (
         as_text(EXAMPLE, 40)
         == """\
@@ -77,7 +77,7 @@ Flags:
 
 
 def test_headings_can_be_bold() -> None:
-    """The codes take no room: without them the page is the same."""
+    """The escape codes of bold headings do not change the layout."""
     bold = as_text(EXAMPLE, 80, bold=True)
     assert re.findall("\x1b\\[1m(.*?)\x1b\\[0m", bold) == ["Usage:", "Examples:", "Flags:"]
     assert re.sub("\x1b\\[\\dm", "", bold) == as_text(EXAMPLE, 80)
@@ -88,7 +88,7 @@ def test_headings_can_be_bold() -> None:
     "page", [*PAGES.values(), *(topic() for topic in TOPICS.values())], ids=str
 )
 def test_no_line_of_prose_is_wider_than_the_terminal(page: Page, width: int) -> None:
-    """Only command lines, flags with their values, and addresses may be longer than 40 columns."""
+    """Only commands, flags with values and URLs may be wider than 40 columns."""
     unbroken = {
         *(command for section in page.sections for command in section.commands),
         *page.terms(),

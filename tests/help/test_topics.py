@@ -18,12 +18,12 @@ def rows(topic: str) -> dict[str, str]:
 
 
 def test_exit_codes_has_every_code() -> None:
-    """Each with its reason."""
+    """The topic lists each exit code with its description."""
     assert list(rows("exit-codes")) == [str(code.value) for code in ExitCode]
 
 
 def test_environment_has_every_variable_that_the_code_reads() -> None:
-    """A variable that is not in the topic is not known to anybody."""
+    """The topic lists every environment variable that the code reads."""
     root = Path(faults.__file__).parents[1]
     code = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
     read = set(re.findall(r"\bWRITER_[A-Z_]*[A-Z]\b", code))
@@ -34,20 +34,20 @@ def test_environment_has_every_variable_that_the_code_reads() -> None:
 
 
 def test_sandbox_has_every_fault() -> None:
-    """In the order in which the sandbox has them."""
+    """The topic lists the fault ids in the order of the sandbox."""
     assert list(FAULTS) == [*faults.FAULTS, faults.FLAKY]
 
 
 def test_schema_has_every_schema() -> None:
-    """Each with its title; the name prints it as it is in the package."""
+    """The topic lists each schema with its title, and prints a schema unchanged."""
     assert list(rows("schema")) == NAMES
     for name in NAMES:
         assert writer("help", "schema", name) == Ran(0, (FOLDER / f"{name}.json").read_text(), "")
 
 
 @pytest.mark.parametrize("name", ["results", "../__init__", "", "/etc/passwd"])
-def test_a_schema_that_is_not_there(name: str) -> None:
-    """The error lists those that are; a name is no path."""
+def test_an_unknown_schema(name: str) -> None:
+    """The error lists the schemas, and a path is not accepted as a name."""
     ran = writer("help", "schema", name)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors == (

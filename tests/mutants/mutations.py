@@ -1,4 +1,4 @@
-"""Small changes of a module, each of which a test should notice."""
+"""Small changes of a module (mutants), each of which should make a test fail."""
 
 import ast
 import difflib
@@ -55,7 +55,7 @@ class Mutant:
         return "\n".join(list(lines)[2:])
 
     def changed(self) -> tuple[str, str]:
-        """Return what the changed lines were, and what they are, without the space around."""
+        """Return the changed lines before and after, without the white space around them."""
         lines = self.diff().splitlines()[1:]
         old = [line[1:] for line in lines if line.startswith("-")]
         new = [line[1:] for line in lines if line.startswith("+")]
@@ -63,7 +63,7 @@ class Mutant:
 
 
 def mutants_of(file: str, source: str) -> Iterator[Mutant]:
-    """Yield every change of a module, in the order of its lines."""
+    """Yield every mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
     lines = source.encode().splitlines(keepends=True)
     starts = [0]
@@ -73,7 +73,7 @@ def mutants_of(file: str, source: str) -> Iterator[Mutant]:
     ignored = {
         inner
         for node in ast.walk(tree)
-        for part in _parts_that_say_nothing(node)
+        for part in _parts_without_effect(node)
         for inner in ast.walk(part)
     }
     for node in ast.walk(tree):
@@ -87,8 +87,8 @@ def mutants_of(file: str, source: str) -> Iterator[Mutant]:
                 yield Mutant(file, source, after)
 
 
-def _parts_that_say_nothing(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what of a node has no effect when the program runs, or cannot be replaced alone."""
+def _parts_without_effect(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield parts that have no effect at run time or cannot be replaced alone."""
     if isinstance(node, ast.AnnAssign):
         yield node.annotation
     if isinstance(node, ast.arg) and node.annotation is not None:
@@ -117,7 +117,7 @@ def _parts_that_say_nothing(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _replacements(node: ast.expr | ast.stmt) -> Iterator[str]:
-    """Yield the source of what may stand in the place of a node."""
+    """Yield the source code that may replace a node."""
     if isinstance(node, ast.Constant):
         yield from _other_constants(node.value)
     elif isinstance(node, ast.stmt):

@@ -1,4 +1,4 @@
-"""Change the code in small ways, and see whether the tests notice.
+"""Change the code in small ways, and check whether a test fails for each change.
 
 Usage: python -m tests.mutants.run --rooms "apis config" [--sample 100] [--seed 1]
 
@@ -46,7 +46,7 @@ OWN, ROOM, LATE, SURVIVED = "own tests", "room's tests", "time limit", "survived
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 if at least 95 of 100 changes were noticed."""
+    """Return 0 if the tests noticed at least 95 of 100 changes."""
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("--rooms", default="apis config http batch")
     parser.add_argument("--sample", type=int, default=100)
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def mutants_in(room: str) -> list[Mutant]:
-    """Return the changes of the modules of a room that may make a difference."""
+    """Return the mutants of a room's modules, without the equivalent ones."""
     mutants: list[Mutant] = []
     for path in sorted((PROJECT / "writer_cli" / room).glob("*.py")):
         name = str(path.relative_to(PROJECT))
@@ -74,13 +74,13 @@ def mutants_in(room: str) -> list[Mutant]:
 
 
 def equivalent() -> list[dict[str, str]]:
-    """Return the changes that make no difference: file, old line, new line, reason."""
+    """Return the changes without an effect: file, old line, new line, reason."""
     entries: list[dict[str, str]] = tomllib.loads(EQUIVALENT.read_text())["equivalent"]
     return entries
 
 
 def own_tests(file: str) -> list[str]:
-    """Return the test files of a module: those of its room and outside that name it."""
+    """Return the test files of a module: those of its room, and others that name it."""
     room, name = Path(file).parts[1], Path(file).stem
     naming = re.compile(
         rf"from writer_cli\.{room}\.{name} import|from writer_cli\.{room} import [^\n]*\b{name}\b"
@@ -97,13 +97,13 @@ def own_tests(file: str) -> list[str]:
 
 
 def room_tests(file: str) -> list[str]:
-    """Return the tests of a module's room: its folder, and those of what is made of it."""
+    """Return the tests of a module's room: its folder, and those of programs that use it."""
     room = Path(file).parts[1]
     return [f"tests/{room}", *BUILT_ON.get(room, [])]
 
 
 def try_all(mutants: list[Mutant]) -> list[str]:
-    """Try each change, as many at once as there are processors, and return what noticed it."""
+    """Try the mutants in parallel, one per processor, and return which tests noticed each."""
     outcomes = [SURVIVED] * len(mutants)
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(len(mutants)):
@@ -134,7 +134,7 @@ def _work(mutants: list[Mutant], waiting: "queue.SimpleQueue[int]", outcomes: li
 
 
 class Copy:
-    """A copy of the project in which one module after another is changed."""
+    """A copy of the project in which one module after another is mutated."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -145,7 +145,7 @@ class Copy:
             (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
 
     def outcome(self, mutant: Mutant) -> str:
-        """Make a change, run the tests, and take it back."""
+        """Make a change, run the tests, and undo the change."""
         own, room = (
             [test for test in tests if self._measure(test)]
             for tests in (own_tests(mutant.file), room_tests(mutant.file))
@@ -164,14 +164,14 @@ class Copy:
         return SURVIVED
 
     def _write(self, file: str, source: str) -> None:
-        """Write a module, and delete its compiled form: a change may keep its size and second."""
+        """Write a module and delete its bytecode, since a mutant may have its size and time."""
         path = self._folder / file
         path.write_text(source, encoding="utf-8")
         for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
             compiled.unlink()
 
     def _measure(self, test: str) -> float:
-        """Return how many seconds tests take without a change; 0 if they fail even so."""
+        """Return the seconds that tests take without a change; 0 if they fail."""
         if test not in self._durations:
             began = time.monotonic()
             if self._passes([test], limit=600) or self._passes([test], limit=600):
@@ -182,7 +182,7 @@ class Copy:
         return self._durations[test]
 
     def _passes(self, tests: Sequence[str], limit: float) -> bool | None:
-        """Whether tests pass; None if they do not end in time."""
+        """Whether tests pass; None if they take too long."""
         if not tests:
             return True
         env = os.environ | {"PYTHONPATH": str(self._folder)}
@@ -204,7 +204,7 @@ class Copy:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the tests and what they have started."""
+    """Kill the tests and the processes that they started."""
     try:
         os.killpg(process.pid, 9)
     except ProcessLookupError:  # all of them have ended
@@ -212,7 +212,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def table(mutants: list[Mutant], outcomes: list[str]) -> str:
-    """Return a line for each module: how many changes, and what noticed them."""
+    """Return a line for each module: the number of changes, and how they were noticed."""
     rows: dict[str, Counter[str]] = {}
     for mutant, outcome in zip(mutants, outcomes, strict=True):
         rows.setdefault(mutant.file, Counter())[outcome] += 1

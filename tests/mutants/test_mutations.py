@@ -1,4 +1,4 @@
-"""The changes that `make mutants` makes."""
+"""The mutants that `make mutants` makes."""
 
 import ast
 
@@ -18,7 +18,7 @@ def f(a: "int", b: bool = True) -> "str":
 
 
 def test_each_kind_of_statement_and_expression_is_changed() -> None:
-    """One place at a time; neither what says nothing nor what is in an f-string."""
+    """Each mutant changes one place; annotations and f-strings are left alone."""
     changed = sorted(mutant.changed() for mutant in mutants_of("m.py", SOURCE))
     assert changed == sorted(
         [
@@ -44,7 +44,7 @@ def test_each_kind_of_statement_and_expression_is_changed() -> None:
 
 
 def test_every_change_is_a_program() -> None:
-    """Python can read each change of a module of many kinds of code."""
+    """Each mutant of a module with many kinds of code is valid Python."""
     file = "writer_cli/http/sse.py"
     mutants = list(mutants_of(file, (PROJECT / file).read_text(encoding="utf-8")))
     assert len(mutants) > 20
@@ -53,14 +53,14 @@ def test_every_change_is_a_program() -> None:
 
 
 def test_the_tests_of_a_module_are_those_that_name_it() -> None:
-    """By their own name, or by an import."""
+    """The tests of a module are the files of its name and those that import it."""
     assert "tests/http/test_sse.py" in own_tests("writer_cli/http/sse.py")
     assert "tests/batch/test_journal.py" in own_tests("writer_cli/batch/journal.py")
     assert own_tests("writer_cli/apis/__init__.py") == []
 
 
-def test_what_is_called_equivalent_is_in_the_code() -> None:
-    """Each entry of the list is one of the changes that are made, and has a reason."""
+def test_the_list_of_equivalent_mutants_is_current() -> None:
+    """Each entry of the list is a mutant of the present code, with a reason."""
     for one in equivalent():
         source = (PROJECT / one["file"]).read_text(encoding="utf-8")
         changes = {mutant.changed() for mutant in mutants_of(one["file"], source)}
