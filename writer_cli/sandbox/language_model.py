@@ -10,22 +10,25 @@ different tokens observed after `h`. The lowest order is the uniform distributio
 possible everywhere.
 """
 
-import heapq
 import re
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import accumulate
+from functools import cache, lru_cache
+from itertools import islice
 from math import exp, fsum, inf, log
 from random import Random
 from typing import Literal
+
+from writer_cli.sandbox.weights import Interpolated, Stored, Weights, draw, most_likely
 
 # The token between paragraphs. It is empty, unlike any token of a text.
 END = ""
 
 _CONTEXT = 3  # tokens; with more, so small a corpus would only be repeated word for word
+
+# Below, a probability to the power of 1 / temperature could underflow to zero.
+_LOW = 0.1
 
 # A word includes its apostrophes and one space before it; so does a punctuation mark. Other white
 # space leaves one space to the token after it.
@@ -118,22 +121,24 @@ class LanguageModel:
     """
 
     def __init__(self, text: str) -> None:
-        # There is no table of counts: the text itself is searched when counts are needed.
-        self._stream = [END]
+        stream = [END]
         for line in text.split("\n"):
             if line.strip():
-                self._stream += [*tokenize(line), END]
-        self._positions: defaultdict[str, list[int]] = defaultdict(list)
-        for position, token in enumerate(self._stream[:-1], 1):
-            self._positions[token].append(position)
-
-        # Most common first: this order breaks ties, and makes the sort for `top_p` fast.
-        counts = Counter(self._stream[1:])
-        total = counts.total() + len(counts)
-        self._unigrams = {token: (count + 1) / total for token, count in counts.most_common()}
-        self._log_unigrams = [log(p) for p in self._unigrams.values()]
-        self._vocabulary = list(self._unigrams)
+                stream += [*tokenize(line), END]
+        counts = Counter(stream[1:])
+        # Most common first: this order breaks ties.
+        self._vocabulary = [token for token, _ in counts.most_common()]
         self._index = {token: index for index, token in enumerate(self._vocabulary)}
+        total = counts.total() + len(counts)
+        self._unigrams = [(counts[token] + 1) / total for token in self._vocabulary]
+
+        # There is no table of counts: the text itself is searched when counts are needed.
+        self._stream = [self._index[token] for token in stream]
+        self._positions: defaultdict[int, list[int]] = defaultdict(list)
+        for position, index in enumerate(self._stream[:-1], 1):
+            self._positions[index].append(position)
+        self._observed = lru_cache(maxsize=4096)(self._observe)
+        self._weights_after = lru_cache(maxsize=4096)(self._interpolate)
 
     def distribution(self, context: Sequence[str]) -> dict[str, float]:
         """Return the probability of every token of the vocabulary, `END` included, after a context.
@@ -141,7 +146,8 @@ class LanguageModel:
         Only the last three tokens of the context are used. An empty context begins a paragraph,
         and so does `END` or a token with a line feed. Tokens before an unknown token are ignored.
         """
-        return dict(zip(self._vocabulary, map(exp, self._log_probs(context)), strict=True))
+        weights = self._weights_after(self._history(context), 1.0)
+        return dict(zip(self._vocabulary, weights.each(), strict=True))
 
     def complete(self, prompt: str, sampling: Sampling, seed: int | str) -> list[Choice]:
         """Return `n` choices that continue the prompt; the same arguments give the same choices.
@@ -171,9 +177,9 @@ class LanguageModel:
                 [*context[-_CONTEXT:], *generated[-_CONTEXT:]], generated, sampling
             )
             if sampling.temperature:
-                [index] = random.choices(range(len(weights)), weights)
+                index = draw(weights, random)
             else:
-                index = weights.index(1.0)
+                index, _ = next(weights.likeliest())
             if self._vocabulary[index] == END:
                 return Choice(tuple(tokens), "stop")
             generated.append(self._vocabulary[index])
@@ -184,25 +190,38 @@ class LanguageModel:
                 return Choice(_cut(tokens, min(cuts)), "stop")
         return Choice(tuple(tokens), "length")
 
-    def _weights(self, context: list[str], generated: list[str], sampling: Sampling) -> list[float]:
-        """Return a weight for each token: 1 for the most likely one, 0 for an excluded one."""
-        logits = self._log_probs(context)
+    def _weights(self, context: list[str], generated: list[str], sampling: Sampling) -> Weights:
+        """Return a weight for each token, 0 for an excluded one."""
+        history = self._history(context)
+        temperature = sampling.temperature or 1.0
+        excluded = {self._index[token] for token in self._too_early(generated, sampling)}
+        if len(excluded) == len(self._vocabulary):  # the text ends, even before `min_tokens`
+            excluded.discard(self._index[END])
+        if sampling.presence_penalty or sampling.frequency_penalty or temperature < _LOW:
+            weights = self._weights_from_logits(history, generated, sampling, excluded)
+        else:
+            weights = self._weights_after(history, temperature)
+            if excluded:
+                weights = Interpolated(dict.fromkeys(excluded, 0.0), 1.0, weights)
+        return most_likely(weights, sampling.top_p) if sampling.top_p < 1 else weights
+
+    def _weights_from_logits(
+        self,
+        history: tuple[int, ...],
+        generated: list[str],
+        sampling: Sampling,
+        excluded: set[int],
+    ) -> Weights:
+        """Return the weights with penalties or at a low temperature: 1 for the likeliest token."""
+        logits = list(map(log, self._weights_after(history, 1.0).each()))
         for token, count in Counter(generated).items():
             penalty = sampling.presence_penalty + sampling.frequency_penalty * count
             logits[self._index[token]] -= penalty
-        for token in self._too_early(generated, sampling):
-            logits[self._index[token]] = -inf
+        for index in excluded:
+            logits[index] = -inf
         best, temperature = max(logits), sampling.temperature or 1.0
-        if best == -inf:  # no token is allowed, so the text ends, even before `min_tokens`
-            best = logits[self._index[END]] = 0.0
         # The dividend is never positive, so `exp` cannot overflow.
-        weights = [exp((logit - best) / temperature) for logit in logits]
-        if sampling.top_p < 1:
-            order = sorted(range(len(weights)), key=weights.__getitem__, reverse=True)
-            sums = list(accumulate(weights[index] for index in order))
-            for index in order[bisect_left(sums, sampling.top_p * sums[-1]) + 1 :]:
-                weights[index] = 0.0
-        return weights
+        return Stored([exp((logit - best) / temperature) for logit in logits])
 
     def _too_early(self, generated: list[str], sampling: Sampling) -> list[str]:
         """Return the tokens that would end the text before it has `min_tokens` tokens."""
@@ -221,37 +240,44 @@ class LanguageModel:
                 early += [w for w in self._vocabulary if 0 <= (tail + w).find(stop) <= last]
         return early
 
-    def _token(self, index: int, weights: list[float], alternatives: int) -> Token:
+    def _token(self, index: int, weights: Weights, alternatives: int) -> Token:
         # A difference of logarithms, because a quotient could underflow to zero.
-        log_total = log(fsum(weights))
-        likeliest = heapq.nlargest(alternatives, range(len(weights)), key=weights.__getitem__)
-        drawable = [i for i in likeliest if weights[i]]
-        top = [(self._vocabulary[i], log(weights[i]) - log_total) for i in drawable]
+        log_total = log(weights.total)
+        likeliest = islice(weights.likeliest(), alternatives) if alternatives else ()
+        top = [(self._vocabulary[i], log(weight) - log_total) for i, weight in likeliest]
         return Token(self._vocabulary[index], log(weights[index]) - log_total, tuple(top))
 
-    def _log_probs(self, context: Sequence[str]) -> list[float]:
-        """Return the log probability of each token after a context, by vocabulary index."""
+    def _history(self, context: Sequence[str]) -> tuple[int, ...]:
+        """Return the one to three tokens that matter, by index; -1 for an unknown one."""
         history = [END if "\n" in token else token for token in (END, *context[-_CONTEXT:])]
-        positions = self._positions.get(history[-1], [])
-        observed: dict[str, float] = {}  # the tokens observed after the context, with P(w | h)
-        backoff = 1.0  # the factor of the unigram probability for all other tokens
-        for back, token in enumerate(reversed(history[-_CONTEXT:]), 1):
-            positions = [p for p in positions if self._stream[p - back] == token]
-            if not positions:
-                break
-            counts = Counter(self._stream[p] for p in positions)
-            total = counts.total() + len(counts)
-            lower = observed or {w: self._unigrams[w] for w in counts}
-            observed = {w: (counts.get(w, 0) + len(counts) * p) / total for w, p in lower.items()}
-            backoff *= len(counts) / total
-            if token == END:
-                break
-        # Few tokens are observed, so few need a logarithm of their own.
-        log_backoff = log(backoff)
-        log_probs = [log_backoff + log_unigram for log_unigram in self._log_unigrams]
-        for token, probability in observed.items():
-            log_probs[self._index[token]] = log(probability)
-        return log_probs
+        begin = max(index for index, token in enumerate(history) if token == END)
+        return tuple(self._index.get(token, -1) for token in history[begin:][-_CONTEXT:])
+
+    def _observe(self, history: tuple[int, ...]) -> list[int]:
+        """Return the positions in the text right after this history."""
+        if len(history) == 1:
+            return self._positions.get(history[0], [])
+        first, last = self._observed(history[:-1]), self._observed(history[1:])
+        if len(first) < len(last):
+            return [p + 1 for p in first if self._stream[p] == history[-1]]
+        return [p for p in last if self._stream[p - len(history)] == history[0]]
+
+    def _interpolate(self, history: tuple[int, ...], temperature: float) -> Weights:
+        """Return `P(w | h) ** (1 / temperature)` for each token `w`."""
+        if not history:
+            return Stored([p ** (1 / temperature) for p in self._unigrams])
+        shorter = self._weights_after(history[1:], temperature)
+        positions = self._observed(history)
+        if not positions:
+            return shorter
+        counts = Counter(self._stream[position] for position in positions)
+        total = counts.total() + len(counts)
+        lower = self._weights_after(history[1:], 1.0)
+        own = {
+            index: ((count + len(counts) * lower[index]) / total) ** (1 / temperature)
+            for index, count in counts.items()
+        }
+        return Interpolated(own, (len(counts) / total) ** (1 / temperature), shorter)
 
 
 def _cut(tokens: list[Token], length: int) -> tuple[Token, ...]:
