@@ -1,4 +1,4 @@
-"""Read an input of bytes."""
+"""Read an input from bytes."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def prompts(text: bytes | str, form: Format = "jsonl", template: str | None = No
 
 
 def problem(text: bytes | str, form: Format = "jsonl", template: str | None = None) -> str:
-    """Return what is wrong with the only record of an input."""
+    """Return the error of the only record of an input."""
     [record] = read(text, form, template)
     assert record.prompt is None
     assert record.problem is not None

@@ -1,4 +1,4 @@
-"""What servers do to a batch, as rows of a table: each with what is allowed and what is wanted."""
+"""Simulated servers for a batch, as rows of a table: what each allows, and what must be used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of a row: parts of what was allowed, and of what was sent."""
+    """The results of a row: parts of what was allowed, and of what was sent."""
 
     goodput: float
     refused: float
@@ -255,6 +255,6 @@ ROWS = [*STEADY, *NOISY, *CHANGING, OUTAGE, SHARDS]
 
 
 def part_after_outages(log: Log) -> float:
-    """Return the least part of 32 a second that was answered from 5 s after an outage on."""
+    """Return the smallest part of 32 a second that was answered after an outage's first 5 s."""
     ends = range(120, len(log.answered) - 60, 120)
     return min(log.rate(end + 5, end + 35) for end in ends) / 32

@@ -25,7 +25,7 @@ REFUSAL_TAKES = 0.05
 
 
 class Server(Protocol):
-    """What is asked with each request that arrives."""
+    """A simulated server that decides on each request."""
 
     def refusal(self, now: float, tokens: float, /) -> float | None:
         """Return None to answer, seconds of `Retry-After`, or `NOTHING_SAID`.
@@ -35,17 +35,17 @@ class Server(Protocol):
 
 
 def exactly(seconds: float) -> float:
-    """Say how long to wait to the millisecond."""
+    """Return the wait without rounding."""
     return seconds
 
 
 def in_whole_seconds(seconds: float) -> float:
-    """Say how long to wait as most servers do: a whole number, at least 1."""
+    """Return the wait as most servers do: whole seconds, at least 1."""
     return max(1.0, math.ceil(seconds))
 
 
 def not_at_all(_: float) -> float:
-    """Say nothing of how long to wait."""
+    """Return no wait."""
     return NOTHING_SAID
 
 
@@ -57,7 +57,7 @@ DICE = Random()  # noqa: S311 - a simulation
 
 @dataclass
 class Bucket:
-    """Lets `per_second` through, after a pause `burst` at once; counts requests or tokens."""
+    """A token bucket: `per_second` on average, `burst` at once after a pause."""
 
     per_second: float
     burst: float
@@ -70,7 +70,7 @@ class Bucket:
         self.filled = self.burst
 
     def refusal(self, now: float, tokens: float, /) -> float | None:
-        """Take what a request costs if there is enough."""
+        """Take the cost of a request if the bucket has enough."""
         cost = tokens if self.is_of_tokens else 1.0
         filled = self.filled + (now - self.at) * self.per_second
         self.filled = min(self.burst, filled)
@@ -83,7 +83,7 @@ class Bucket:
 
 @dataclass
 class Window:
-    """Lets `most` through in each stretch of `length` seconds by the clock."""
+    """Answers `most` in each fixed window of `length` seconds."""
 
     most: int
     length: float = MINUTE
@@ -92,7 +92,7 @@ class Window:
     count: int = 0
 
     def refusal(self, now: float, _tokens: float, /) -> float | None:
-        """Count in the window that it is."""
+        """Count the request in its window."""
         number = int(now // self.length)
         if number != self.number:
             self.number, self.count = number, 0
@@ -104,7 +104,7 @@ class Window:
 
 @dataclass
 class SlidingLog:
-    """Lets `most` through in any `length` seconds."""
+    """Answers `most` in any `length` seconds."""
 
     most: int
     length: float = MINUTE
@@ -112,7 +112,7 @@ class SlidingLog:
     times: deque[float] = field(default_factory=deque)
 
     def refusal(self, now: float, _tokens: float, /) -> float | None:
-        """Count those that are still remembered."""
+        """Count the requests of the last `length` seconds."""
         while self.times and self.times[0] <= now - self.length:
             self.times.popleft()
         if len(self.times) < self.most:
@@ -130,7 +130,7 @@ class AtATime:
     ends: list[float] = field(default_factory=list)
 
     def refusal(self, now: float, _tokens: float, /) -> float | None:
-        """Count those that are not answered yet."""
+        """Count the requests that are under way."""
         while self.ends and self.ends[0] <= now:
             heapq.heappop(self.ends)
         if len(self.ends) >= self.most:
@@ -141,26 +141,26 @@ class AtATime:
 
 @dataclass
 class Noise:
-    """Refuses a part of all requests, whatever their rate."""
+    """Refuses a random part of all requests, at any rate."""
 
     part: float
     wait: float
 
     def refusal(self, _now: float, _tokens: float, /) -> float | None:
-        """Throw the dice."""
+        """Decide at random."""
         return self.wait if DICE.random() < self.part else None
 
 
 @dataclass
 class Changing:
-    """A bucket whose rate is another one every `each` seconds, in turn."""
+    """A bucket whose rate changes every `each` seconds, in turn."""
 
     rates: Sequence[float]
     each: float
     bucket: Bucket
 
     def refusal(self, now: float, tokens: float, /) -> float | None:
-        """Look at the clock."""
+        """Choose the bucket by the time."""
         bucket = self.bucket
         bucket.per_second = self.rates[int(now / self.each) % len(self.rates)]
         return bucket.refusal(now, tokens)
@@ -168,14 +168,14 @@ class Changing:
 
 @dataclass
 class Shared:
-    """A limit that another client uses as well, at times of its own."""
+    """A limit that another client uses too, at its own times."""
 
     limit: Server
     per_second: Callable[[float], float]
     next_at: float = 0.0
 
     def refusal(self, now: float, tokens: float, /) -> float | None:
-        """Let the other one in first, as often as it has asked until now."""
+        """Count the requests of the other client until now first."""
         while self.next_at <= now:
             rate = self.per_second(self.next_at)
             if rate:
@@ -188,7 +188,7 @@ class Shared:
 
 @dataclass
 class Log:
-    """What a server saw of one sender: per second, what was answered, refused and failed."""
+    """A server's counts of one sender per second: answered, refused and failed."""
 
     answered: list[int]
     refused: list[int]
@@ -206,13 +206,13 @@ class Log:
             self.tokens[second] += tokens
 
     def rate(self, start: float, end: float) -> float:
-        """Return what was answered in a second, on average."""
+        """Return the average number of answers in a second."""
         return sum(self.answered[int(start) : int(end)]) / (end - start)
 
 
 @dataclass(order=True)
 class _Event:
-    """An answer, a refusal or a failure that arrives at a sender."""
+    """An answer, a refusal or a failure that a sender will receive."""
 
     at: float
     number: int
@@ -226,7 +226,7 @@ class _Event:
 
 
 class _Sender:
-    """One batch: its pace, its threads as a number, and what waits to be tried again."""
+    """One batch: its pacing, the number of its threads, and the requests to retry."""
 
     def __init__(self, threads: int, seconds: int, tokens: Callable[[], float]) -> None:
         self.pacing = Pacing()
@@ -239,13 +239,13 @@ class _Sender:
         self.log = Log(*([0] * (seconds + 1) for _ in range(4)))  # type: ignore[arg-type]
 
     def start(self, now: float) -> float:
-        """Return when the next request may be sent."""
+        """Return the time when the next request may be sent."""
         if not self.free:
             return math.inf
         return max(now, self.pacing.next_start(self.asked_at))
 
     def send(self, now: float) -> Ticket:
-        """Send a request, and choose the next: one that has waited long enough, or a new one."""
+        """Send a request: a retry whose wait is over, or a new one."""
         ticket = self.pacing.sent(self.asked_at, now)
         self.free -= 1
         self.asked_at = now
@@ -256,7 +256,7 @@ class _Sender:
         return ticket
 
     def receive(self, event: _Event) -> None:
-        """Tell the pacing what came, and let what was refused wait."""
+        """Tell the pacing the outcome, and let a refused request wait."""
         now = event.at
         if not self.free:
             self.asked_at = now
@@ -289,7 +289,7 @@ def simulate(
     senders: int = 1,
     seed: int = 1,
 ) -> list[Log]:
-    """Send to a server for so many seconds, and return what it saw of each sender.
+    """Simulate senders and a server for some seconds; return the server's log of each sender.
 
     Args:
         server: Decides on each request.

@@ -1,4 +1,4 @@
-"""Real processes of `writer batch` that are killed, interrupted, and run out of room."""
+"""Real processes of `writer batch` that are killed or interrupted, or find the disk full."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ STOPPING = ("fault-401", "fault-403", "fault-quota")
 
 
 def arguments(source: Path, output: Path, *more: str) -> list[str | Path]:
-    """Return the command."""
+    """Return the command line."""
     return ["batch", source, "-o", output, *more]
 
 
@@ -48,7 +48,7 @@ def prompts(count: int) -> list[str]:
 def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
     tmp_path: Path, seed: int
 ) -> None:
-    """Thirty in a hundred records fail in every way; five SIGKILLs lose and repeat nothing.
+    """Five SIGKILLs lose and repeat nothing, with 30 % of the records failing.
 
     What fails depends on the record, so that an undisturbed run on the same server is what the
     result must equal, but for times and attempts.
@@ -105,7 +105,7 @@ def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_waits_for_what_is_under_way(tmp_path: Path, number: signal.Signals) -> None:
-    """No new requests; the two under way are answered and written; a summary; ended by it."""
+    """After a signal nothing is sent, and the two requests under way are answered."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(100))
     echo = Echo()
@@ -128,7 +128,7 @@ def test_one_signal_waits_for_what_is_under_way(tmp_path: Path, number: signal.S
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    """With requests under way that nobody answers, Ctrl-C twice does not wait for them."""
+    """A second Ctrl-C ends the batch without waiting for the requests under way."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(100))
     echo = Echo()
@@ -149,8 +149,10 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     assert results_of(output) == []
 
 
-def test_what_is_under_way_has_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that never answers keeps an interrupted batch for the grace time and no longer."""
+def test_requests_under_way_have_a_grace_period(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted batch waits for the server no longer than the grace period."""
     monkeypatch.setattr("writer_cli.batch.job.GRACE_PERIOD", 0.3)
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(10))
@@ -171,7 +173,7 @@ def test_what_is_under_way_has_ten_seconds(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
-    """What a shell started in the background does not stop for the foreground's Ctrl-C."""
+    """A batch in a shell's background ignores Ctrl-C, as the shell has set."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(4))
     echo = Echo()
@@ -194,7 +196,7 @@ def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
 
 
 def test_two_runs_on_one_output_do_not_mix(tmp_path: Path) -> None:
-    """The second is refused with 2 and sends nothing; the first does not notice."""
+    """The second run exits with 2 and sends nothing, and the first goes on."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(3))
     echo = Echo()
@@ -215,7 +217,7 @@ def test_two_runs_on_one_output_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_an_endless_input_does_not_keep_a_batch_that_is_over(tmp_path: Path) -> None:
-    """A refused key stops a batch although its standard input is open and silent."""
+    """A refused key ends a batch though its standard input is open and silent."""
     with serving(Echo(lambda *_: "fault-401")) as server:
         command: list[str | Path] = ["batch", "-", "--format", "txt", "-o", tmp_path / "out.jsonl"]
         with writer_process(command, env_for(server), stdin=subprocess.PIPE) as process:
@@ -230,14 +232,14 @@ def test_an_endless_input_does_not_keep_a_batch_that_is_over(tmp_path: Path) -> 
 
 
 def follow(hint: str, output: Path) -> None:
-    """Do what an error says, in a shell."""
+    """Run the command of a hint in a shell."""
     command = hint[hint.index("cat ") if "cat " in hint else hint.index("mv ") :]
     output.parent.mkdir(exist_ok=True)
     subprocess.run(["sh", "-c", command.partition(", and")[0]], check=True)
 
 
 def assert_goes_on(echo: Echo, source: Path, output: Path, env: dict[str, str]) -> None:
-    """Run the same command again: everything is there then, and nothing was asked twice."""
+    """Run the same command again: it completes the output and repeats no request."""
     code, errors = run_writer(arguments(source, output), env)
     assert code == 0, errors
     count = len(source.read_bytes().splitlines())
@@ -248,7 +250,7 @@ def assert_goes_on(echo: Echo, source: Path, output: Path, env: dict[str, str]) 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 16 KiB, where that is allowed."""
+    """Mount a file system of 16 KiB, if that is allowed."""
     place = tmp_path / "small"
     place.mkdir()
     mount = shutil.which("mount")
@@ -262,7 +264,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_it_and_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
-    """What does not fit is kept elsewhere, and the hint's command and a new run complete it."""
+    """Results that do not fit are saved, and the hint's command with a new run completes them."""
     source, output = tmp_path / "in.jsonl", small_disk / "out.jsonl"
     write_prompts(source, prompts(100))
     echo = Echo()
@@ -277,7 +279,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(small_disk: Path, tmp_path: Path
 
 
 def test_a_quota_of_a_file_stops_it_and_loses_nothing(tmp_path: Path) -> None:
-    """The same where it is the size of a file that is limited, without privileges."""
+    """A limit of the file's size has the same effect as a full disk."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(100))
     echo = Echo()
@@ -295,7 +297,7 @@ def test_a_quota_of_a_file_stops_it_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_lost_file_beside_a_refused_key_loses_no_result(tmp_path: Path) -> None:
-    """Where both happen, the answer that could not be written is kept, and that is what is said."""
+    """If the output is deleted and the key refused, the answer is saved and reported."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(2))
     refused = Event()
@@ -320,7 +322,7 @@ def test_a_lost_file_beside_a_refused_key_loses_no_result(tmp_path: Path) -> Non
 
 
 def test_no_room_for_the_order_leaves_the_results(tmp_path: Path) -> None:
-    """If only putting the results in order fails, the next run needs nothing but that."""
+    """If only the sorting fails, the next run sends nothing and sorts."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(20))
     echo = Echo()
@@ -344,7 +346,7 @@ def test_no_room_for_the_order_leaves_the_results(tmp_path: Path) -> None:
 
 
 def test_a_vanished_directory_stops_it_and_loses_nothing(tmp_path: Path) -> None:
-    """Results of a file that somebody removed are kept elsewhere, all of them."""
+    """If the output's directory is deleted, all results are saved elsewhere."""
     source, output = tmp_path / "in.jsonl", tmp_path / "a place" / "out.jsonl"
     output.parent.mkdir()
     write_prompts(source, prompts(40))
@@ -369,7 +371,7 @@ def in_process(command: list[str | Path], env: dict[str, str]) -> tuple[int, str
 
 
 def test_an_input_that_ends_in_the_middle_of_a_line_fails_that_record(tmp_path: Path) -> None:
-    """The whole lines are answered; the line is completed, and the failure is run again."""
+    """The other lines are answered; once the line is complete, it is run again."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(5))
     whole = source.read_bytes()
@@ -393,7 +395,7 @@ def test_an_input_that_ends_in_the_middle_of_a_line_fails_that_record(tmp_path: 
 
 
 def test_garbage_for_one_in_ten_costs_only_those(tmp_path: Path) -> None:
-    """Nine in ten are answered; `--retry-failed` asks for the rest alone, once they can be had."""
+    """Nine of ten records are answered, and `--retry-failed` sends only the tenth again."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(50))
     echo = Echo(lambda prompt, count: "fault-garbage" if prompt[-1] + str(count) == "71" else None)
@@ -412,7 +414,7 @@ def test_garbage_for_one_in_ten_costs_only_those(tmp_path: Path) -> None:
 
 
 def test_changed_flags_and_inputs_stop_before_anything_is_sent(tmp_path: Path) -> None:
-    """The record that differs is named, exit 2; `--overwrite` starts anew."""
+    """The error names the record that differs; `--overwrite` starts anew."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(3))
     echo = Echo()
@@ -433,7 +435,7 @@ def test_changed_flags_and_inputs_stop_before_anything_is_sent(tmp_path: Path) -
 
 
 def test_a_finished_batch_that_was_never_put_in_order_is(tmp_path: Path) -> None:
-    """Killed between the last answer and the order, the next run does only that."""
+    """If a batch is killed before it sorts, the next run only sorts."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(10))
     echo = Echo()
@@ -448,7 +450,7 @@ def test_a_finished_batch_that_was_never_put_in_order_is(tmp_path: Path) -> None
 
 
 def test_standard_input_has_ids_and_keeps_prompts(tmp_path: Path) -> None:
-    """Records from a pipe keep their own names, and their prompts if that is asked for."""
+    """Records from a pipe keep their ids, and their prompts with `--include-prompt`."""
     output = tmp_path / "out.jsonl"
     command = ["batch", "-", "--format", "jsonl", "-o", str(output), "--include-prompt"]
     with serving(Echo()) as server:
@@ -468,7 +470,7 @@ def test_standard_input_has_ids_and_keeps_prompts(tmp_path: Path) -> None:
 
 
 def test_a_batch_runs_in_any_thread(tmp_path: Path) -> None:
-    """Signals belong to the main thread; elsewhere a batch does without them."""
+    """A batch that is not in the main thread does not handle signals."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(3))
     with serving(Echo()) as server, ThreadPoolExecutor(1) as pool:
@@ -478,7 +480,7 @@ def test_a_batch_runs_in_any_thread(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_in_the_process_is_an_exit(tmp_path: Path) -> None:
-    """Whichever signal comes second leaves as `SystemExit`, before any grace is over."""
+    """A second signal of any kind raises `SystemExit` before the grace period is over."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(3))
     ended = Event()

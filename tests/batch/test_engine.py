@@ -1,4 +1,4 @@
-"""Many prompts from the library: `run_batch`."""
+"""Batches in the library: `run_batch`."""
 
 import threading
 import time
@@ -22,13 +22,13 @@ def records(count: int) -> Iterator[Record]:
 
 
 def threads_of_batches() -> list[threading.Thread]:
-    """Return the threads that batches of this process have."""
+    """Return the threads of all batches in this process."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("batch-")]
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    """Whatever a test does to a batch, its threads end."""
+    """Fail if a thread of a batch is left after a test."""
     yield
     for thread in threads_of_batches():
         thread.join(SOON)
@@ -36,7 +36,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 def failure(name: str, **headers: str) -> Response:
-    """Return a failure of the sandbox with other headers."""
+    """Return a failure of the sandbox with these headers."""
     response = FAULTS[name](json_response({}))
     for header, value in headers.items():
         response.headers[header.replace("_", "-")] = value
@@ -44,7 +44,7 @@ def failure(name: str, **headers: str) -> Response:
 
 
 def test_each_record_gets_one_result() -> None:
-    """A batch is an iterator of results, one for each record, in the order of the answers."""
+    """A batch is an iterator with one result per record, in the order of the answers."""
     with serving(Echo()) as server:
         batch = run_batch(records(50), Plan(model_id="m"), make_writer=writer_for(server))
         first = next(batch)
@@ -62,14 +62,14 @@ def test_each_record_gets_one_result() -> None:
 
 
 def test_no_records_are_no_results() -> None:
-    """An empty batch ends, and asks nobody."""
+    """An empty batch ends and sends nothing."""
     with run_batch([], Plan(model_id="m"), make_writer=lambda: Writer(sandbox=True)) as batch:
         assert list(batch) == []
     assert batch.requests == 0
 
 
 def test_a_customization_and_fields_are_asked_for() -> None:
-    """Fields of the batch hold for all records, and a record's own go before them."""
+    """A record's fields come before those of the batch, for a customization too."""
     asked: list[tuple[str, Any]] = []
 
     class Noting(Echo):
@@ -95,7 +95,7 @@ def test_a_customization_and_fields_are_asked_for() -> None:
 
 
 def test_a_record_that_cannot_be_sent_is_a_failed_result() -> None:
-    """A problem of the input and a field out of range are errors of their records, unsent."""
+    """A bad record is a failed result, and nothing is sent for it."""
     bad = [
         Record(0, None, line=1, problem="line 1: not JSON"),
         Record(1, "a", line=2, fields={"temperature": "hot"}),
@@ -123,7 +123,7 @@ def test_a_record_that_cannot_be_sent_is_a_failed_result() -> None:
     ],
 )
 def test_a_failure_is_of_its_record_alone(fault: str, kind: str, attempts: int) -> None:
-    """One of ten fails for good; the others have answers, and each error counts its requests."""
+    """One of ten records fails, with the number of its attempts; the others are answered."""
     with serving(Echo(lambda prompt, _: fault if prompt == "prompt 3" else None)) as server:
         make_writer = writer_for(server, max_retries=2)
         results = list(run_batch(records(10), Plan(model_id="m"), make_writer=make_writer))
@@ -135,7 +135,7 @@ def test_a_failure_is_of_its_record_alone(fault: str, kind: str, attempts: int) 
 
 
 def test_an_answer_without_choices_is_a_failure() -> None:
-    """The API promises a choice; none is a bad answer."""
+    """An answer without a choice is a bad answer."""
     with serving(Echo(lambda *_: json_response({"choices": []}))) as server:
         (result,) = run_batch(records(1), Plan(model_id="m"), make_writer=writer_for(server))
     assert result.error is not None
@@ -153,7 +153,7 @@ def test_an_answer_without_choices_is_a_failure() -> None:
     ids=["401", "403", "quota", "a 429 that is not to be tried again"],
 )
 def test_what_concerns_all_stops_all(answer: Response) -> None:
-    """Iteration raises it after what was answered; the rest has no result, failed or otherwise."""
+    """A refused key or quota is raised after the results so far, and stops the batch."""
     with serving(Echo(lambda prompt, _: answer if prompt == "prompt 5" else None)) as server:
         batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=writer_for(server))
         results: list[Result] = []
@@ -166,7 +166,7 @@ def test_what_concerns_all_stops_all(answer: Response) -> None:
 
 
 def test_a_missing_key_stops_all() -> None:
-    """It would be missing for every record; nothing is sent."""
+    """A missing key stops the batch before anything is sent."""
     batch = run_batch(records(9), Plan(model_id="m"), make_writer=lambda: Writer(organization_id=1))
     with pytest.raises(Exception, match="no API key") as caught:
         list(batch)
@@ -175,7 +175,7 @@ def test_a_missing_key_stops_all() -> None:
 
 
 def test_a_budget_of_requests_is_kept_exactly() -> None:
-    """Sixteen threads, with retries among their requests, send as many as allowed and no more."""
+    """Sixteen threads with retries send exactly the number of requests that is allowed."""
     echo = Echo(lambda _, count: "fault-500" if count == 1 else None)
     with serving(echo) as server:
         make_writer = writer_for(server)
@@ -192,7 +192,7 @@ def test_a_budget_of_requests_is_kept_exactly() -> None:
 
 
 def test_a_budget_that_suffices_is_not_mentioned() -> None:
-    """As many requests as records need end well."""
+    """A budget of one request for each record causes no error."""
     with serving(Echo()) as server:
         batch = run_batch(
             records(20), Plan(model_id="m", max_requests=20), make_writer=writer_for(server)
@@ -201,7 +201,7 @@ def test_a_budget_that_suffices_is_not_mentioned() -> None:
 
 
 def test_a_stopped_batch_sends_nothing_more() -> None:
-    """What is under way is answered, what waits for another attempt is not made."""
+    """After a stop, requests under way are answered, and no retry is sent."""
     echo = Echo(lambda prompt, _: failure("fault-500") if prompt == "prompt 0" else None)
     with serving(echo) as server:
         make_writer = writer_for(server)
@@ -220,7 +220,7 @@ def test_a_stopped_batch_sends_nothing_more() -> None:
 
 
 def test_threads_end_when_nobody_takes_results() -> None:
-    """A consumer that leaves early leaves no thread behind; they had not run far ahead of it."""
+    """If the caller leaves early, the threads end and have read only a few records more."""
     taken = []
 
     def counted() -> Iterator[Record]:
@@ -240,7 +240,7 @@ def test_threads_end_when_nobody_takes_results() -> None:
 
 
 def test_full_results_make_the_threads_wait() -> None:
-    """While nobody takes results, requests stop; they go on when somebody does."""
+    """While nobody takes results, no requests are sent."""
     echo = Echo()
     with serving(echo) as server:
         batch = run_batch(
@@ -253,7 +253,7 @@ def test_full_results_make_the_threads_wait() -> None:
 
 
 def test_an_input_that_fails_raises_that() -> None:
-    """What was taken before is answered, then the input's own error comes."""
+    """Records before the error are answered, then the input's own error is raised."""
 
     def broken() -> Iterator[Record]:
         yield from records(5)
@@ -268,12 +268,12 @@ def test_an_input_that_fails_raises_that() -> None:
 
 
 def broken_client() -> Writer:
-    """Fail as a function with a bug does."""
+    """Raise an error, as a function with a bug does."""
     raise ZeroDivisionError("no client")
 
 
 def ended_client() -> Writer:
-    """Fail as a function that ends the process."""
+    """Raise `SystemExit`, as a function does that ends the process."""
     raise SystemExit("no client")
 
 
@@ -288,7 +288,7 @@ def ended_client() -> Writer:
 def test_a_bug_is_raised_and_hangs_nothing(
     make_writer: Callable[[], Writer], record: Record, error: type[BaseException]
 ) -> None:
-    """What is no error of the API comes out where results are taken, and stops the batch."""
+    """An unexpected exception stops the batch and is raised to the caller."""
     batch = run_batch([record] * 100, Plan(model_id="m"), make_writer=make_writer)
     with pytest.raises(error):
         list(batch)
@@ -296,7 +296,7 @@ def test_a_bug_is_raised_and_hangs_nothing(
 
 
 def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
-    """Once a batch is to stop, it is over although its input says neither more nor the end."""
+    """A stopped batch ends although a thread still waits for its input."""
     never = threading.Event()
 
     def endless() -> Iterator[Record]:
@@ -324,13 +324,13 @@ def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
     ids=lambda numbers: next(iter(numbers)),
 )
 def test_a_number_out_of_range_is_refused(numbers: dict[str, Any]) -> None:
-    """Before anything is started, with the name of the number."""
+    """The error names the number, and nothing is started."""
     with pytest.raises(UsageError, match=next(iter(numbers))):
         run_batch(records(1), Plan(model_id="m", **numbers), make_writer=broken_client)
 
 
 def test_each_thread_has_its_own_client_and_closes_it() -> None:
-    """As many clients as threads, which are as many as are told while all wait for the server."""
+    """There are as many clients as threads, and all are closed."""
     made: list[Writer] = []
     closed: list[Writer] = []
 
@@ -358,7 +358,7 @@ def test_each_thread_has_its_own_client_and_closes_it() -> None:
 def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server that leaves nothing to wait for is asked by one thread."""
+    """No thread is added while the processor is busy."""
     monkeypatch.setattr(runner, "BUSY", 0.0)  # whatever the processor does, it is busy
     made: list[Writer] = []
     with serving(Echo(), latency=0.02) as server:
@@ -373,7 +373,7 @@ def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
 
 
 def test_results_can_be_taken_where_they_arise() -> None:
-    """`on_result` gets each of them, in the thread that got it; the iteration has none then."""
+    """`on_result` gets each result in the thread that received it."""
     taken: list[tuple[int, str]] = []
 
     def on_result(result: Result) -> None:
@@ -391,7 +391,7 @@ def test_results_can_be_taken_where_they_arise() -> None:
 
 
 def test_a_result_that_cannot_be_taken_stops_all() -> None:
-    """What `on_result` raises comes out where results would be, and nothing more is sent."""
+    """An exception in `on_result` stops the batch and is raised to the caller."""
 
     def on_result(_: Result) -> None:
         raise ZeroDivisionError("no room")
@@ -406,8 +406,8 @@ def test_a_result_that_cannot_be_taken_stops_all() -> None:
     assert batch.requests < 100
 
 
-def test_a_told_rate_is_kept_on_a_real_clock() -> None:
-    """Sixteen threads together send no more than told: 31 requests at 1200 a minute take 1.5 s."""
+def test_a_stated_rate_is_kept_on_a_real_clock() -> None:
+    """Sixteen threads keep the rate: 31 requests at 1200 a minute take 1.5 s."""
     echo = Echo()
     with serving(echo) as server:
         make_writer = writer_for(server)
@@ -421,7 +421,7 @@ def test_a_told_rate_is_kept_on_a_real_clock() -> None:
 
 
 def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
-    """Sixty-four threads, five hundred records, a third of the requests failing in every way."""
+    """64 threads lose and repeat none of 500 records, with 30 % of the requests failing."""
     random, lock = Random(3), threading.Lock()  # noqa: S311 - rehearsed failures
     faults = ["fault-500", "fault-502-html", "fault-cut", "fault-garbage", "fault-400"]
 

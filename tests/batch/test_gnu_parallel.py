@@ -1,4 +1,4 @@
-"""Shards with GNU parallel, where it is installed."""
+"""Shards with GNU parallel, if it is installed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not HAS_PARALLEL, reason="GNU parallel is not in
 
 
 def bash(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script that has this `writer` first on its path."""
+    """Run a script that has this `writer` first on its PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-c", f"set -eo pipefail\n{script}"],
@@ -39,7 +39,7 @@ def indexes(path: Path) -> list[int]:
 
 
 def test_parallel_runs_shards_that_become_one_file(tmp_path: Path) -> None:
-    """Three processes share nine records; nothing is done twice, nothing is left out."""
+    """Three processes share nine records; each record is completed once."""
     (tmp_path / "in.txt").write_text("".join(f"Number {n}\n" for n in range(9)))
     done = bash(
         "parallel -j 3 writer batch in.txt --sandbox --max-tokens 2 "
@@ -53,7 +53,7 @@ def test_parallel_runs_shards_that_become_one_file(tmp_path: Path) -> None:
 
 
 def test_parallel_tells_by_its_exit_code_how_many_shards_failed(tmp_path: Path) -> None:
-    """A shard with a bad record exits with 10; the others are not stopped by it."""
+    """A shard with a bad record exits with 10, and the other shards go on."""
     (tmp_path / "in.jsonl").write_text('{"prompt": "a"}\n{}\n')
     done = bash(
         "code=0\n"

@@ -1,4 +1,4 @@
-"""The results of a batch on disk."""
+"""The results of a batch on disk (the journal)."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ def record(index: int, prompt: str | None = None) -> Record:
 
 
 def line(index: int, text: str | None = "an answer") -> bytes:
-    """Return what stands in a journal for an answer, or for a failure if there is no text."""
+    """Return the journal's line of an answer, or of a failure if there is no text."""
     result = Result(
         record=record(index),
         choices=None if text is None else [{"index": 0, "text": text, "logprobs": None}],
@@ -51,13 +51,13 @@ def append(journal: Journal, index: int, text: str | None = "an answer") -> None
 
 
 def pending(journal: Journal, count: int) -> list[int]:
-    """Return the indexes of what is left of so many records."""
+    """Return the indexes of the records without a result."""
     records = [record(index) for index in range(count)]
     return [left.index for left in journal.pending(records, DEFAULTS)]
 
 
 def test_a_line_says_what_became_of_a_record(tmp_path: Path) -> None:
-    """The whole line of an answer, and of a failure."""
+    """The line of an answer and that of a failure have the documented keys."""
     path = tmp_path / "out.jsonl"
     with Journal(path) as journal:
         append(journal, 0)
@@ -78,7 +78,7 @@ def test_a_line_says_what_became_of_a_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['"error": {"kind": "', "a\u2028b\n\r\x00", "\ud800", "é" * 10])
 def test_no_text_is_mistaken_for_a_failure(tmp_path: Path, text: str) -> None:
-    """Whatever a model says, its line is one line, and an answer."""
+    """An answer with any text is one line and is read as an answer."""
     path = tmp_path / "out.jsonl"
     with Journal(path) as journal:
         append(journal, 0, text)
@@ -87,8 +87,8 @@ def test_no_text_is_mistaken_for_a_failure(tmp_path: Path, text: str) -> None:
     assert path.read_bytes().count(b"\n") == 1
 
 
-def test_a_line_torn_anywhere_is_healed(tmp_path: Path) -> None:
-    """Cut at any byte, a journal keeps its whole lines, and goes on after them."""
+def test_a_line_cut_anywhere_is_removed(tmp_path: Path) -> None:
+    """A journal that is cut at any byte keeps its complete lines and can be continued."""
     path = tmp_path / "out.jsonl"
     whole = line(0), line(1, None), line(2, "\u00e9\n\\")
     content = b"".join(whole)
@@ -113,7 +113,7 @@ def test_a_line_torn_anywhere_is_healed(tmp_path: Path) -> None:
 def test_whatever_happens_the_last_whole_line_of_an_index_counts(
     steps: list[tuple[int, str | None, int | None]],
 ) -> None:
-    """Writes, torn ends and new runs, then the order: the same as a dictionary would have."""
+    """After any writes, cuts and runs, the last complete line of each index counts."""
     expected: dict[int, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "out.jsonl")
@@ -132,7 +132,7 @@ def test_whatever_happens_the_last_whole_line_of_an_index_counts(
 
 
 def test_results_are_put_into_the_order_of_the_input(tmp_path: Path) -> None:
-    """The lines are sorted, only the last of an index is kept, and the file's mode and link too."""
+    """Lines are sorted, duplicates removed, and the file's mode and link kept."""
     real, path = tmp_path / "real.jsonl", tmp_path / "link.jsonl"
     real.touch(mode=0o640)
     path.symlink_to(real)
@@ -149,7 +149,7 @@ def test_results_are_put_into_the_order_of_the_input(tmp_path: Path) -> None:
 
 
 def test_what_is_in_order_is_not_written_again(tmp_path: Path) -> None:
-    """A million results that need nothing are read once, and nothing else."""
+    """A journal that is in order is not written again."""
     path = tmp_path / "out.jsonl"
     path.write_bytes(line(0) + line(5))
     before = path.stat()
@@ -160,7 +160,7 @@ def test_what_is_in_order_is_not_written_again(tmp_path: Path) -> None:
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
-    """A second one is refused, while results are put in order too, and let in afterwards."""
+    """A second writer is refused until the first has ended, also while it sorts."""
     path = tmp_path / "out.jsonl"
 
     def assert_refused() -> None:
@@ -178,7 +178,7 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_a_file_replaced_while_it_is_opened_is_opened_again(tmp_path: Path) -> None:
-    """Who opens a file, and locks it when another has its name, locks the other."""
+    """If the file is replaced between opening and locking, the new file is opened."""
     path = tmp_path / "out.jsonl"
     path.write_bytes(line(0))
     is_armed = True
@@ -209,7 +209,7 @@ def test_a_file_replaced_while_it_is_opened_is_opened_again(tmp_path: Path) -> N
     ],
 )
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
-    """A file whose lines are no results is refused, and not a byte of it is changed."""
+    """A file that is not a journal is refused and not changed."""
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"line [12] is not a result of a batch"):
@@ -221,7 +221,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes) 
 
 
 def test_what_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
-    """A directory, a missing one, a device and a pipe are usage errors, and none is waited for."""
+    """A directory, a missing one, a device and a pipe are usage errors at once."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path, reason in (
@@ -235,7 +235,7 @@ def test_what_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_what_has_no_result_is_pending(tmp_path: Path) -> None:
-    """Answers and failures are done; failures are not once they are forgotten."""
+    """Failures count as done until they are forgotten."""
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 3)
         append(journal, 1, None)
@@ -248,7 +248,7 @@ def test_only_what_has_no_result_is_pending(tmp_path: Path) -> None:
 
 
 def test_another_request_under_an_index_is_named(tmp_path: Path) -> None:
-    """A changed prompt and changed flags are found at the record that differs."""
+    """If the prompt or the flags changed, the error names the record."""
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 1)
         changed = [record(0), record(1, "another prompt")]
@@ -260,7 +260,7 @@ def test_another_request_under_an_index_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["an answer", None])
 def test_an_input_that_lost_records_is_noticed(tmp_path: Path, text: str | None) -> None:
-    """A result whose record is gone stops the batch, also if it failed and is to be run again."""
+    """A result without a record in the input stops the batch, also a failed one."""
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 7, text)
         journal.forget_failures()
@@ -269,7 +269,7 @@ def test_an_input_that_lost_records_is_noticed(tmp_path: Path, text: str | None)
 
 
 def test_a_removed_file_is_noticed_and_nothing_is_lost(tmp_path: Path) -> None:
-    """What was written to a file without a name is kept with what could not be; a `mv` restores."""
+    """If the journal is deleted during a run, its results are saved, and `mv` restores them."""
     path = tmp_path / "a directory" / "out.jsonl"
     path.parent.mkdir()
     with Journal(path) as journal:
@@ -284,7 +284,7 @@ def test_a_removed_file_is_noticed_and_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def test_an_order_that_cannot_be_written_leaves_the_journal(tmp_path: Path) -> None:
-    """If the directory is gone from under the file, the results stay where they are."""
+    """If sorting fails, as in a directory that was renamed, the results stay."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     with Journal(old / "out.jsonl") as journal:
@@ -300,7 +300,7 @@ def test_an_order_that_cannot_be_written_leaves_the_journal(tmp_path: Path) -> N
 
 
 def test_a_system_error_while_the_results_are_sorted_is_an_output_error(tmp_path: Path) -> None:
-    """Here no more files can be opened; the results are all there, and the next run sorts them."""
+    """If no file can be opened, the results stay, and the next run sorts them."""
     path = tmp_path / "out.jsonl"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Journal(path) as journal:
@@ -325,7 +325,7 @@ def test_a_system_error_while_the_results_are_sorted_is_an_output_error(tmp_path
 def test_a_rescue_that_has_no_place_says_what_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If nothing can be written to the temporary directory either, the number is said."""
+    """If nothing can be saved in the temporary directory either, the error has the number."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 0)
@@ -335,7 +335,7 @@ def test_a_rescue_that_has_no_place_says_what_is_lost(
 
 
 def test_a_file_system_without_locks_is_refused(tmp_path: Path) -> None:
-    """Without locks two runs could mix, so that there is an error and not an endless loop."""
+    """Without locks two runs could write at once, so that this is an error."""
 
     def deny(event: str, arguments: tuple[object, ...]) -> None:
         if event == "fcntl.flock" and is_armed and arguments[1] == fcntl.LOCK_EX | fcntl.LOCK_NB:
@@ -351,7 +351,7 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_of_a_journal_takes_little_memory(tmp_path: Path) -> None:
-    """Twenty thousand results, read, compared and put in order, take 60 bytes each at the most."""
+    """To read, compare and sort 20,000 results takes at most 60 bytes each."""
     path, count = tmp_path / "out.jsonl", 20_000
     with path.open("wb") as file:
         file.writelines(line(index, "x" * 200) for index in reversed(range(count)))
@@ -369,7 +369,7 @@ def test_a_record_of_a_journal_takes_little_memory(tmp_path: Path) -> None:
 
 @contextmanager
 def failing_disk(path: Path) -> Iterator[None]:
-    """Let a file take only a part of what is written to it, and let none of that be cut off.
+    """Make writes to a file fail after a part, and make truncating it fail.
 
     The first is what a limit of a file's size does, the second what the append-only flag does.
     """
@@ -385,8 +385,8 @@ def failing_disk(path: Path) -> Iterator[None]:
         subprocess.run([chattr, "-a", path], check=True)
 
 
-def test_a_torn_line_that_cannot_be_cut_off_is_an_output_error(tmp_path: Path) -> None:
-    """What was to be written is kept, and the command that is named makes all of it whole."""
+def test_a_partial_line_that_cannot_be_cut_off_is_an_output_error(tmp_path: Path) -> None:
+    """Unwritten results are saved, and the command in the hint completes the file."""
     path = tmp_path / "out.jsonl"
     with Journal(path) as journal:
         journal.append(0, line(0), 1, failed=False)
@@ -402,8 +402,8 @@ def test_a_torn_line_that_cannot_be_cut_off_is_an_output_error(tmp_path: Path) -
     assert path.read_bytes() == line(0) + line(1) + line(2)
 
 
-def test_a_torn_line_is_cut_off_before_the_next_one_is_written(tmp_path: Path) -> None:
-    """Once the disk works again, nothing of it is left."""
+def test_a_partial_line_is_cut_off_before_the_next_one_is_written(tmp_path: Path) -> None:
+    """Once the disk works again, the partial line is removed."""
     path = tmp_path / "out.jsonl"
     with Journal(path) as journal:
         journal.append(0, line(0), 1, failed=False)
@@ -413,10 +413,10 @@ def test_a_torn_line_is_cut_off_before_the_next_one_is_written(tmp_path: Path) -
     assert path.read_bytes() == line(0) + line(2)
 
 
-def test_a_torn_line_of_an_earlier_run_that_cannot_be_cut_off_is_an_output_error(
+def test_a_partial_line_of_an_earlier_run_that_stays_is_an_output_error(
     tmp_path: Path,
 ) -> None:
-    """The disk is named as the reason, and the file stays as it is."""
+    """If a partial line cannot be cut off, the error has the system's reason."""
     path = tmp_path / "out.jsonl"
     path.write_bytes(line(0) + b'{"index": 1, ')
     with failing_disk(path), pytest.raises(OutputError, match="Operation not permitted"):
@@ -425,7 +425,7 @@ def test_a_torn_line_of_an_earlier_run_that_cannot_be_cut_off_is_an_output_error
 
 
 def test_a_journal_without_a_lock_is_put_in_order_too(tmp_path: Path) -> None:
-    """As on a system that has no locks."""
+    """A journal is sorted also on a system without locks."""
     with Journal(tmp_path / "out.jsonl") as journal:
         journal.is_locked = False
         for index in (1, 0):

@@ -1,4 +1,4 @@
-"""The rate that a batch learns from refusals, in simulated time, against every kind of server."""
+"""The rate that a batch learns from refusals, simulated against every kind of server."""
 
 from random import Random
 
@@ -10,26 +10,26 @@ from writer_cli.batch.pacing import Pacing, Ticket
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_most_of_what_a_server_allows_is_used(row: Row) -> None:
-    """From the second minute on, without being told, and little of what is sent is refused."""
+    """From the second minute on most of the limit is used, and few requests are refused."""
     figures = measured(row)
     assert figures.goodput >= row.least
     assert row.most_refused is None or figures.refused <= row.most_refused
 
 
 def test_an_outage_is_over_soon_after_its_end() -> None:
-    """Five seconds later nine tenths are answered, and meanwhile a probe now and then was sent."""
+    """Five seconds after an outage 90 % are answered; during it only few probes are sent."""
     figures = measured(OUTAGE)
     assert part_after_outages(figures.logs[0]) >= 0.9
     assert max(sum(figures.logs[0].failed[at + 5 : at + 20]) for at in range(100, 1800, 120)) <= 20
 
 
 def test_shards_share_a_limit() -> None:
-    """Four batches share a limit: each has about a quarter of it."""
+    """Four batches that share a limit get about a quarter each."""
     assert all(0.18 <= share <= 0.32 for share in measured(SHARDS).shares)
 
 
 def test_a_late_refusal_does_not_count_twice() -> None:
-    """Thirty requests under way when a limit was hit are one wall, not thirty."""
+    """Thirty requests that are refused at the same time count as one refusal."""
     pacing = Pacing()
     tickets = [pacing.sent(0.0, 0.0) for _ in range(30)]
     for ticket in tickets:
@@ -38,7 +38,7 @@ def test_a_late_refusal_does_not_count_twice() -> None:
 
 
 def test_a_learned_rate_has_a_floor() -> None:
-    """Whatever is refused, a request a minute is sent at the least."""
+    """However many requests are refused, at least one a minute is sent."""
     pacing, now = Pacing(), 0.0
     for _ in range(3000):
         now = max(now, pacing.next_start(now))
@@ -50,7 +50,7 @@ def test_a_learned_rate_has_a_floor() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_server_stops_the_batch_for_ever(seed: int) -> None:
-    """Whatever it answers, however it changes, the next turn comes within five minutes."""
+    """Whatever the server answers, the next request is sent within five minutes."""
     chance = Random(seed)  # noqa: S311 - a made-up server
     pacing, now = Pacing(), 0.0
     under_way: list[Ticket] = []

@@ -26,14 +26,14 @@ def shard(tmp_path: Path, name: str, *indexes: int) -> str:
 
 
 def merge(*arguments: str) -> FakeTerminal:
-    """Merge, which goes well."""
+    """Merge files; fail the test if that is refused."""
     terminal = Terminal.fake()
     assert main(["batch", "merge", *arguments], terminal) == 0, terminal.errors
     return terminal
 
 
 def refusal(*arguments: str) -> str:
-    """Merge, which is refused; return the message."""
+    """Try to merge; return the error."""
     terminal = Terminal.fake()
     assert main(["batch", "merge", *arguments, "--json"], terminal) == 2
     assert terminal.output == b""
@@ -42,7 +42,7 @@ def refusal(*arguments: str) -> str:
 
 
 def test_shards_become_one_file_in_order(tmp_path: Path) -> None:
-    """Whatever the order of the files, the records stand in the order of the input."""
+    """The merged records are in the order of the input, whatever the order of the files."""
     out = tmp_path / "all.jsonl"
     parts = [
         shard(tmp_path, "2", 2, 5),
@@ -56,7 +56,7 @@ def test_shards_become_one_file_in_order(tmp_path: Path) -> None:
 
 
 def test_the_result_is_one_json_object_for_a_script(tmp_path: Path) -> None:
-    """Failed records are merged like others, and counted."""
+    """Failed records are merged and counted too."""
     out = tmp_path / "all.jsonl"
     (tmp_path / "1").write_text(line(1, failed=True))
     terminal = Terminal.fake()
@@ -71,8 +71,8 @@ def test_the_result_is_one_json_object_for_a_script(tmp_path: Path) -> None:
     assert terminal.errors == ""
 
 
-def test_a_shard_without_records_is_one_too(tmp_path: Path) -> None:
-    """Three records on four machines leave one with none; quiet, it says nothing."""
+def test_a_shard_may_be_empty(tmp_path: Path) -> None:
+    """Three records on four machines leave one shard empty; `--quiet` prints nothing."""
     parts = [shard(tmp_path, str(n), *([n] if n < 3 else [])) for n in range(4)]
     terminal = merge(str(tmp_path / "all"), *parts, "--quiet")
     assert (tmp_path / "all").read_text() == "".join(map(line, range(3)))
@@ -80,7 +80,7 @@ def test_a_shard_without_records_is_one_too(tmp_path: Path) -> None:
 
 
 def test_a_merged_file_can_be_merged_again(tmp_path: Path) -> None:
-    """It is an output like any other."""
+    """A merged file can be merged like any other output."""
     whole = str(tmp_path / "all")
     merge(whole, shard(tmp_path, "0", 0, 2), shard(tmp_path, "1", 1))
     merge(str(tmp_path / "copy"), whole)
@@ -94,7 +94,7 @@ def test_a_merged_file_can_be_merged_again(tmp_path: Path) -> None:
 def test_a_gap_is_named(
     tmp_path: Path, first: tuple[int, ...], second: tuple[int, ...], missing: int
 ) -> None:
-    """The first record that no shard has is in the message, and nothing is written."""
+    """The error names the first missing record, and nothing is written."""
     out = tmp_path / "all"
     out.write_text("old\n")
     parts = [shard(tmp_path, "0", *first), shard(tmp_path, "1", *second)]
@@ -105,21 +105,21 @@ def test_a_gap_is_named(
 
 
 def test_an_overlap_is_named_with_both_files(tmp_path: Path) -> None:
-    """A record that two shards have was paid for twice, and which one is meant nobody knows."""
+    """A record in two files is an error, since either may be the wanted one."""
     one, other = shard(tmp_path, "0", 0, 1, 2), shard(tmp_path, "1", 2, 3)
     message = refusal(str(tmp_path / "all"), one, other)
     assert message == f"record 2 is in both {one} and {other}"
 
 
 def test_the_same_file_twice_is_an_overlap(tmp_path: Path) -> None:
-    """As when a pattern matches the merged file too."""
+    """A file that is given twice is an overlap."""
     part = shard(tmp_path, "0", 0)
     message = refusal(str(tmp_path / "all"), part, part)
     assert message == f"record 0 is in both {part} and {part}"
 
 
-def test_what_all_shards_lack_at_the_end_is_seen_by_their_number(tmp_path: Path) -> None:
-    """Only whoever knows how many records there are can notice that the last ones are missing."""
+def test_records_that_are_missing_at_the_end_are_noticed_by_the_count(tmp_path: Path) -> None:
+    """With `--records N` missing records at the end are an error too."""
     out, parts = tmp_path / "all", [shard(tmp_path, "0", 0, 2), shard(tmp_path, "1", 1)]
     message = refusal(str(out), *parts, "--records", "4")
     assert message == "the files have 3 records, not 4"
@@ -129,7 +129,7 @@ def test_what_all_shards_lack_at_the_end_is_seen_by_their_number(tmp_path: Path)
 
 
 def test_a_shard_that_did_not_finish_is_refused(tmp_path: Path) -> None:
-    """While it runs, its results stand in the order in which they came."""
+    """A file that is not sorted is refused, since its shard may still run."""
     part = shard(tmp_path, "0", 1, 0)
     message = refusal(str(tmp_path / "all"), part)
     assert message == f"{part} is not in order: that shard did not finish"
@@ -141,7 +141,7 @@ def test_a_shard_that_did_not_finish_is_refused(tmp_path: Path) -> None:
     ids=["text", "no line feed", "torn", "another JSON", "blank", "NUL"],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
-    """The line is named."""
+    """The error names the line that is not a result."""
     part = tmp_path / "0"
     part.write_text(line(0) + content)
     message = refusal(str(tmp_path / "all"), str(part))
@@ -149,25 +149,25 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> No
 
 
 def test_a_shard_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A machine may not have delivered."""
+    """The error names a file that does not exist."""
     assert refusal(str(tmp_path / "all"), str(tmp_path / "0")) == (
         f"{tmp_path / '0'}: No such file or directory"
     )
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Before a shard is read."""
+    """An output that cannot be written is an error before a shard is read."""
     out = tmp_path / "nowhere" / "all"
     assert refusal(str(out), "no such file") == f"{out}: No such file or directory"
 
 
 def test_a_shard_is_needed() -> None:
-    """Without one there is nothing to merge."""
+    """At least one file must be given."""
     assert refusal("all.jsonl") == "writer batch merge: SHARD... is missing"
 
 
 def test_a_file_that_is_called_merge_can_be_a_batch(tmp_path: Path) -> None:
-    """`batch merge` is the command; `batch ./merge` is a file of prompts."""
+    """`batch ./merge` reads the file `merge`, and `batch merge` is the command."""
     (tmp_path / "merge").write_text("The sea\n")
     terminal = Terminal.fake()
     arguments = [f"{tmp_path}/merge", "--format", "txt", "--sandbox", "-o", f"{tmp_path}/out"]

@@ -1,4 +1,4 @@
-"""Results in the order of the input, without a file."""
+"""Results in the order of the input, written without a file."""
 
 import threading
 from pathlib import Path
@@ -11,17 +11,17 @@ from writer_cli.errors import OutputError
 
 
 def records(count: int, step: int = 1) -> list[Record]:
-    """Return records whose indexes are those of a shard."""
+    """Return records with the indexes of a shard."""
     return [Record(step * number, f"prompt {number}") for number in range(count)]
 
 
 def keep(output: OrderedOutput, index: int, *, failed: bool = False) -> None:
-    """Hand over a result."""
+    """Append a result."""
     output.append(index, b"%d\n" % index, 0, failed=failed)
 
 
 def test_a_result_is_written_when_all_before_it_are() -> None:
-    """At once if it is its turn; otherwise it waits, and goes with the one that it waited for."""
+    """A result waits until all results before it are written."""
     written: list[bytes] = []
     output = OrderedOutput(written.append)
     assert [record.index for record in output.pending(records(4, step=3), "")] == [0, 3, 6, 9]
@@ -36,7 +36,7 @@ def test_a_result_is_written_when_all_before_it_are() -> None:
 
 
 def test_what_has_no_result_at_the_end_leaves_a_gap() -> None:
-    """What came after it is written all the same: it was paid for."""
+    """At the end, the results after a missing one are written, with a gap before them."""
     written: list[bytes] = []
     output = OrderedOutput(written.append, write_gap=lambda: written.append(b"gap\n"))
     list(output.pending(records(5), ""))
@@ -47,7 +47,7 @@ def test_what_has_no_result_at_the_end_leaves_a_gap() -> None:
 
 
 def test_a_slow_record_lets_only_so_many_go_ahead() -> None:
-    """No further record is taken until it has its result, so memory stays bounded."""
+    """No further record is taken while too many results wait, so that memory is limited."""
     written: list[bytes] = []
     output = OrderedOutput(written.append, most_ahead=3)
     taken: list[int] = []
@@ -75,8 +75,8 @@ def test_a_slow_record_lets_only_so_many_go_ahead() -> None:
     assert written == [b"0\n", b"1\n", b"2\n"]
 
 
-def test_its_end_releases_whoever_waits_for_room() -> None:
-    """A thread that takes records is not left waiting for ever."""
+def test_its_end_releases_a_waiting_thread() -> None:
+    """A thread that waits to take a record ends with the output."""
     output = OrderedOutput(lambda _: None, most_ahead=1)
     taken: list[Record] = []
     thread = threading.Thread(target=lambda: taken.extend(output.pending(records(2), "")))
@@ -91,7 +91,7 @@ def test_its_end_releases_whoever_waits_for_room() -> None:
 def test_what_cannot_be_written_is_kept_in_a_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_full: bool
 ) -> None:
-    """In the order of the input; where there is no room either, the message counts the losses."""
+    """Unwritten results are saved in order; if that fails too, the message has their number."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none" if is_full else tmp_path))
 
     def fail(_: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The limits that a batch is told, in simulated time: hours of it without a wait."""
+"""The limits that a batch is given, in simulated time."""
 
 import heapq
 import threading
@@ -17,15 +17,15 @@ MINUTE = 60.0
 
 
 class Limit(Protocol):
-    """A server's limit: says None to a request that it lets through, or how long to wait."""
+    """A server's limit, which returns None for a request that it allows, or the wait."""
 
     def refusal(self, now: float) -> float | None:
-        """Count a request, and say None or the seconds."""
+        """Count a request; return None or the seconds to wait."""
 
 
 @dataclass
 class Bucket:
-    """Lets a rate through, and a burst of some size."""
+    """A token bucket with a rate and a burst."""
 
     per_second: float
     size: float
@@ -33,7 +33,7 @@ class Bucket:
     at: float = 0.0
 
     def refusal(self, now: float) -> float | None:
-        """Fill, and take one out if there is one."""
+        """Fill the bucket, and take one out if there is one."""
         self.filled = min(self.size, self.filled + (now - self.at) * self.per_second)
         self.at = now
         if self.filled < 1:
@@ -44,7 +44,7 @@ class Bucket:
 
 @dataclass
 class Window:
-    """Lets so many through in each minute of the clock."""
+    """Allows this many requests in each minute of the clock."""
 
     a_minute: int
     says_when: bool = True
@@ -52,7 +52,7 @@ class Window:
     count: int = 0
 
     def refusal(self, now: float) -> float | None:
-        """Count in the minute that it is."""
+        """Count the request in its minute."""
         minute = int(now // MINUTE)
         if minute != self.minute:
             self.minute, self.count = minute, 0
@@ -63,7 +63,7 @@ class Window:
 
 
 class SimulatedTime(threading.Event):
-    """A clock that moves when somebody waits, and what happens until then."""
+    """A clock that moves when somebody waits, with events at given times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class SimulatedTime(threading.Event):
         self._count = 0
 
     def at(self, time: float, happen: Callable[[], None]) -> None:
-        """Let something happen at a time."""
+        """Add an event at a time."""
         self._count += 1
         heapq.heappush(self._events, (time, self._count, happen))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Go on by so many seconds, or to the next event."""
+        """Move the clock forward by these seconds, or to the next event."""
         until = self._events[0][0] if timeout is None else self.now + timeout
         while self._events and self._events[0][0] <= until and not self.is_set():
             self.now, _, happen = heapq.heappop(self._events)
@@ -88,17 +88,17 @@ class SimulatedTime(threading.Event):
 
 @dataclass
 class Traffic:
-    """What a simulated server saw: when each request came, and whether it was refused."""
+    """The requests that a simulated server saw: their times, and whether they were refused."""
 
     requests: list[tuple[float, bool]] = field(default_factory=list)
 
     def after(self, start: float, seconds: float) -> tuple[float, float]:
-        """Return what was let through in a minute, and the part that was refused."""
+        """Return the allowed requests per minute, and the part that was refused."""
         seen = [refused for time, refused in self.requests if start <= time < start + seconds]
         return seen.count(False) / seconds * MINUTE, seen.count(True) / len(seen)
 
     def busiest(self, seconds: float) -> int:
-        """Return the most requests in any such time."""
+        """Return the largest number of requests in any period of this length."""
         times = [time for time, _ in self.requests]
         first, most = 0, 0
         for last, time in enumerate(times):
@@ -118,7 +118,7 @@ def simulate(
     jitter: float = 0.0,
     concurrency: int = 64,
 ) -> Traffic:
-    """Send as fast as a pace allows to a server that takes half a second."""
+    """Send as fast as the pace allows to a server that answers after half a second."""
     clock = SimulatedTime()
     pace = Pace(rpm=rpm, tpm=tpm, stop=clock, clock=lambda: clock.now)
     traffic, random, in_flight = Traffic(), Random(1), 0  # noqa: S311 - a simulation
@@ -156,8 +156,10 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("a_minute", "limit"), LIMITS)
-def test_a_told_limit_is_used_and_never_passed(a_minute: int, limit: Callable[[], Limit]) -> None:
-    """97 of 100 allowed requests are sent, and none is refused, though some arrive late."""
+def test_a_stated_limit_is_used_and_never_exceeded(
+    a_minute: int, limit: Callable[[], Limit]
+) -> None:
+    """97 % of the limit are sent, and none is refused, though some requests arrive late."""
     traffic = simulate(limit(), 31 * MINUTE, rpm=a_minute, jitter=0.005)
     let_through, refused = traffic.after(MINUTE, 30 * MINUTE)
     assert let_through >= 0.97 * a_minute
@@ -165,18 +167,18 @@ def test_a_told_limit_is_used_and_never_passed(a_minute: int, limit: Callable[[]
 
 
 def test_without_a_limit_nothing_waits() -> None:
-    """Only the server's half second and the number of threads bound the rate."""
+    """Without a limit only the server's time and the number of threads count."""
     unlimited = Bucket(1e9, 1e9, filled=1e9)
     assert simulate(unlimited, 10.0, concurrency=8).after(0.0, 10.0) == (8 * 2 * MINUTE, 0.0)
 
 
-def test_a_told_rate_has_no_burst() -> None:
-    """600 a minute are 10 in any second, from the first one on."""
+def test_a_stated_rate_has_no_burst() -> None:
+    """600 requests a minute are at most 10 in any second, from the first one on."""
     assert simulate(Bucket(1e9, 1e9, filled=1e9), 300.0, rpm=600).busiest(1.0) == 10
 
 
 def test_tokens_are_limited_too() -> None:
-    """With both limits told, each minute keeps both, and big requests cause no burst of small."""
+    """Each minute keeps both limits, and a large request causes no burst of small ones."""
     random = Random(2)  # noqa: S311 - a simulation
     sizes: list[float] = []
 
@@ -192,7 +194,7 @@ def test_tokens_are_limited_too() -> None:
 
 
 def test_tokens_are_counted_as_they_turn_out() -> None:
-    """What an answer did not need may be used by others, and what it needed more may not."""
+    """The estimate of a request's tokens is corrected by its answer."""
     clock = SimulatedTime()
     pace = Pace(tpm=60 / 0.99, stop=clock, clock=lambda: clock.now)
     pace.acquire(10)
@@ -203,7 +205,7 @@ def test_tokens_are_counted_as_they_turn_out() -> None:
 
 
 def test_a_correction_without_a_limit_on_tokens_is_nothing() -> None:
-    """Without `tpm`, tokens slow nothing down."""
+    """Without `tpm` the number of tokens has no effect."""
     clock = SimulatedTime()
     pace = Pace(stop=clock, clock=lambda: clock.now)
     pace.settle(10, 1000)
@@ -211,13 +213,13 @@ def test_a_correction_without_a_limit_on_tokens_is_nothing() -> None:
 
 
 def wall(pace: Pace, seconds: float) -> None:
-    """Let as many requests be refused as make a wall."""
+    """Refuse as many requests at once as make the pace hold all of them."""
     for ticket in [pace.acquire(0) for _ in range(16)]:
         pace.refused(ticket, seconds)
 
 
-def test_a_wall_holds_who_waits_already() -> None:
-    """A request that was about to be sent waits for as long as refusals say that come first."""
+def test_many_refusals_hold_a_request_that_waits_already() -> None:
+    """A request that waits for its turn also waits for the time that the refusals ask for."""
     clock = SimulatedTime()
     pace = Pace(rpm=60, stop=clock, clock=lambda: clock.now)
     tickets = [pace.acquire(0) for _ in range(16)]
@@ -231,8 +233,8 @@ def test_a_wall_holds_who_waits_already() -> None:
     assert pace.acquire(0).at == pytest.approx(sent_at + 30.5)
 
 
-def test_a_single_refusal_holds_nobody() -> None:
-    """It makes its own request wait, which is not the matter of the pace."""
+def test_a_single_refusal_holds_no_other_request() -> None:
+    """After a single refusal the pace lets other requests through."""
     clock = SimulatedTime()
     pace = Pace(stop=clock, clock=lambda: clock.now)
     pace.refused(pace.acquire(0), 30)
@@ -241,7 +243,7 @@ def test_a_single_refusal_holds_nobody() -> None:
 
 
 def test_a_hold_does_not_forgive_tokens() -> None:
-    """A refusal that is over soon does not let more tokens through than were told."""
+    """After a short hold the limit of tokens still counts the tokens before."""
     clock = SimulatedTime()
     pace = Pace(tpm=60 / 0.99, stop=clock, clock=lambda: clock.now)
     ticket = pace.acquire(100)
@@ -250,7 +252,7 @@ def test_a_hold_does_not_forgive_tokens() -> None:
 
 
 def test_waking_late_does_not_add_up() -> None:
-    """If every wait takes a little longer than asked, the told rate is kept all the same."""
+    """If every wait takes a little too long, the rate is kept all the same."""
 
     class Sluggish(SimulatedTime):
         def wait(self, timeout: float | None = None) -> bool:
@@ -263,7 +265,7 @@ def test_waking_late_does_not_add_up() -> None:
 
 
 def test_a_stop_ends_every_wait() -> None:
-    """A real thread that waits for an hour's hold, and one behind it, end when the batch stops."""
+    """All threads that wait for their turn end when the batch stops."""
     stop = threading.Event()
     pace = Pace(stop=stop)
     wall(pace, 3600)

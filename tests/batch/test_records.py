@@ -1,4 +1,4 @@
-"""Lines to records."""
+"""How lines become records."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from writer_cli.errors import UsageError
 
 
 def test_a_json_record_has_a_prompt_an_id_and_fields() -> None:
-    """What a record says of itself is kept; what is no business of ours is left out."""
+    """A record's id and fields are read, and unknown names are ignored."""
     text = json_line(prompt="a", id="first", max_tokens=3, stop=["."], shop="x") + json_line(
         prompt="b", id=2, temperature=1, top_p=None
     )
@@ -38,7 +38,7 @@ def test_a_json_record_has_a_prompt_an_id_and_fields() -> None:
 def test_line_breaks_blank_lines_and_marks_do_not_matter(
     form: Format, text: str, line_break: str, mark: str, is_ended: bool
 ) -> None:
-    """LF or CRLF, blank lines, a byte order mark, a last line without its end: all the same."""
+    """LF or CRLF, blank lines, a byte order mark, and a missing last line end are accepted."""
     end = line_break if is_ended else ""
     assert prompts(mark + text.replace("|", line_break) + end, form) == ["a", "b"]
 
@@ -46,35 +46,35 @@ def test_line_breaks_blank_lines_and_marks_do_not_matter(
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "txt"])
 @pytest.mark.parametrize("text", ["", "\ufeff", "\n", "\r\n\n"])
 def test_an_empty_input_has_no_records(form: Format, text: str) -> None:
-    """Nothing is no record, and no error."""
+    """An empty input has no records and is no error."""
     assert read(text, form) == []
 
 
 def test_a_table_that_has_only_its_first_line_has_no_records() -> None:
-    """The names of the columns are no record."""
+    """The header line of a table is not a record."""
     assert read("id,prompt\n", "csv") == []
 
 
 def test_a_mark_before_a_quoted_name_is_no_part_of_it() -> None:
-    """What spreadsheets write as UTF-8 is read, quotation marks and all."""
+    """A byte order mark before a quoted column name, as of spreadsheets, is ignored."""
     assert prompts('\ufeff"prompt","id"\r\n"a","1"\r\n', "csv") == ["a"]
 
 
 def test_a_line_keeps_its_spaces_and_its_odd_line_separators() -> None:
-    """Only a line feed ends a line of text; CR, form feed and U+2028 within it stay."""
+    """Only a line feed ends a line of text; CR, form feed and U+2028 in it are kept."""
     text = "  a\rb\x0c\u2028c  "
     assert prompts(f"{text}\nd\n", "txt") == [text, "d"]
 
 
 def test_a_quoted_cell_may_have_line_breaks_commas_and_quotation_marks() -> None:
-    """A row of a table may be several lines; the record has the number of the last."""
+    """A row may have several lines; its record has the number of the last."""
     [first, second] = read('prompt,id\n"a\nb, ""c""\r\n",1\nd,2\n', "csv")
     assert (first.prompt, first.line) == ('a\nb, "c"\r\n', 4)
     assert (second.prompt, second.line) == ("d", 5)
 
 
 def test_cells_are_read_as_the_kinds_of_their_fields() -> None:
-    """A cell of a generation field is JSON, an empty one is not there, and 5.0 is 5."""
+    """A cell of a generation field is JSON, an empty cell is ignored, and 5.0 is 5."""
     [full, empty] = read(
         'prompt,id,max_tokens,temperature,stop,n\na,7,5.0,0.5,"[""."", ""!""]", 2\nb,,,,,\n',
         "csv",
@@ -139,7 +139,7 @@ BAD_JSON = {
 def test_each_thing_that_is_wrong_with_a_json_record_has_its_message(
     text: str, message: str
 ) -> None:
-    """The line and the reason, in one line of bounded length; the records around it are read."""
+    """The error has the line and the reason, and the other records are read."""
     good = json_line(prompt="good")
     first, bad, last = read(f"{good}{text}\n{good}")
     assert (first.prompt, last.prompt) == ("good", "good")
@@ -148,7 +148,7 @@ def test_each_thing_that_is_wrong_with_a_json_record_has_its_message(
 
 
 def test_a_number_of_five_thousand_digits_is_a_problem_of_its_record() -> None:
-    """Python refuses to read it; that stops nothing."""
+    """A number that Python refuses to read is an error of its record only."""
     message = problem('{"prompt": "a", "n": ' + "1" * 5000 + "}")
     assert message.startswith("line 1: ")
     assert len(message) < 200
@@ -167,7 +167,7 @@ BAD_BYTES = {
 def test_bytes_that_are_no_text_are_found_where_they_are(
     raw: bytes, message: str, form: Format
 ) -> None:
-    """The message has the line and the column, counted in bytes."""
+    """The error has the line and the column in bytes."""
     assert problem(raw + b"\n", form) == f"line 1: {message}"
 
 
@@ -191,20 +191,20 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize(("raw", "message"), BAD_ROWS.values(), ids=BAD_ROWS)
 def test_each_thing_that_is_wrong_with_a_row_has_its_message(raw: bytes, message: str) -> None:
-    """The line and the reason; the rows around it are read."""
+    """The error has the line and the reason, and the other rows are read."""
     first, bad, last = read(b"prompt,id,max_tokens\ngood,,\n" + raw + b"\ngood,,\n", "csv")
     assert (first.prompt, last.prompt) == ("good", "good")
     assert bad.problem == f"line 3: {message}"
 
 
 def test_a_cell_of_stop_sequences_is_json() -> None:
-    """A plain text there is refused, and the message says what is wanted."""
+    """A stop sequence that is not a JSON list is refused, and the error says so."""
     message = "line 2: stop: '.' is not a list of strings in JSON"
     assert problem("prompt,stop\na,.\n", "csv") == message
 
 
 def test_a_quotation_mark_that_is_never_closed_is_found_where_it_opens() -> None:
-    """The rest of the file is in that cell: the message names the line where it began."""
+    """The error names the line of the opening quotation mark."""
     first, bad = read('prompt\na\n"b\nc\nd\n', "csv")
     assert first.prompt == "a"
     assert bad.problem == (
@@ -222,43 +222,43 @@ BAD_FIRST_LINES = {
 
 
 @pytest.mark.parametrize(("line", "message"), BAD_FIRST_LINES.values(), ids=BAD_FIRST_LINES)
-def test_a_first_line_that_spoils_every_row_stops_the_reading(line: str, message: str) -> None:
-    """Nothing can be read then, and fifty thousand records with the same problem help nobody."""
+def test_an_invalid_header_line_stops_the_reading(line: str, message: str) -> None:
+    """An error in the header line is raised once, and not for each row."""
     with pytest.raises(UsageError) as caught:
         read(f"{line}\na,b\n", "csv")
     assert caught.value.message == f"the header line: {message}"
 
 
-def test_a_first_line_that_is_not_utf_8_stops_the_reading() -> None:
-    """So does a table in another encoding."""
+def test_a_header_line_that_is_not_utf_8_stops_the_reading() -> None:
+    """A table in another encoding is refused as a whole."""
     with pytest.raises(UsageError, match="the header line: not UTF-8"):
         read(b"prompt,gr\xf6\xdfe\na,b\n", "csv")
 
 
 def test_a_column_that_the_template_asks_for_must_be_there() -> None:
-    """Otherwise no row could become a prompt."""
+    """A table without a column of the template is refused as a whole."""
     with pytest.raises(UsageError, match=r"no column 'product'; found: id, prompt"):
         read("prompt,id\na,b\n", "csv", "A tagline for {product}")
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_told_by_its_first_bytes(form: Format, encoding: str) -> None:
-    """Some editors write it; the hint has the command that converts it."""
+def test_utf_16_is_recognized_by_its_first_bytes(form: Format, encoding: str) -> None:
+    """The hint for UTF-16, as of some editors, has the command that converts it."""
     with pytest.raises(UsageError, match="is UTF-16 and not UTF-8") as caught:
         read("\ufeffprompt\n".encode(encoding), form)
     assert caught.value.hint == "convert it: `iconv -f UTF-16 -t UTF-8`"
 
 
 class Endless(io.RawIOBase):
-    """Records around a line of so many bytes, which is nowhere whole in memory."""
+    """Records around a very long line, which is never whole in memory."""
 
     def __init__(self, before: bytes, length: int, after: bytes) -> None:
         pieces = [before, *[b"x" * 2**20] * (length // 2**20), after]
         self._pieces = iter([piece for piece in pieces if piece])
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -278,7 +278,7 @@ class Endless(io.RawIOBase):
     ],
 )
 def test_a_line_that_is_too_long_is_passed_over(form: Format, before: bytes, after: bytes) -> None:
-    """It has a message of its own, and the records around it are read."""
+    """A line that is too long is an error, and the records around it are read."""
     length = LONGEST_LINE + 2**20
     stream = io.BufferedReader(Endless(before, length, after), buffer_size=2**20)
     reader = Reader(stream, form)
@@ -290,7 +290,7 @@ def test_a_line_that_is_too_long_is_passed_over(form: Format, before: bytes, aft
 
 
 def test_a_line_that_is_too_long_may_be_the_last() -> None:
-    """An input may end in it."""
+    """A line that is too long may be the last, without a line end."""
     stream = io.BufferedReader(Endless(b"", LONGEST_LINE, b""), buffer_size=2**20)
     [record] = Reader(stream, "txt")
     assert record.problem == "line 1: longer than 64 MiB"
@@ -313,19 +313,19 @@ MISSPELT = {
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
 def test_a_misspelt_field_is_not_passed_over(name: str, meant: str) -> None:
-    """A field that is not seen would be a text of another length, paid for."""
+    """A misspelt field is an error, since the text would be generated without it."""
     message = f"line 1: {name!r}: did you mean {meant}?"
     assert problem(json_line(prompt="a", **{name: 1})) == message
 
 
 @pytest.mark.parametrize("name", ["shop", "step", "top", "name", "seed", "max_price", "tokens"])
 def test_other_names_are_left_alone(name: str) -> None:
-    """A record may carry what it likes beside its prompt."""
+    """A record may have other names besides its prompt."""
     assert prompts(json_line(prompt="a", **{name: 1})) == ["a"]
 
 
 def test_a_name_that_the_template_asks_for_is_no_misspelling() -> None:
-    """The template knows what it means."""
+    """A variable of the template may look like a misspelt field."""
     assert prompts(json_line(Stop="Old Bridge"), template="The bus stop {Stop}") == [
         "The bus stop Old Bridge"
     ]
@@ -336,20 +336,20 @@ def test_a_name_that_the_template_asks_for_is_no_misspelling() -> None:
     [([1, 1], "1"), (["a", "b", "a"], "'a'"), (["", ""], "''"), ([10**50, 10**50], None)],
 )
 def test_an_id_that_was_used_before_is_a_problem(ids: list[Any], repeated: str | None) -> None:
-    """The first keeps it; the message quotes it."""
+    """The first record keeps a duplicate id; the error of the second quotes it."""
     *_, last = read("".join(json_line(prompt="a", id=own_id) for own_id in ids))
     assert last.problem == f"line {len(ids)}: id: {repeated or 10**50} was used before"
     assert last.id == ids[-1]
 
 
 def test_a_number_and_its_text_are_two_ids() -> None:
-    """JSON tells them apart, and so does the output."""
+    """The ids 1 and "1" are different."""
     records = read(json_line(prompt="a", id=1) + json_line(prompt="b", id="1"))
     assert [record.id for record in records] == [1, "1"]
 
 
-def test_many_ids_are_told_apart() -> None:
-    """Each of seven thousand is new once, and known the second time."""
+def test_many_ids_are_checked_for_duplicates() -> None:
+    """Each of seven thousand ids is new once, and a duplicate the second time."""
     lines = "".join(f'{{"prompt": "a", "id": {number}}}\n' for number in range(7000))
     records = read(lines + lines)
     assert [record.problem for record in records[:7000]] == [None] * 7000

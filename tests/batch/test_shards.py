@@ -11,7 +11,7 @@ RECORDS = [Record(index, "a") for index in range(10)]
 
 @given(count=st.integers(1, 12), limit=st.none() | st.integers(0, 12))
 def test_each_record_belongs_to_one_shard(count: int, limit: int | None) -> None:
-    """Together the shards have every record among the first so many, and none twice."""
+    """All shards together have each record once, up to the limit."""
     parts = [[*Shard(number, count).of(RECORDS, limit)] for number in range(count)]
     together = sorted(record.index for part in parts for record in part)
     assert together == list(range(10))[:limit]
@@ -20,7 +20,7 @@ def test_each_record_belongs_to_one_shard(count: int, limit: int | None) -> None
 
 
 def test_a_limit_reads_no_further() -> None:
-    """The record after the last one that counts is not asked for: a pipe may not have it yet."""
+    """No record after the limit is read, since a pipe may not have it yet."""
     records = iter(RECORDS)
     assert len([*Shard().of(records, 3)]) == 3
     assert next(records).index == 3
@@ -33,7 +33,7 @@ def test_a_limit_reads_no_further() -> None:
 def test_a_shard_is_named_by_its_number_from_0_and_how_many_there_are(
     text: str | None, shard: Shard
 ) -> None:
-    """Without one, all records are done."""
+    """A shard is written as its index from 0 and the number of shards, such as 0/4."""
     assert shard_of(text, {}) == shard
 
 
@@ -51,8 +51,8 @@ def test_a_shard_is_named_by_its_number_from_0_and_how_many_there_are(
         ("1/" + "9" * 10, f"--shard 1/{'9' * 10}: the form is I/N"),
     ],
 )
-def test_what_is_no_shard_is_refused(text: str, message: str) -> None:
-    """The hint says what a shard looks like."""
+def test_an_invalid_shard_is_refused(text: str, message: str) -> None:
+    """The hint shows what a shard looks like."""
     with pytest.raises(UsageError) as caught:
         shard_of(text, {})
     assert caught.value.message == message
@@ -62,7 +62,7 @@ def test_what_is_no_shard_is_refused(text: str, message: str) -> None:
 
 
 def slurm(number: int, first: int, last: int, count: int | None = None) -> dict[str, str]:
-    """Return what Slurm sets for a task of an array."""
+    """Return the variables that Slurm sets for a task of an array."""
     return {
         "SLURM_ARRAY_TASK_ID": str(number),
         "SLURM_ARRAY_TASK_COUNT": str(last - first + 1 if count is None else count),
@@ -95,8 +95,8 @@ GITLAB = {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "8"}
         pytest.param(KUBERNETES | GITLAB, Shard(0, 8), id="kubernetes-goes-second"),
     ],
 )
-def test_auto_asks_the_job_system(env: dict[str, str], shard: Shard) -> None:
-    """Each counts in its own way; the first shard is always 0."""
+def test_auto_reads_the_variables_of_the_job_system(env: dict[str, str], shard: Shard) -> None:
+    """Each job system counts in its own way, and the first shard is always 0."""
     assert shard_of("auto", env) == shard
 
 
@@ -117,8 +117,8 @@ def test_auto_asks_the_job_system(env: dict[str, str], shard: Shard) -> None:
         ),
     ],
 )
-def test_auto_says_what_the_job_system_did_not(env: dict[str, str], message: str) -> None:
-    """It guesses nothing: a wrong guess would do records twice, or not at all."""
+def test_auto_names_the_variable_that_is_missing(env: dict[str, str], message: str) -> None:
+    """If a variable is missing, nothing is guessed, since a record could be done twice."""
     with pytest.raises(UsageError) as caught:
         shard_of("auto", env)
     assert caught.value.message == f"--shard auto: {message}"
@@ -135,7 +135,7 @@ def test_auto_says_what_the_job_system_did_not(env: dict[str, str], message: str
 def test_a_number_that_a_job_system_cannot_have_is_refused(
     env: dict[str, str], message: str
 ) -> None:
-    """As when one system counts from 0 under another's name."""
+    """A shard's number that is out of range is refused."""
     with pytest.raises(UsageError) as caught:
         shard_of("auto", env)
     assert caught.value.message == f"{message} of 8"
@@ -151,7 +151,7 @@ def test_a_number_that_a_job_system_cannot_have_is_refused(
     ],
 )
 def test_a_part_of_a_slurm_array_is_not_taken_for_the_whole(env: dict[str, str]) -> None:
-    """Task 7 alone would say that it is one of one, and do the work of all."""
+    """A part of a Slurm array, such as task 7 alone, is refused with a hint."""
     with pytest.raises(UsageError, match="does not tell which shards these are") as caught:
         shard_of("auto", env)
     assert caught.value.hint is not None

@@ -1,4 +1,4 @@
-"""Templates, formats, and inputs of any kind."""
+"""Templates, formats, and arbitrary inputs."""
 
 import io
 import json
@@ -17,14 +17,14 @@ from writer_cli.errors import UsageError
 
 
 def test_a_template_takes_texts_as_they_are_and_all_else_as_json() -> None:
-    """Braces are doubled, spaces within them do not matter, and a value is no template."""
+    """Strings are inserted unchanged, other values as JSON; `{{` is a brace."""
     text = json_line(name="{id}", id=5, list=["a", None], flag=True)
     template = "{{{name}}} { id } {list} {flag} }}{{"
     assert prompts(text, template=template) == ['{{id}} 5 ["a", null] true }{']
 
 
 def test_a_line_of_text_is_the_variable_prompt() -> None:
-    """A template can be put around each line of a text."""
+    """In a text input, each line is the variable `prompt` of the template."""
     assert prompts("tea\n", "txt", "A tagline for {prompt}:") == ["A tagline for tea:"]
 
 
@@ -32,7 +32,7 @@ def test_a_line_of_text_is_the_variable_prompt() -> None:
     "variable", ["a.__class__", "a[b]", "a!r", "a:>10", "0", "a.__init__.__globals__", "__class__"]
 )
 def test_a_template_reaches_into_no_value(variable: str) -> None:
-    """What stands in braces is a name, whatever Python would make of it."""
+    """Python's syntax for attributes and items is part of a variable's name."""
     message = problem(json_line(a={"b": 1}, c=["x"]), template=f"{{{variable}}}")
     assert message == f"line 1: the template needs {variable!r}, which has no value; found: a, c"
     assert prompts(json_line(**{variable: "x"}), template=f"{{{variable}}}") == ["x"]
@@ -50,18 +50,18 @@ def test_a_template_reaches_into_no_value(variable: str) -> None:
 def test_a_record_that_the_template_cannot_use_has_a_problem(
     content: dict[str, Any], message: str
 ) -> None:
-    """A variable that is missing is not an empty text; and empty texts alone are no prompt."""
+    """A missing variable is an error, and so is a prompt of empty texts alone."""
     assert problem(json_line(**content), template="A tagline for {product}") == f"line 1: {message}"
 
 
 def test_one_of_several_variables_may_be_empty() -> None:
-    """A column that not every row fills is usual."""
+    """A variable may be empty if another has a text."""
     assert prompts("a,b\nx,\n", "csv", "{a}{b}") == ["x"]
 
 
 @pytest.mark.parametrize("name", ["a", "stop"])
 def test_no_depth_of_nesting_stops_the_reading(name: str) -> None:
-    """What can be read and not be written is a problem like what cannot be read."""
+    """JSON that is nested too deeply to be written is an error of its record."""
     found = set()
     near_the_limit = range(sys.getrecursionlimit() - 300, sys.getrecursionlimit())
     for depth in [*near_the_limit, 100_000]:  # newer versions of Python have a higher one for JSON
@@ -86,8 +86,8 @@ def test_no_depth_of_nesting_stops_the_reading(name: str) -> None:
         ("{a}\udcff", "--template: not UTF-8"),
     ],
 )
-def test_a_template_that_cannot_be_right_is_refused(text: str, message: str) -> None:
-    """Before a record is read."""
+def test_an_invalid_template_is_refused(text: str, message: str) -> None:
+    """A template is checked before a record is read."""
     with pytest.raises(UsageError) as caught:
         Template(text)
     assert caught.value.message == message
@@ -104,7 +104,7 @@ def test_a_template_that_cannot_be_right_is_refused(text: str, message: str) -> 
     ],
 )
 def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
-    """Unless it is given, which goes before."""
+    """The format follows the file's extension, unless it is given."""
     assert detected_format(name, None) == form
     assert detected_format(name, "txt") == "txt"
 
@@ -112,8 +112,8 @@ def test_the_end_of_a_name_says_the_format(name: str, form: Format) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"), [("-", "standard input"), ("a.gz", "a.gz"), ("jsonl", "jsonl")]
 )
-def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
-    """It is not guessed."""
+def test_an_unknown_format_is_an_error(name: str, shown: str) -> None:
+    """Without a known extension the format must be given."""
     with pytest.raises(UsageError) as caught:
         detected_format(name, None)
     assert caught.value.message == f"--format: the format of {shown} is unknown"
@@ -121,7 +121,7 @@ def test_a_format_that_nothing_says_is_asked_for(name: str, shown: str) -> None:
 
 
 def test_reading_takes_no_more_than_the_next_line() -> None:
-    """A record is there before the line after the next exists: an input may be endless."""
+    """A record is returned before the next line is read."""
 
     def lines() -> Iterator[bytes]:
         yield b"a\n"
@@ -155,7 +155,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 def test_any_object_is_a_record_that_can_be_written(
     content: dict[str, Any], template: str | None
 ) -> None:
-    """It has a prompt or a problem, never both, and either is text that UTF-8 can say."""
+    """Any JSON object gives a prompt or an error, which can be written as UTF-8."""
     for record in read(json.dumps(content), "jsonl", template):
         assert (record.prompt is None) is (record.problem is not None)
         assert record.digest("") == record.digest("")
@@ -166,7 +166,7 @@ def test_any_object_is_a_record_that_can_be_written(
 
 @given(st.binary(max_size=200), st.sampled_from(["jsonl", "csv", "tsv", "txt"]))
 def test_any_bytes_are_records_or_no_input(raw: bytes, form: Format) -> None:
-    """Whatever a file holds, it is read to its end or refused as a whole."""
+    """Any bytes are read to the end or refused as a whole."""
     reader = Reader(io.BytesIO(raw), form)
     try:
         records = list(reader)

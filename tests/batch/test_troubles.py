@@ -1,4 +1,4 @@
-"""What a batch does when a server refuses, fails or is gone: real threads and real sockets."""
+"""A batch with a server that refuses, fails or is down, with real threads and sockets."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ def records(count: int) -> Iterator[Record]:
 
 
 def failure(name: str, **headers: str) -> Response:
-    """Return a failure of the sandbox with other headers."""
+    """Return a failure of the sandbox with these headers."""
     response = FAULTS[name](json_response({}))
     for header, value in headers.items():
         response.headers[header.replace("_", "-")] = value
@@ -33,7 +33,7 @@ def failure(name: str, **headers: str) -> Response:
 
 
 def watched(batch: BatchRun) -> tuple[list[Result], set[str]]:
-    """Take all results, and note what bounded the speed."""
+    """Take all results, and collect what limited the speed."""
     results: list[Result] = []
     bounds: set[str] = set()
     while not batch.is_over:
@@ -44,7 +44,7 @@ def watched(batch: BatchRun) -> tuple[list[Result], set[str]]:
 
 
 def test_a_single_429_makes_its_own_record_wait() -> None:
-    """The others are sent meanwhile, and the refused one after the second that is asked for."""
+    """Only the refused record waits for the second that the server asks for."""
     refused_at: list[float] = []
     came_again: list[float] = []
 
@@ -63,8 +63,8 @@ def test_a_single_429_makes_its_own_record_wait() -> None:
     assert sorted(echo.times)[-2] - refused_at[0] < 0.9
 
 
-def test_a_wall_of_429s_holds_every_thread() -> None:
-    """While nothing is let through, nobody asks before the second that the server names is over."""
+def test_many_429s_hold_every_thread() -> None:
+    """If every request is refused, no thread sends until the server's wait is over."""
     echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 16 else None)
     with serving(echo, latency=0.05) as server:
         batch = run_batch(records(16), Plan(model_id="m"), make_writer=writer_for(server))
@@ -75,7 +75,7 @@ def test_a_wall_of_429s_holds_every_thread() -> None:
 
 
 def test_a_429_is_no_failed_attempt() -> None:
-    """A record that is refused six times and may not be retried has its answer all the same."""
+    """A record that is refused six times is answered in the end, even without retries."""
 
     def fault(prompt: str, count: int) -> Response | None:
         return hasty(failure("fault-429")) if prompt == "prompt 3" and count <= 6 else None
@@ -88,7 +88,7 @@ def test_a_429_is_no_failed_attempt() -> None:
 
 
 def test_a_deadline_bounds_the_wait_of_a_refused_record() -> None:
-    """It fails with the refusal when its next turn would come too late."""
+    """If the wait would pass the deadline, the record fails with the refusal."""
     with serving(
         Echo(lambda prompt, _: failure("fault-429") if prompt == "prompt 3" else None)
     ) as server:
@@ -100,7 +100,7 @@ def test_a_deadline_bounds_the_wait_of_a_refused_record() -> None:
 
 
 def test_a_deadline_passes_while_a_record_waits_for_its_turn() -> None:
-    """With one request a second, a record's second attempt comes too late for half a second."""
+    """If the rate limit delays a retry beyond the deadline, the record fails."""
     with serving(Echo(lambda prompt, _: "fault-500" if prompt == "prompt 0" else None)) as server:
         make_writer = writer_for(server, deadline=0.5)
         plan = Plan(model_id="m", rpm=60, concurrency=1)
@@ -110,7 +110,7 @@ def test_a_deadline_passes_while_a_record_waits_for_its_turn() -> None:
 
 
 def test_an_answer_that_comes_after_the_deadline_fails_its_record_only() -> None:
-    """It says nothing about the server: the batch probes nothing and stops for nobody."""
+    """An answer after the deadline does not make the batch probe or stop."""
     with serving(Echo(lambda *_: None), latency=1.0) as server:
         make_writer = writer_for(server, deadline=0.2)
         batch = run_batch(records(6), Plan(model_id="m"), make_writer=make_writer)
@@ -120,7 +120,7 @@ def test_an_answer_that_comes_after_the_deadline_fails_its_record_only() -> None
 
 
 def test_a_wait_of_hours_stops_the_batch() -> None:
-    """An hour is obeyed; what asks for more concerns all records, as a quota does."""
+    """If the server asks for more than an hour, the batch stops as for a quota."""
     answer = failure("fault-429", retry_after="3601")
     with serving(Echo(lambda prompt, _: answer if prompt == "prompt 5" else None)) as server:
         batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=writer_for(server))
@@ -130,7 +130,7 @@ def test_a_wait_of_hours_stops_the_batch() -> None:
 
 
 def test_a_wait_of_minutes_is_obeyed() -> None:
-    """A wall that asks for ten minutes holds the batch, and a stop ends the wait."""
+    """The batch waits for ten minutes if the server asks for it, and can be stopped."""
     answer = failure("fault-429", retry_after="600")
     with serving(Echo(lambda *_: answer)) as server:
         batch = run_batch(records(10), Plan(model_id="m"), make_writer=writer_for(server))
@@ -142,7 +142,7 @@ def test_a_wait_of_minutes_is_obeyed() -> None:
 
 
 def test_an_outage_costs_no_record_its_retries() -> None:
-    """While everything fails, a probe now and then looks; afterwards every record is answered."""
+    """In an outage only probes are sent, and afterwards every record is answered."""
     up_at = time.monotonic() + 3.0
 
     def fault(*_: object) -> Response | None:
@@ -160,7 +160,7 @@ def test_an_outage_costs_no_record_its_retries() -> None:
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["a server that fails", "no server"])
 def test_a_batch_gives_up_when_nothing_succeeds(is_there: bool) -> None:
-    """After as long as the deadline it stops with the last failure; what is left has no result."""
+    """Without a success for the deadline's time, the batch stops with the last failure."""
     with serving(Echo(lambda *_: failure("fault-500"))) as server:
         make_writer = writer_for(server, deadline=1.8)
         if not is_there:
@@ -177,7 +177,7 @@ def test_a_batch_gives_up_when_nothing_succeeds(is_there: bool) -> None:
 
 
 def test_random_refusals_slow_nothing_down() -> None:
-    """Seven of a hundred requests are refused at random: nobody else waits for them."""
+    """If 7 % of the requests are refused at random, the other requests do not wait."""
     random, lock = Random(3), threading.Lock()  # noqa: S311 - rehearsed failures
 
     def fault(*_: object) -> Response | None:
@@ -194,7 +194,7 @@ def test_random_refusals_slow_nothing_down() -> None:
 
 
 def test_a_learned_rate_is_what_bounds_the_speed() -> None:
-    """A server that lets 40 through in a second is asked about so often, and the batch says so."""
+    """If a server allows 40 requests a second, the batch reports its learned limit."""
     times: list[float] = []
     lock = threading.Lock()
 
@@ -222,7 +222,7 @@ def test_a_learned_rate_is_what_bounds_the_speed() -> None:
     ],
 )
 def test_a_batch_says_what_bounds_its_speed(plan: dict[str, Any], bound: str) -> None:
-    """A stated limit by its flag, and else the number of requests under way."""
+    """The batch names the flag of a stated limit, else the number of requests under way."""
     with serving(Echo(), latency=0.05) as server:
         plan = {"model_id": "m", **plan}
         batch = run_batch(records(10), Plan(**plan), make_writer=writer_for(server))
@@ -231,7 +231,7 @@ def test_a_batch_says_what_bounds_its_speed(plan: dict[str, Any], bound: str) ->
 
 
 def test_the_estimate_of_tokens_learns() -> None:
-    """Answers that say what they used correct both estimates: of prompts and of completions."""
+    """The usage in answers corrects the estimates of prompt and completion tokens."""
     estimate = TokenEstimate()
     request = CompletionRequest(prompt="x" * 4000)
     assert estimate.before(request) == 1000 + 256
@@ -245,7 +245,7 @@ def test_the_estimate_of_tokens_learns() -> None:
 
 
 def test_what_an_answer_does_not_count_is_estimated_by_its_length() -> None:
-    """Without usage, or with a total alone, nothing is learned that the answer does not say."""
+    """Tokens are estimated if the usage is missing or has a total alone."""
     estimate = TokenEstimate()
     request = CompletionRequest(prompt="x" * 40)
     silent = CompletionResponse.model_validate({"choices": [{"text": "y" * 40}]})
@@ -256,7 +256,7 @@ def test_what_an_answer_does_not_count_is_estimated_by_its_length() -> None:
 
 
 def test_a_record_that_waits_is_sent_while_the_input_says_nothing() -> None:
-    """Its turn comes although another thread waits for the next line of a slow input."""
+    """A retry is sent though a thread waits for the next line of the input."""
     more = threading.Event()
 
     def slow() -> Iterator[Record]:
@@ -274,7 +274,7 @@ def test_a_record_that_waits_is_sent_while_the_input_says_nothing() -> None:
 
 
 def test_threads_do_not_run_ahead_of_records_that_wait() -> None:
-    """If all records wait to be tried again, only some more are taken from the input."""
+    """While all records wait for a retry, only a few more are read."""
     taken = []
 
     def counted() -> Iterator[Record]:
