@@ -1,4 +1,4 @@
-"""`make bench`: everything side by side in one run. See README.md."""
+"""`make bench`: measure all contenders in one run. See README.md."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ README = environments.REPOSITORY / "bench" / "README.md"
 
 
 def main() -> None:
-    """Measure the rows that were asked for, print the table and keep the result."""
+    """Measure the selected rows, print the table and save the result."""
     options = _options()
     if options.write_readme:
         report.write_into(README, report.table(json.loads(RESULTS.read_text())))
@@ -44,7 +44,7 @@ def main() -> None:
         for name in rows:
             plan = Plan(options.runs, options.growth, partial(_say, name))
             measured[name] = ROWS[name](where, plan).as_dict()
-            # After each row: an hour's run that is interrupted has not been for nothing.
+            # After each row, so that an interrupted run keeps its results.
             result["machine_after"] = report.machine()
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
 
 
 def _tools() -> list[str]:
-    """Return the versions of what the system brings along."""
+    """Return the versions of the system's tools."""
     found = []
     for name in ("curl", "openssl", "xargs", "parallel"):
         if shutil.which(name):

@@ -15,7 +15,7 @@ SYSTEM = PLACE / "system"
 
 
 def make(environments: dict[str, Path]) -> None:
-    """Make the authority and the server's certificate, once, and let everybody trust it."""
+    """Make the authority and the server's certificate once, and install the authority."""
     if not (PLACE / "server.pem").exists():
         shutil.rmtree(PLACE, ignore_errors=True)
         SYSTEM.mkdir(parents=True)

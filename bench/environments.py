@@ -1,4 +1,4 @@
-"""An environment of its own for each contender, made once: nothing in it but what it needs."""
+"""A virtual environment for each contender, made once, with only what it needs."""
 
 import hashlib
 import shutil
@@ -22,7 +22,7 @@ GROUPS = {
 
 
 def make_all() -> dict[str, Path]:
-    """Return the directory of each environment, made or brought up to date.
+    """Return the directory of each environment, made or updated.
 
     Ours gets the wheel of this checkout, anew whenever a source has changed.
     """
@@ -33,7 +33,7 @@ def make_all() -> dict[str, Path]:
 
 
 def versions(environment: Path) -> dict[str, str]:
-    """Return what is installed in an environment."""
+    """Return the versions of the packages in an environment."""
     code = (
         "import json, importlib.metadata as m\n"
         "print(json.dumps({d.name: d.version for d in m.distributions()}))"
@@ -77,7 +77,7 @@ def _made(name: str, requirements: list[str]) -> Path:
 
 
 def _new(name: str) -> Path:
-    """Make an environment without pip, by the Python that this one was made by."""
+    """Make an environment without pip, with the Python of this one."""
     _say(f"making {PLACE.name}/{name}")
     environment = PLACE / name
     shutil.rmtree(environment, ignore_errors=True)
@@ -87,7 +87,7 @@ def _new(name: str) -> Path:
 
 
 def _pip(*arguments: str) -> None:
-    # Installing compiles to .pyc: what is measured starts from those.
+    # Compile to .pyc, so that the measured starts use them.
     subprocess.run(
         [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
         check=True,

@@ -1,4 +1,4 @@
-"""Starting processes and timing them: the wall, the CPU, the memory, and when each byte came."""
+"""Start processes and measure their wall time, CPU time, memory, and the time of each byte."""
 
 import os
 import random
@@ -27,7 +27,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Run:
-    """One process from its start to its end; seconds and bytes."""
+    """One process from its start to its end, in seconds and bytes."""
 
     wall: float
     cpu: float
@@ -37,7 +37,7 @@ class Run:
 
 
 def run(contender: Contender) -> Run:
-    """Start a contender, read what it prints through a pipe, and time it to its end."""
+    """Start a contender, read its output through a pipe, and measure it to its end."""
     contender.prepare()
     began = time.monotonic()
     process = subprocess.Popen(
@@ -66,7 +66,7 @@ def run(contender: Contender) -> Run:
             f"{' '.join(contender.command)}\n{output.decode(errors='replace')[:2000]}\n"
             f"{errors.decode(errors='replace')[-4000:]}"
         )
-    # Linux counts what the starting process took, some 25 MB, as the least.
+    # On Linux the memory of the starting process, some 25 MB, is the minimum.
     memory = usage.ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
     return Run(wall, usage.ru_utime + usage.ru_stime, memory, output, arrivals)
 
@@ -74,7 +74,7 @@ def run(contender: Contender) -> Run:
 def interleaved(
     contenders: Sequence[Contender], rounds: int, progress: Callable[[str], None]
 ) -> dict[str, list[Run]]:
-    """Run each contender once a round, in another order each time, after a round for warmth."""
+    """Run each contender once per round in random order, after one round to warm up."""
     order = list(contenders)
     shuffle = random.Random(0).shuffle
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
@@ -94,7 +94,7 @@ def median(values: Iterable[float]) -> float:
 
 
 def spread(values: Iterable[float]) -> tuple[float, float]:
-    """Return the first and the third quartile."""
+    """Return the first and third quartile."""
     ordered = list(values)
     if len(ordered) == 1:
         return ordered[0], ordered[0]

@@ -13,7 +13,7 @@ SHOWN = ("typer", "httpx", "pydantic", "writer-sdk", "writerai", "llm", "openai"
 
 
 def machine() -> dict[str, Any]:
-    """Return what the machine is, and how busy it is with other things."""
+    """Return a description of the machine and its load."""
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -29,7 +29,7 @@ def machine() -> dict[str, Any]:
 
 
 def commit(repository: Path) -> str:
-    """Return the commit that was measured, with a plus if files differ from it."""
+    """Return the measured commit, with a plus if files differ from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(

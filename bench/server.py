@@ -61,7 +61,7 @@ _STREAM_HEAD = (
 
 
 class _Exchange(asyncio.Protocol):
-    """One connection; requests follow one another on it."""
+    """One connection, with one request after the other."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -77,7 +77,7 @@ class _Exchange(asyncio.Protocol):
             pass
 
     def _answer_one(self) -> bool:
-        """Answer the request that has arrived, if it is whole."""
+        """Answer the request, if it has arrived completely."""
         head_end = self._received.find(_HEAD_END)
         if head_end < 0:
             return False
@@ -106,7 +106,7 @@ class _Exchange(asyncio.Protocol):
         return bool(self._received)
 
     async def _stream(self) -> None:
-        """Send head and first chunk at once, so that nothing can be made ready in between."""
+        """Send head and first chunk together, so that the client cannot prepare in between."""
         start = _STREAM_HEAD
         for _ in range(CHUNKS):
             now = time.monotonic()

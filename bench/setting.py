@@ -1,4 +1,4 @@
-"""Where the contenders run: a directory of their own, the loopback server, an environment."""
+"""Where the contenders run: a directory, the loopback server, and their environments."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Setting:
         return str(self.environments[environment] / "bin" / "python")
 
     def script(self, environment: str, name: str, *arguments: str) -> list[str]:
-        """Return the command that runs one of the contenders' scripts."""
+        """Return the command that runs a contender's script."""
         return [self.python(environment), str(CONTENDERS / f"{name}.py"), *arguments]
 
     @property
@@ -59,13 +59,13 @@ class Setting:
         )
 
     def env_for_certifi(self, scheme: str) -> dict[str, str]:
-        """Return the same for a program that trusts what certifi says, and not the system."""
+        """Return the same for a program that trusts certifi and not the system."""
         return {k: v for k, v in self.env_for(scheme).items() if k != "SSL_CERT_DIR"}
 
 
 @contextmanager
 def setting(environments: dict[str, Path]) -> Iterator[Setting]:
-    """Start the server in a directory of its own, and end it."""
+    """Start the server in a new directory, and stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="writer-bench-") as name:
         if shutil.which("openssl"):
             authority.make(environments)

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-# A machine that others use too is slow now and then, which says nothing about the code.
+# A shared machine is sometimes slow, which is no fault of the code.
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("patient")
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts background jobs so, and programs that tests interrupt would inherit it.
+    # A shell starts background jobs this way, and interrupted programs would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # so does nohup
@@ -56,7 +56,7 @@ def isolated_home(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
-    for name in ("NO_COLOR", "COLUMNS"):  # which the runner of the tests sets for its own
+    for name in ("NO_COLOR", "COLUMNS"):  # the test runner sets them for itself
         monkeypatch.delenv(name, raising=False)
     yield home
     if not any(home.iterdir()):

@@ -91,7 +91,7 @@ def licence(package: str) -> str:
     ]
     stated: list[str] = [
         *about.get_all("License-Expression", []),
-        # Where `License` is the whole text of it, the classifiers say its name.
+        # If `License` is the whole text of the licence, its name is in the classifiers.
         *(text for text in about.get_all("License", []) if "\n" not in text),
         " OR ".join(classes),
     ]

@@ -60,7 +60,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command without the settings of whoever runs this."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WRITER_")}
-    env["PIP_NO_COMPILE"] = "1"  # most of the time of an installation
+    env["PIP_NO_COMPILE"] = "1"  # this would take most of the time of an installation
     done = subprocess.run(
         command, cwd=PROJECT, env=env | variables, capture_output=True, text=True, check=False
     )

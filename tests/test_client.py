@@ -13,8 +13,8 @@ from writer_cli.apis.dialect import Call
 KEY = "a-key-of-the-tests"
 REQUEST = writer.CompletionRequest(prompt="p")
 
-# The two examples of the SDK's reference, as they stand there after `import writer`.
-# ruff: noqa: E501 - a line of theirs is long
+# The two examples of the SDK's reference, without `import writer`.
+# ruff: noqa: E501 - the examples have a long line
 
 CREATE = """\
 s = writer.Writer(
@@ -87,7 +87,7 @@ class ElsewhereByDefault:
     def __init__(self, **defaults: Any) -> None:
         self._defaults = defaults
 
-    def Writer(self, **given: Any) -> writer.Writer:  # noqa: N802 - as it is called
+    def Writer(self, **given: Any) -> writer.Writer:  # noqa: N802 - the SDK's name
         """Return a client."""
         return writer.Writer(**given, **self._defaults)
 
@@ -96,7 +96,7 @@ def run_example(source: str, **defaults: Any) -> Any:
     """Run an example and return its `res`."""
     names: dict[str, Any] = {"writer": ElsewhereByDefault(**defaults)}
     try:
-        exec(source, names)  # noqa: S102 - it stands above
+        exec(source, names)  # noqa: S102 - the source is in this file
     finally:
         names["s"].close()
     return names["res"]

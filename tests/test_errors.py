@@ -348,7 +348,7 @@ def test_reading_an_escape_brings_no_key_back(page: tuple[str, str]) -> None:
 def test_an_error_can_be_pickled(error: WriterError) -> None:
     """An unpickled error is the same, as a pool of processes needs."""
     error.hint, error.text = "a hint", "a text"
-    other = pickle.loads(pickle.dumps(error))  # noqa: S301 - just written
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own data
     assert type(other) is type(error)
     assert other.as_dict() == error.as_dict()
 

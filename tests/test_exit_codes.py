@@ -264,7 +264,7 @@ NONSENSE = b"nonsense\r\n\r\n"
 def test_an_invalid_answer_exits_with_9(answer: Script) -> None:
     """An invalid answer causes one error, no output, no traceback and no escape sequence."""
     code, lines, error = failing(answer)
-    # What does not even begin as HTTP is no answer at all.
+    # Bytes that do not begin as HTTP are no answer.
     assert code == (8 if answer == NONSENSE else 9)
     assert error["kind"] == (
         "network" if code == 8 else "cut" if "cut short" in lines else "bad_answer"

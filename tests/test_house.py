@@ -241,7 +241,7 @@ def test_the_checks_see_what_they_look_for() -> None:
     assert room(ROOT / "__main__.py") == "__main__"
 
 
-# What is exported.
+# Exports.
 
 
 def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
@@ -281,7 +281,7 @@ def test_what_a_type_checker_sees_is_what_is_exported() -> None:
 def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
     """An unknown name is an `AttributeError`, as in any module."""
     with pytest.raises(AttributeError, match=r"^module 'writer_cli' has no attribute 'Reader'$"):
-        writer_cli.Reader  # noqa: B018 - to look is to fail
+        writer_cli.Reader  # noqa: B018 - the access raises
 
 
 def test_every_module_can_be_imported() -> None:
@@ -292,12 +292,12 @@ def test_every_module_can_be_imported() -> None:
         importlib.import_module(name)
 
 
-# What a start costs.
+# Start-up.
 
 
 def loaded_by(*arguments: str, env: Mapping[str, str] = MappingProxyType({})) -> set[str]:
     """Return the modules that the program loads for these arguments."""
-    # Under the name that the shell's completion knows; `-m` has another.
+    # The completion knows this name; with `-m` the name is different.
     program = "import sys; sys.argv[0] = 'writer'; from writer_cli.__main__ import run; run()"
     command = [sys.executable, "-X", "importtime", "-c", program, *arguments]
     # Coverage loads modules of its own.

@@ -68,7 +68,7 @@ touch {tmp_path}/after
     assert [path.name for path in tmp_path.iterdir()] == ["the story's.txt"]
 
 
-# The lock file, and what is in it.
+# The lock file.
 
 LOCK = documents.read("requirements-dev.txt")
 
@@ -150,7 +150,7 @@ def test_an_audit_passes_only_what_was_looked_up(
     assert audit.verdict({"dependencies": packages}) == (passed, text)
 
 
-# What is built.
+# The built files.
 
 
 def build(project: Path, **variables: str) -> list[str]:

@@ -153,7 +153,7 @@ def test_a_mode_says_who_else_can_use_a_file() -> None:
 USED = re.compile(
     rf"\b(import|from) ({'|'.join(sorted(MODULES))})\b"
     rf"|\b(os|signal)\.({'|'.join(sorted({*chain(*ATTRIBUTES.values())}))})\b"
-    r"|\b(os\.kill|stat\.S_I[RWX])"  # which other systems have, with another meaning
+    r"|\b(os\.kill|stat\.S_I[RWX])"  # other systems have it with another meaning
     r"|[\"']/dev/"
 )
 """An import of such a module, the use of such an attribute, the path of a device."""

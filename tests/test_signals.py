@@ -33,7 +33,7 @@ def test_an_interrupt_while_the_prompt_is_read_exits_with_130(tmp_path: Path) ->
             stderr=subprocess.PIPE,
         ) as process,
         pipe.open("wb"),
-    ):  # opens when the program does
+    ):  # returns when the program has opened it too
         give_time_to_start_waiting()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)

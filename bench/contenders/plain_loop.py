@@ -1,4 +1,4 @@
-"""A bare loop: threads with an httpx client each, a line of JSON for each answer.
+"""A bare loop: threads with an httpx client each, which write a line of JSON for each answer.
 
 It retries nothing, resumes nothing and keeps no order. Its clients share one TLS context, built
 once: a client that builds its own costs 20 ms, 32 times.

@@ -1,4 +1,4 @@
-"""What anyone would write with typer, pydantic and httpx: it does this and nothing else."""
+"""A minimal script with typer, pydantic and httpx."""
 
 from typing import Annotated
 

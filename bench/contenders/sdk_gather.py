@@ -1,4 +1,4 @@
-"""Many completions with `writer-sdk`'s asynchronous client: gather, so many in flight."""
+"""Many completions with the asynchronous client of `writer-sdk`: gather, with a limit in flight."""
 
 import asyncio
 import json

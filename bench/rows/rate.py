@@ -68,7 +68,7 @@ class _Limited:
         try:
             code = self._batch.wait(max(left, 1))
         except subprocess.TimeoutExpired:
-            self._batch.terminate()  # the answers until now count
+            self._batch.terminate()  # only the answers until now count
             self._batch.wait(30)
             code = 0
         finally:

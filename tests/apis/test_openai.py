@@ -57,7 +57,7 @@ def result(script: Script, *arguments: str) -> dict[str, Any]:
     return document
 
 
-# What is sent.
+# Requests.
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
@@ -155,7 +155,7 @@ def test_an_engine_has_no_customizations(arguments: list[str]) -> None:
         s.api.read_customizations({"customizations": []})
 
 
-# What comes back.
+# Answers.
 
 
 def test_choices_are_in_the_order_of_their_index_with_finish_reasons_and_usage() -> None:
@@ -427,7 +427,7 @@ def test_a_server_that_does_not_run_has_a_hint_that_fits_an_engine() -> None:
     )
 
 
-# What is said of it.
+# Messages.
 
 
 @pytest.mark.parametrize(

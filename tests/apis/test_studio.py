@@ -117,7 +117,7 @@ def test_a_flag_that_the_api_cannot_carry_is_a_usage_error(
 ) -> None:
     """The error names the flag and the API, and nothing is sent."""
     if flag == "--logprobs" and more == ["--stream"]:
-        return  # which is refused for another reason
+        return  # it is refused for another reason
     with Server(answered("x")) as server:
         arguments = ["complete", "--api", api, "-m", "m", "p", flag, value, *more]
         ran = ask(server, *arguments, WRITER_ORG_ID="7")

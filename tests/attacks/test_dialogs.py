@@ -34,7 +34,7 @@ CASES = [
     (dialog, name)
     for dialog in DIALOGS
     for name, (_, code) in TYPED.items()
-    # `init` asks again after a wrong answer, and takes none for an answer.
+    # `init` asks again after a wrong answer, and accepts an empty one.
     if dialog == "set" or code == -2 or "UTF-8" in name
 ]
 

@@ -105,7 +105,7 @@ def test_a_signal_at_each_moment(
         check=False,
     )
     assert holds(Ran(done.returncode, done.stdout, done.stderr)), done
-    # A batch that is interrupted while it sends keeps what has come, and says so.
+    # A batch that is interrupted while it sends saves its results, and exits with 10.
     assert done.returncode in {0, -number, *([10] if command[0] == "batch" else [])}
     assert {path.name for path in tmp_path.iterdir()} <= {*old, "results"}
     assert (tmp_path / "config.toml").read_text() in {"# old\n", "# old\ntimeout = 3\n"}

@@ -115,7 +115,7 @@ TEXTS = [
 def test_a_key_that_a_server_repeats_is_not_shown(place: str) -> None:
     """No encoding or part of the key is shown, in text, in JSON or in a traceback."""
     env = {"WRITER_API_KEY": KEY, "WRITER_DEBUG": "1"}
-    # Where only the beginning of an answer is quoted, each text has to stand there.
+    # If only the beginning of an answer is quoted, each text must be there.
     for text in [" ".join(TEXTS), *some(TEXTS, 3, first=PLACES.index(place))]:
         with Server(echoes(f"your key is {text}.")[place]) as server:
             for flags in ([], ["--json", "--verbose", "--stream"]):

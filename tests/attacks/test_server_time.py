@@ -155,7 +155,7 @@ def test_a_server_that_reads_slowly_is_given_up_on() -> None:
         def _serve(self, connection: Any) -> None:
             with connection, contextlib.suppress(ConnectionError):
                 for _ in range(20):
-                    time.sleep(0.05)  # a slow server is what is wanted
+                    time.sleep(0.05)  # the server must be slow
                     connection.recv(65536)
 
     with (

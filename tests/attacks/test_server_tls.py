@@ -130,7 +130,7 @@ class Handshake(Server):
 
     def _pieces(self) -> Iterator[bytes]:
         for _ in range(200 if self.piece else 0):
-            time.sleep(0.02)  # a slow server is what is wanted
+            time.sleep(0.02)  # the server must be slow
             yield self.piece
 
 
@@ -142,7 +142,7 @@ def test_a_handshake_that_does_not_end_is_given_up_on(name: str) -> None:
         ran = writer("complete", "--timeout", "0.3", "p", env=server.env)
         took = time.monotonic() - started
     assert (ran.code, ran.output) == (8, ""), ran
-    assert took < 4, ran  # the slowest of these servers goes on for longer
+    assert took < 4, ran  # the slowest of these servers takes longer
     assert leaks(server.received.decode("latin-1"), KEY) == []
 
 

@@ -45,7 +45,7 @@ def bounded() -> Iterator[None]:
 def a_socket(path: Path) -> None:
     """Make a socket file without a listener."""
     with closing(socket.socket(socket.AF_UNIX)) as end, chdir(path.parent):
-        end.bind(path.name)  # a whole path may be too long
+        end.bind(path.name)  # the absolute path may be too long for a socket
 
 
 def huge(path: Path) -> None:

@@ -247,7 +247,7 @@ def test_full_results_make_the_threads_wait() -> None:
             records(50), Plan(model_id="m", concurrency=2), make_writer=writer_for(server)
         )
         echo.wait_for_requests(8)
-        time.sleep(0.2)  # in which hundreds could be sent
+        time.sleep(0.2)  # hundreds could be sent in this time
         assert echo.counts.total() <= 8 + 2
         assert sum(1 for _ in batch) == 50
 
@@ -359,7 +359,7 @@ def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No thread is added while the processor is busy."""
-    monkeypatch.setattr(runner, "BUSY", 0.0)  # whatever the processor does, it is busy
+    monkeypatch.setattr(runner, "BUSY", 0.0)  # the processor always counts as busy
     made: list[Writer] = []
     with serving(Echo(), latency=0.02) as server:
 

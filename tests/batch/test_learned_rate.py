@@ -56,7 +56,7 @@ def test_no_server_stops_the_batch_for_ever(seed: int) -> None:
     under_way: list[Ticket] = []
     refused, failed = 0.0, 0.0
     for step in range(4000):
-        if step % 200 == 0:  # the server changes its mind
+        if step % 200 == 0:  # the server's behaviour changes
             refused, failed = chance.choice([0, 0, 0.02, 0.3, 0.9]), chance.choice([0, 0, 0, 1])
             threads = chance.choice([1, 8, 32])
         start = pacing.next_start(now)

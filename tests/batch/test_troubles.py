@@ -71,7 +71,7 @@ def test_many_429s_hold_every_thread() -> None:
         results, bounds = watched(batch)
     assert [result.error for result in results] == [None] * 16
     assert any(bound.startswith("waiting ") for bound in bounds)
-    assert 16 <= echo.counts.total() - 16 <= 24  # those too that were under way
+    assert 16 <= echo.counts.total() - 16 <= 24  # includes those that were under way
 
 
 def test_a_429_is_no_failed_attempt() -> None:

@@ -16,7 +16,7 @@ def filled(directory: Path) -> list[Path]:
 
 
 def test_stats_are_a_table_or_json(tmp_path: Path) -> None:
-    """Of the folder that is named as everywhere."""
+    """The folder comes from the flag or the variable."""
     paths = filled(tmp_path)
     size = sum(path.stat().st_size for path in paths)
     ran = writer("cache", "stats", "--json", env={"WRITER_CACHE": str(tmp_path)})
@@ -35,8 +35,8 @@ def test_stats_are_a_table_or_json(tmp_path: Path) -> None:
     assert shown.endswith("usage\tprompt_tokens 2, completion_tokens 3\n")
 
 
-def test_what_is_not_used_is_pruned(tmp_path: Path) -> None:
-    """From the mark on; first it can be looked at."""
+def test_unused_recordings_are_pruned(tmp_path: Path) -> None:
+    """`--unused` deletes recordings that were not used since the mark; `--dry-run` lists them."""
     paths = filled(tmp_path)
     for path in paths:
         os.utime(path, (1, 1))
@@ -60,8 +60,8 @@ def test_what_is_not_used_is_pruned(tmp_path: Path) -> None:
     assert ran.errors.startswith(f"error: --unused: there is no mark in {tmp_path}\n")
 
 
-def test_what_is_old_is_pruned(tmp_path: Path) -> None:
-    """An age of 0 is everything that is older than this moment."""
+def test_old_recordings_are_pruned(tmp_path: Path) -> None:
+    """`--older-than 52w` deletes only the recordings that are older."""
     paths = filled(tmp_path)
     told = json.loads(paths[1].read_text()) | {"recorded_at": "2020-01-01T00:00:00Z"}
     paths[1].write_text(json.dumps(told))
@@ -71,7 +71,7 @@ def test_what_is_old_is_pruned(tmp_path: Path) -> None:
 
 
 def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
-    """And exits with 9."""
+    """`verify` lists damaged files with the reasons, and exits with 9."""
     paths = filled(tmp_path)
     cache = ("--cache", str(tmp_path))
     assert writer("cache", "verify", *cache) == Ran(0, "", "2 recordings in order, 0 damaged\n")
@@ -103,7 +103,7 @@ def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
         (["prune", "--older-than", "200000w"], "--older-than '200000w' is not an age"),
     ],
 )
-def test_what_cannot_be_done_is_a_usage_error(arguments: list[str], message: str) -> None:
+def test_wrong_arguments_are_a_usage_error(arguments: list[str], message: str) -> None:
     """Nothing is deleted."""
     ran = writer("cache", *arguments)
     assert (ran.code, ran.output) == (2, "")
@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_a_usage_error(arguments: list[str], message: str
 
 
 def test_a_mark_makes_the_folder(tmp_path: Path) -> None:
-    """A first run in CI begins with nothing."""
+    """`mark` creates the folder, as in a first run in CI."""
     assert writer("cache", "mark", "--quiet", "--cache", str(tmp_path / "c")) == Ran(0, "", "")
     assert (tmp_path / "c").is_dir()
 
@@ -124,7 +124,7 @@ def test_a_mark_makes_the_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_sandbox_replays_a_folder(flags: list[str], message: str) -> None:
-    """Anything else is refused before the sandbox starts."""
+    """`--replay` with something else is refused before the sandbox starts."""
     ran = writer("sandbox", *flags)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors.startswith(f"error: {message}\nhint: ")

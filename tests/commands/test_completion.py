@@ -1,4 +1,4 @@
-"""What TAB offers, and in real shells."""
+"""Shell completion: the words that TAB offers, also in real shells."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from writer_cli.help.topics import TOPICS
 
 
 def offers(*words: str, env: dict[str, str] | None = None) -> list[str]:
-    """Return the words that TAB offers after the others."""
+    """Return the words that TAB offers after these words."""
     ran = writer("__complete", *words, env=env)
     assert (ran.code, ran.errors) == (0, "")
     return [line.partition("\t")[0] for line in ran.output.splitlines()]
@@ -22,7 +22,7 @@ def offers(*words: str, env: dict[str, str] | None = None) -> list[str]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> dict[str, str]:
-    """Return the variables that lead to a file with two profiles, one for another API."""
+    """Return the variables for a configuration file with two profiles, one for another API."""
     path = tmp_path / "config.toml"
     path.write_text('[profiles.ci]\ntimeout = 5\n[profiles.desk]\napi = "studio"\n')
     return {"WRITER_CONFIG": str(path)}
@@ -67,7 +67,7 @@ def config(tmp_path: Path) -> dict[str, str]:
     ],
 )
 def test_what_fits_is_offered(words: list[str], expected: list[str] | None) -> None:
-    """Commands, flags that were not given yet, values, settings, topics, and files."""
+    """TAB offers commands, further flags, values, settings, topics and files."""
     offered = offers(*words)
     if expected is None:
         assert len(offered) > 8
@@ -75,20 +75,20 @@ def test_what_fits_is_offered(words: list[str], expected: list[str] | None) -> N
         assert offered == expected
 
 
-def test_an_offer_says_what_it_means() -> None:
-    """After a tab, for the shells that show it."""
+def test_an_offer_has_a_description() -> None:
+    """The description follows a tab, for the shells that show it."""
     ran = writer("__complete", "compl")
     assert ran.output.startswith("complete\tComplete a prompt with a language model.\n")
 
 
 def test_every_topic_is_offered() -> None:
-    """Beside the commands, `sandbox` once."""
+    """`writer help` offers topics and commands, each of them once."""
     assert set(TOPICS) <= set(offers("help", ""))
     assert len(offers("help", "")) == len(set(offers("help", "")))
 
 
 def test_profiles_come_from_the_file(config: dict[str, str]) -> None:
-    """And none of a file that is broken, which is no matter for TAB."""
+    """Profiles of a broken file are not offered, and cause no error."""
     assert offers("complete", "--profile", "", env=config) == ["ci", "desk"]
     Path(config["WRITER_CONFIG"]).write_text("broken = ")
     assert offers("complete", "--profile", "", env=config) == []
@@ -96,7 +96,7 @@ def test_profiles_come_from_the_file(config: dict[str, str]) -> None:
 
 
 def test_model_ids_come_from_the_last_list_of_the_api_in_use(config: dict[str, str]) -> None:
-    """Which a flag or a profile may choose; an id that a shell would act on is not offered."""
+    """The API may come from a flag or a profile; ids with shell syntax are not offered."""
     model_cache.remember(model_cache.path_for("enterprise"), ["one", "x; rm -rf ~", "$(x)"])
     model_cache.remember(model_cache.path_for("studio"), ["two:latest"])
     assert offers("complete", "-m", "", env=config) == ["one"]
@@ -107,7 +107,7 @@ def test_model_ids_come_from_the_last_list_of_the_api_in_use(config: dict[str, s
 
 
 def test_the_script_can_be_had_as_json() -> None:
-    """Like any result."""
+    """With `--json` the completion script is in a JSON object."""
     script = writer("completion", "fish")
     assert (script.code, script.errors) == (0, "")
     printed = json.loads(writer("completion", "fish", "--json").output)
@@ -115,7 +115,7 @@ def test_the_script_can_be_had_as_json() -> None:
 
 
 def test_bash_completes() -> None:
-    """Also what bash breaks at = and :, and files, for both names of the program."""
+    """Bash completes words with = and :, files, and both names of the program."""
     model_cache.remember(model_cache.path_for("enterprise"), ["llama:latest", "llama:mini"])
     script = """
         eval "$(writer completion bash)"
@@ -144,7 +144,7 @@ def test_bash_completes() -> None:
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes() -> None:
-    """What fish itself says that it would offer, with the meaning."""
+    """Fish offers the words with their descriptions."""
     script = """
         writer completion fish | source
         mkdir $HOME/here; cd $HOME/here; touch 'a file' other
@@ -169,7 +169,7 @@ def test_fish_completes() -> None:
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes(tmp_path: Path) -> None:
-    """At a prompt, when TAB is pressed: the only word that fits is put in, or a file."""
+    """Zsh inserts the only word that fits, or a file, when TAB is pressed."""
     (tmp_path / "only-file").touch()
     with OnTerminal(["zsh", "-f"], env={"ZDOTDIR": str(tmp_path), "PS1": "ready> "}) as terminal:
         terminal.wait_for("ready> ")
@@ -183,13 +183,13 @@ def test_zsh_completes(tmp_path: Path) -> None:
         ]:
             terminal.type(typed)
             terminal.wait_for(word.decode())
-            terminal.type(b"\x15")  # takes the line away
+            terminal.type(b"\x15")  # clears the line
         terminal.type(b"exit\r")
         terminal.wait()
 
 
 def test_a_shell_that_is_not_known_is_refused() -> None:
-    """The message names those that are, and the nearest of them."""
+    """The error lists the supported shells and suggests the nearest."""
     ran = writer("completion", "tcsh")
     assert ran.code == 2
     assert ran.errors.startswith("error: 'tcsh' is not one of bash, zsh, fish\nhint: ")

@@ -17,7 +17,7 @@ from writer_cli.output.terminal import Terminal
     ids=["after", "before", "both"],
 )
 def test_a_zero_is_a_number_that_was_given(arguments: list[str]) -> None:
-    """No retries are no retries, wherever the flag stands; the flag of the command comes first."""
+    """`--max-retries 0` is used wherever it is, and the flag after the command wins."""
     terminal = Terminal.fake()
     asked = ["--sandbox", "--json", "-m", "fault-429", "The sea"]
     assert main([*arguments, *asked], terminal) == 6
@@ -26,7 +26,7 @@ def test_a_zero_is_a_number_that_was_given(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("flag", ["--timeout", "--deadline"])
 def test_no_time_at_all_is_refused(flag: str) -> None:
-    """A zero is not taken for nothing."""
+    """A time of zero is refused."""
     terminal = Terminal.fake()
     assert main(["complete", "--sandbox", flag, "0", "The sea"], terminal) in {2, 3}
     assert flag.removeprefix("--") in terminal.errors
@@ -44,7 +44,7 @@ def test_no_time_at_all_is_refused(flag: str) -> None:
     ids=["no JSON", "a page", "another shape", "no choices"],
 )
 def test_an_error_counts_the_request_whose_answer_is_bad(answer: bytes) -> None:
-    """An answer that cannot be used was asked for, and may have been paid for."""
+    """An unusable answer counts as an attempt, since it may have been paid for."""
     with Server(answer) as server:
         env = {
             "WRITER_API_KEY": "a-made-up-key",

@@ -1,4 +1,4 @@
-"""The help of commands, and what is said of a command line that cannot be parsed."""
+"""The help of commands, and the errors about a wrong command line."""
 
 import json
 import re
@@ -18,17 +18,17 @@ CONNECTION = {"--api", "--base-url", "--timeout", "--max-retries", "--deadline",
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_has_help(name: str) -> None:
-    """`--help`, `-h` and `writer help` print the page of the command, at 80 columns in a pipe."""
+    """`--help`, `-h` and `writer help` print the same page, at 80 columns in a pipe."""
     page = Ran(0, as_text(PAGES[name], 80), "")
     assert writer(*name.split(), "--help") == page
     assert writer(*name.split(), "-h") == page
-    if name not in TOPICS:  # which the page of `writer sandbox` refers to
+    if name not in TOPICS:  # the page of `writer sandbox` refers to it
         assert writer("help", *name.split()) == page
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_flag_has_a_sentence(name: str) -> None:
-    """It ends with a full stop, so that ranges and defaults are within it."""
+    """The description of each flag ends with a full stop."""
     texts = texts_of(name)
     assert "--help" in texts
     assert [flag for flag, text in texts.items() if not re.fullmatch(r"[A-Z].*\.", text)] == []
@@ -36,7 +36,7 @@ def test_every_flag_has_a_sentence(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_examples_of_a_command_use_its_flags(name: str) -> None:
-    """Each is a command line of `writer` with that name, and has no flag that the page lacks."""
+    """Each example is a command line with that command's flags only."""
     for example in COMMANDS[name].examples:
         words = shlex.split(example[example.index("writer ") :])
         assert words[1 : len(name.split()) + 1] == name.split()
@@ -44,14 +44,14 @@ def test_the_examples_of_a_command_use_its_flags(name: str) -> None:
 
 
 def test_flags_of_the_connection_are_where_there_is_one() -> None:
-    """Last on the page, and on no page of a command that sends nothing."""
+    """They are the last section of each command that sends a request, and of no other."""
     for name, page in PAGES.items():
         is_last = page.sections[-1].heading == "Connection"
         sends = name in {"complete", "complete-custom", "batch", "models", "customizations"}
         if sends:
             assert is_last
             assert flags_of(name) >= CONNECTION
-        elif name == "config check":  # whose business these are
+        elif name == "config check":  # it shows these settings
             assert flags_of(name) & CONNECTION == {"--api", "--base-url", "--sandbox"}
         elif name:
             assert flags_of(name) & CONNECTION == set()
@@ -86,12 +86,12 @@ def test_a_command_without_a_connection_refuses_its_flags(command: list[str], be
     ],
 )
 def test_the_help_says_what_a_flag_may_be(flag: str, allowed: str) -> None:
-    """The range and the default stand at the end of what the flag does."""
+    """The description of a flag ends with its range and default."""
     assert texts_of("complete")[flag].endswith(f" {allowed}")
 
 
 def test_help_on_a_terminal_fits_it_and_has_bold_headings() -> None:
-    """It is as wide as the terminal, and but for the bold headings what a pipe gets."""
+    """The help is as wide as the terminal, and its headings are bold."""
     with OnTerminal([WRITER, "complete", "--help"]) as terminal:
         assert terminal.wait() == 0
     assert "\x1b[1mUsage:\x1b[0m writer complete" in terminal.text
@@ -100,14 +100,14 @@ def test_help_on_a_terminal_fits_it_and_has_bold_headings() -> None:
 
 @pytest.mark.parametrize("variable", ["NO_COLOR=1", "TERM=dumb"])
 def test_help_without_colour_is_plain(variable: str) -> None:
-    """No code is written to a terminal that does not want it."""
+    """With NO_COLOR or a dumb terminal the help has no escape codes."""
     ran = writer("--help", stdout_is_terminal=True, env=dict([variable.split("=")]))
     assert ran.code == 0
     assert "\x1b" not in ran.output
 
 
 def test_a_topic_is_printed() -> None:
-    """On standard output, like any help."""
+    """A topic is printed to standard output."""
     ran = writer("help", "exit-codes")
     assert (ran.code, ran.errors) == (0, "")
     assert "  8    the network: connect, TLS, timeout\n" in ran.output
@@ -121,21 +121,21 @@ def test_a_topic_is_printed() -> None:
     ],
 )
 def test_an_unknown_topic_is_a_usage_error(topic: str, hint: str) -> None:
-    """It names the one that was meant, or all of them."""
+    """The hint names the nearest topic, or all of them."""
     ran = writer("help", topic)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors.startswith(f"error: there is no help on '{topic}'\nhint: {hint}")
 
 
 def test_help_to_a_full_disk_is_an_error() -> None:
-    """It goes the way of every result."""
+    """Help that cannot be written is an output error."""
     ran = shell("writer --help > /dev/full")
     assert (ran.code, ran.output) == (11, "")
     assert ran.errors == "error: standard output: No space left on device\n"
 
 
 def test_the_version_is_one_line() -> None:
-    """`writer --version` says the name and the number."""
+    """`writer --version` prints the name and the version."""
     ran = writer("--version")
     assert (ran.code, ran.errors) == (0, "")
     assert re.fullmatch(r"writer \d+\.\d+\.\d+\n", ran.output)
@@ -143,7 +143,7 @@ def test_the_version_is_one_line() -> None:
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_writer_alone_says_how_to_begin(is_terminal: bool) -> None:
-    """In ten lines on standard error, terminal or not; the exit code is that of wrong usage."""
+    """Without a command ten lines are on standard error, with exit code 2."""
     ran = writer(stdout_is_terminal=is_terminal, stderr_is_terminal=is_terminal)
     assert ran == Ran(
         2,
@@ -164,7 +164,7 @@ error: no command
 
 
 def test_writer_alone_is_an_error_in_json_where_that_is_asked_for() -> None:
-    """A script reads what it always reads."""
+    """`writer --json` without a command prints a JSON error."""
     ran = writer("--json")
     assert (ran.code, ran.output) == (2, "")
     assert json.loads(ran.errors)["error"]["message"] == "no command"
@@ -247,7 +247,7 @@ MISTYPED = [
 def test_a_mistyped_command_line_is_a_usage_error_with_a_suggestion(
     arguments: list[str], message: str, hint: str
 ) -> None:
-    """It exits with 2, says so in JSON too, and says what would be right."""
+    """Exit code 2, in JSON too, and the hint has the right command line."""
     assert writer(*arguments) == Ran(2, "", f"error: {message}\nhint: {hint}\n")
     ran = writer("--json", *arguments)
     assert (ran.code, ran.output) == (2, "")

@@ -1,4 +1,4 @@
-"""What is missing for a request is said all at once."""
+"""Everything that is missing for a request is reported at once."""
 
 import json
 import re
@@ -15,7 +15,7 @@ ALL = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1", "WRITER_MODEL_ID": "m"}
 
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
-    """With the commands that set it; the exit code is 3."""
+    """The hint has the commands that set it, and the exit code is 3."""
     assert writer("complete", "The sea") == Ran(
         3,
         "",
@@ -44,14 +44,14 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 def test_only_what_the_command_needs_is_missing(
     command: list[str], given: list[str], message: str
 ) -> None:
-    """It depends on the API, on the command, and on whether anything is sent."""
+    """What is missing depends on the API, the command, and whether anything is sent."""
     ran = writer(*command, "--json", env={name: ALL[name] for name in given})
     assert (ran.code, ran.output) == (3, "")
     assert json.loads(ran.errors)["error"]["message"] == message
 
 
 def test_a_server_of_your_own_has_models_that_we_do_not_know() -> None:
-    """So no model of Writer's is suggested, but the command that lists the models."""
+    """For an engine, `writer models` is suggested and none of Writer's models."""
     env = {"WRITER_API": "openai", "WRITER_BASE_URL": "http://127.0.0.1:1"}
     ran = writer("complete", "x", env=env)
     assert ran.errors.splitlines()[1] == (
@@ -68,7 +68,7 @@ def test_a_server_of_your_own_has_models_that_we_do_not_know() -> None:
 
 
 def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
-    """What does not fit beside its label begins further left."""
+    """A word or command that does not fit after its indentation is indented less."""
     ran = writer("complete", "x", stderr_is_terminal=True, env={"COLUMNS": "40", "NO_COLOR": "1"})
     lines = re.sub("\x1b\\[[0-9;]*m", "", ran.errors).splitlines()
     assert max(map(len, lines)) == 40
@@ -88,7 +88,7 @@ def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
 
 
 def test_a_missing_model_alone_is_wrong_usage() -> None:
-    """It is an argument of the command; the hint keeps to the profile in use."""
+    """If only the model is missing, the exit code is 2, and the hint keeps the profile."""
     env = {name: ALL[name] for name in ("WRITER_API_KEY", "WRITER_ORG_ID")}
     ran = writer("complete", "x", env=env)
     assert ran.code == 2
@@ -96,6 +96,6 @@ def test_a_missing_model_alone_is_wrong_usage() -> None:
 
 
 def test_a_command_that_checks_nothing_else_names_a_missing_model() -> None:
-    """The context of a command says it where it is asked for the model alone."""
+    """`App.model_id` raises the error about a missing model."""
     with pytest.raises(UsageError, match="no model"):
         App(Terminal.fake()).model_id()

@@ -43,7 +43,7 @@ def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
 
 
 def test_models_in_a_pipe_are_tab_separated() -> None:
-    """One a line, without headings; what would break a line or a column is a space."""
+    """One model a line, without headings; tabs and line breaks in a name become spaces."""
     with Server(ENTERPRISE) as server:
         assert ask(server, "models") == Ran(
             0, "palmyra-x5\tPalmyra X5\tGPT\nours\tOur own\tInstruct\n", ""
@@ -56,14 +56,14 @@ def test_models_in_a_pipe_are_tab_separated() -> None:
 
 
 def test_models_of_the_studio_api_have_no_type() -> None:
-    """It does not say one."""
+    """The column of the type is empty, since the studio API sends none."""
     with Server(STUDIO) as server:
         assert ask(server, "models", "--api", "studio") == Ran(0, "palmyra-x5\tPalmyra X5\t\n", "")
     assert server.requests[0].target == "/v1/models"
 
 
 def test_models_on_a_terminal_are_a_table() -> None:
-    """With headings; what would act on the terminal is shown instead."""
+    """The table has headings, and control characters are shown as text."""
     evil = http(200, {"data": [{"id": "m\x1b[31m", "name": "[bold]N[/x] :smile:", "type": "GPT"}]})
     with Server(evil) as server:
         ran = ask(server, "models", stdout_is_terminal=True)
@@ -76,7 +76,7 @@ def test_models_on_a_terminal_are_a_table() -> None:
 
 
 def test_models_as_json_have_every_field() -> None:
-    """In one object with a version."""
+    """The models are in one JSON object with a version."""
     with Server(ENTERPRISE) as server:
         ran = ask(server, "models", "--json")
     assert (ran.code, ran.errors) == (0, "")
@@ -90,7 +90,7 @@ def test_models_as_json_have_every_field() -> None:
 
 
 def test_no_models_are_no_lines() -> None:
-    """An empty list is one."""
+    """An empty list prints nothing."""
     with Server(http(200, {"data": []})) as server:
         assert ask(server, "models") == Ran(0, "", "")
 
@@ -113,7 +113,7 @@ def test_no_models_are_no_lines() -> None:
 )
 @pytest.mark.parametrize("command", ["models", "customizations"])
 def test_what_is_no_list_is_a_bad_answer(script: bytes, command: str) -> None:
-    """It is not taken for an empty one."""
+    """An answer that is not a list is an error and not an empty list."""
     with Server(script) as server:
         ran = ask(server, command, *(["-m", "m"] if command == "customizations" else []))
     assert (ran.code, ran.output) == (9, "")
@@ -121,7 +121,7 @@ def test_what_is_no_list_is_a_bad_answer(script: bytes, command: str) -> None:
 
 
 def test_the_library_lists_models_and_customizations() -> None:
-    """For the client's organization, or for that of the call."""
+    """The lists use the organization of the call, else that of the client."""
     with Server(ENTERPRISE, CUSTOMIZATIONS) as server:
         s = writer.Writer(KEY, 7, base_url=server.url)
         with s:
@@ -137,7 +137,7 @@ def test_the_library_lists_models_and_customizations() -> None:
 
 
 def test_a_key_is_needed_to_list() -> None:
-    """And said to be missing before anything else."""
+    """A missing key and a missing organization are reported at once."""
     for command in (["models"], ["customizations", "-m", "m"]):
         ran = run(*command)
         assert (ran.code, ran.errors.splitlines()[0]) == (
@@ -150,7 +150,7 @@ def test_a_key_is_needed_to_list() -> None:
 
 
 def test_customizations_in_a_pipe_are_tab_separated() -> None:
-    """Of the model that is named."""
+    """The customizations are those of the model that is given."""
     with Server(CUSTOMIZATIONS) as server:
         ran = ask(server, "customizations", "-m", "m")
     assert ran == Ran(0, "c1\tTales\tcompleted\nc2\tAds\t\n", "")
@@ -159,7 +159,7 @@ def test_customizations_in_a_pipe_are_tab_separated() -> None:
 
 
 def test_customizations_as_json_have_every_field() -> None:
-    """In one object with a version and the model."""
+    """The JSON object has a version and the model."""
     with Server(CUSTOMIZATIONS) as server:
         ran = ask(server, "customizations", "-m", "m", "--json")
     assert json.loads(ran.output) == {
@@ -173,7 +173,7 @@ def test_customizations_as_json_have_every_field() -> None:
 
 
 def test_customizations_on_a_terminal_are_a_table() -> None:
-    """With headings."""
+    """The table has headings."""
     ran = run("customizations", "--sandbox", stdout_is_terminal=True, env={"TERM": "dumb"})
     lines = [line.rstrip() for line in ran.output.splitlines()]
     assert ran.code == 0
@@ -185,7 +185,7 @@ def test_customizations_on_a_terminal_are_a_table() -> None:
 
 
 def test_customizations_are_of_a_model() -> None:
-    """Which must be named."""
+    """A model must be given."""
     with Server(CUSTOMIZATIONS) as server:
         ran = ask(server, "customizations")
     assert ran.code == 2
@@ -193,7 +193,7 @@ def test_customizations_are_of_a_model() -> None:
 
 
 def test_the_sandbox_lists_what_it_has() -> None:
-    """In both dialects."""
+    """The sandbox has lists in both dialects."""
     assert run("models", "--sandbox") == Ran(
         0,
         "palmyra-x5\tPalmyra X5\tGPT\npalmyra-x4\tPalmyra X4\tGPT\n"
@@ -211,18 +211,18 @@ NOT_FOUND = http(404, {"tpe": "NotFound", "errors": [{"description": "no such mo
 
 
 def complete(server: Server, model_id: str, *arguments: str) -> Ran:
-    """Ask a model."""
+    """Run a completion with this model."""
     return ask(server, "complete", "-m", model_id, "p", *arguments)
 
 
 def listed(*ids: str) -> Script:
-    """Write the answer that lists these models."""
+    """Write an answer that lists these models."""
     return http(200, {"data": [{"id": name, "name": name} for name in ids]})
 
 
 @pytest.mark.parametrize("flags", [[], ["--stream"]])
 def test_a_mistyped_model_is_compared_with_the_last_list(flags: list[str]) -> None:
-    """The hint is what to copy; nothing more is sent."""
+    """The hint has the nearest id of the last list, and no further request is sent."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         assert ask(server, "models").code == 0
         ran = complete(server, "palmyra-5", *flags)
@@ -231,8 +231,8 @@ def test_a_mistyped_model_is_compared_with_the_last_list(flags: list[str]) -> No
     assert ran.errors.splitlines()[-1].startswith("hint: did you mean -m palmyra-x5? check ")
 
 
-def test_without_a_list_nothing_is_meant() -> None:
-    """None is fetched behind one's back."""
+def test_without_a_list_nothing_is_suggested() -> None:
+    """Without a stored list no id is suggested, and none is fetched."""
     with Server(NOT_FOUND) as server:
         ran = complete(server, "palmyra-5")
     assert "did you mean" not in ran.errors
@@ -241,35 +241,35 @@ def test_without_a_list_nothing_is_meant() -> None:
 
 @pytest.mark.parametrize("model_id", ["palmyra-x5", "gpt"])
 def test_a_model_that_is_listed_or_like_none_is_not_mistyped(model_id: str) -> None:
-    """Then the list does not help."""
+    """An id that is in the list, or is like no other, causes no suggestion."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         ask(server, "models")
         assert "did you mean" not in complete(server, model_id).errors
 
 
 def test_only_what_is_not_found_was_mistyped() -> None:
-    """Another refusal has another reason."""
+    """Only 404 causes a suggestion."""
     with Server(ENTERPRISE, http(400, b"{}")) as server:
         ask(server, "models")
         assert "did you mean" not in complete(server, "palmyra-5").errors
 
 
 def test_each_api_has_a_list_of_its_own() -> None:
-    """Their ids may differ."""
+    """The list of one API is not used for another."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         ask(server, "models")
         assert "did you mean" not in complete(server, "palmyra-5", "--api", "studio").errors
 
 
 def test_the_list_of_the_sandbox_is_not_kept() -> None:
-    """It is not that of the API."""
+    """The models of the sandbox are not stored."""
     assert run("models", "--sandbox").code == 0
     with Server(NOT_FOUND) as server:
         assert "did you mean" not in complete(server, "palmyra-5").errors
 
 
 def test_an_id_that_a_shell_would_act_on_is_quoted() -> None:
-    """The hint is there to be copied."""
+    """A suggested id is quoted for the shell."""
     with Server(listed("m; rm -rf ~\x1b"), NOT_FOUND) as server:
         ask(server, "models")
         ran = complete(server, "m; rm -rf")
@@ -277,7 +277,7 @@ def test_an_id_that_a_shell_would_act_on_is_quoted() -> None:
 
 
 def kept(home: Path) -> Path:
-    """Return where the list is kept."""
+    """Return the path of the stored list."""
     [file] = home.rglob("models-enterprise.json")
     return file
 
@@ -287,7 +287,7 @@ def kept(home: Path) -> Path:
     [b"", b"{", b"5", b"null", b"[5, null, []]", b'{"palmyra-x5": 1}', b"\xff", b"[" * 100_000],
 )
 def test_a_list_that_was_damaged_is_none(content: bytes, isolated_home: Path) -> None:
-    """It is only there to help."""
+    """A damaged list is ignored."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         ask(server, "models")
         kept(isolated_home).write_bytes(content)
@@ -297,7 +297,7 @@ def test_a_list_that_was_damaged_is_none(content: bytes, isolated_home: Path) ->
 
 
 def test_a_list_that_cannot_be_kept_is_no_failure(isolated_home: Path) -> None:
-    """The models are printed all the same."""
+    """If the list cannot be stored, the models are printed all the same."""
     (isolated_home / ".cache").write_text("no directory")
     with Server(ENTERPRISE, NOT_FOUND) as server:
         assert ask(server, "models").code == 0
@@ -305,7 +305,7 @@ def test_a_list_that_cannot_be_kept_is_no_failure(isolated_home: Path) -> None:
 
 
 def test_a_huge_list_is_not_read_back() -> None:
-    """It would cost every failure its time."""
+    """A huge list is not read, which would delay every error."""
     with Server(listed(*(f"palmyra-{n:0100}" for n in range(12_000))), NOT_FOUND) as server:
         assert ask(server, "models").code == 0
         assert "did you mean" not in complete(server, f"palmyra-{0:099}").errors
@@ -325,7 +325,7 @@ def test_a_huge_list_is_not_read_back() -> None:
     ],
 )
 def test_a_removed_model_is_asked_with_a_warning(model_id: str) -> None:
-    """The date and the successor are in it."""
+    """The warning has the date of the removal and the successor."""
     ran = run("complete", "--sandbox", "-m", model_id, "p")
     assert ran.code == 0
     assert ran.errors == (
@@ -336,5 +336,5 @@ def test_a_removed_model_is_asked_with_a_warning(model_id: str) -> None:
 
 @pytest.mark.parametrize("model_id", ["palmyra-x5", "palmyra-x4", "palmyra-x", "our-own"])
 def test_an_unknown_model_is_asked_without_a_warning(model_id: str) -> None:
-    """Organizations have their own."""
+    """An unknown model may be an organization's own."""
     assert run("complete", "--sandbox", "-m", model_id, "p").errors == ""

@@ -14,7 +14,7 @@ EXAMPLE = '`writer complete -m palmyra-x5 "Once upon a time"`, or a pipe: `… |
 
 
 def prompt_of(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = False) -> str:
-    """Return the prompt that a request would have."""
+    """Return the prompt of the request."""
     ran = writer(
         "complete",
         "--sandbox",
@@ -30,7 +30,7 @@ def prompt_of(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = Fal
 
 
 def refusal(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = False) -> str:
-    """Return why a prompt is refused; it is so before anything is sent, with exit code 2."""
+    """Return the error for a prompt that is refused with exit code 2 before anything is sent."""
     with Server(completion("never sent")) as server:
         ran = writer(
             "complete",
@@ -68,7 +68,7 @@ def refusal(*arguments: str, stdin: bytes = b"", stdin_is_terminal: bool = False
 def test_a_prompt_is_its_arguments_joined_by_a_blank_line(
     arguments: list[str], stdin: bytes, prompt: str
 ) -> None:
-    """A `-` stands for standard input, which is read only then or where there is nothing else."""
+    """Standard input is read only for `-` or if there is no other prompt."""
     assert prompt_of(*arguments, stdin=stdin) == prompt
 
 
@@ -91,14 +91,14 @@ def test_a_prompt_is_its_arguments_joined_by_a_blank_line(
 def test_what_is_read_loses_a_byte_order_mark_and_one_line_break(
     content: bytes, prompt: str, tmp_path: Path
 ) -> None:
-    """Nothing else changes, whether it comes from standard input or from a file."""
+    """Only a byte order mark and one line break are removed from a file or standard input."""
     assert prompt_of(stdin=content) == prompt
     (tmp_path / "prompt.txt").write_bytes(content)
     assert prompt_of("-f", str(tmp_path / "prompt.txt"), stdin_is_terminal=True) == prompt
 
 
 def test_files_follow_the_arguments_in_their_order(tmp_path: Path) -> None:
-    """`--file` can be repeated and stand anywhere; standard input is left alone."""
+    """`--file` may be repeated anywhere, and standard input is then not read."""
     (tmp_path / "a").write_text("A\n")
     (tmp_path / "b").write_text("B\n")
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
@@ -107,7 +107,7 @@ def test_files_follow_the_arguments_in_their_order(tmp_path: Path) -> None:
 
 
 def test_a_named_pipe_is_a_file(tmp_path: Path) -> None:
-    """As the shell's `<(command)` makes one."""
+    """A pipe, as in `<(command)`, can be a prompt file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writing = threading.Thread(target=pipe.write_bytes, args=[b"from a pipe\n"])
@@ -137,19 +137,19 @@ def test_a_named_pipe_is_a_file(tmp_path: Path) -> None:
 def test_a_prompt_that_cannot_be_read_is_refused_and_nothing_is_sent(
     arguments: list[str], stdin: bytes, message: str
 ) -> None:
-    """The message says which source it is and where the fault lies."""
+    """The error names the source and the reason."""
     assert refusal(*arguments, stdin=stdin) == message
 
 
 def test_a_bad_byte_of_a_file_is_named_with_its_offset(tmp_path: Path) -> None:
-    """A file in another encoding is refused, with a way to convert it."""
+    """A file that is not UTF-8 is refused with the offset and a command to convert it."""
     file = tmp_path / "latin1.txt"
     file.write_bytes("Grüße\n".encode("latin-1"))
     assert refusal("-f", str(file)) == f"{file} is not UTF-8: byte 0xfc at offset 2"
 
 
 def test_a_prompt_that_no_model_can_read_is_refused(tmp_path: Path) -> None:
-    """Neither an endless pipe nor a wrong file fills the memory."""
+    """A prompt of endless size is refused before it fills the memory."""
     file = tmp_path / "large"
     with file.open("wb") as opened:
         opened.truncate(LARGEST_PROMPT + 1)
@@ -158,13 +158,13 @@ def test_a_prompt_that_no_model_can_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_prompt_on_a_terminal_is_refused_with_an_example() -> None:
-    """Nobody sits before a program that silently waits for them."""
+    """Without a prompt on a terminal, the program does not wait for input."""
     ran = writer("complete", "--sandbox", stdin=b"typed", stdin_is_terminal=True)
     assert ran == Ran(2, "", f"error: no prompt\nhint: for example: {EXAMPLE}\n")
 
 
 def test_a_dash_on_a_terminal_reads_what_is_typed() -> None:
-    """Who asks for standard input gets it, up to Ctrl-D."""
+    """`-` on a terminal reads the input up to Ctrl-D."""
     typed = prompt_of("Continue:", "-", stdin=b"It was\n", stdin_is_terminal=True)
     assert typed == "Continue:\n\nIt was"
 
@@ -180,21 +180,21 @@ def test_a_dash_on_a_terminal_reads_what_is_typed() -> None:
         (r"writer complete --sandbox $'\xff'", "the argument is not UTF-8: byte 0xff at offset 0"),
     ],
 )
-def test_a_shell_that_gives_no_prompt_is_told_so(script: str, message: str) -> None:
-    """A closed, a write-only or an empty standard input is a usage error, not a crash."""
+def test_an_unusable_standard_input_is_a_usage_error(script: str, message: str) -> None:
+    """A closed, write-only or empty standard input is an error and not a crash."""
     ran = shell(script)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors.splitlines()[0] == f"error: {message}"
 
 
 def test_a_closed_standard_input_is_no_matter_where_a_prompt_is_given() -> None:
-    """As in a daemon."""
+    """With a prompt as an argument, a closed standard input is accepted."""
     ran = shell("writer complete --sandbox --dry-run hello <&- | grep -c hello")
     assert ran == Ran(0, "1\n", "")
 
 
 def test_a_loop_over_lines_keeps_its_input(tmp_path: Path) -> None:
-    """A `while read` loop gives a completion for each line: the program does not eat the rest."""
+    """In a `while read` loop the program does not read the loop's input."""
     (tmp_path / "prompts.txt").write_text("one\ntwo\nthree\n")
     with Server(completion("1"), completion("2"), completion("3")) as server:
         script = 'while read -r line; do writer complete "$line"; done <"$PROMPTS"'
@@ -205,7 +205,7 @@ def test_a_loop_over_lines_keeps_its_input(tmp_path: Path) -> None:
 
 
 def test_an_inherited_pipe_without_data_is_not_waited_for() -> None:
-    """A prompt on the command line is enough, however long the pipe stays open."""
+    """With a prompt as an argument, an open pipe is not read."""
     with OnTerminal(["writer", "complete", "--sandbox", "--dry-run", "hi"], pipes=["stdin"]) as on:
         assert on.wait() == 0  # its standard input is still open
         assert '"prompt": "hi"' in on.text

@@ -293,7 +293,7 @@ def test_every_key_of_a_json_document_is_explained(heading: str) -> None:
     text = documents.section("completions.md", heading)
     [shown] = [match[2] for match in documents.FENCE.finditer(text) if match[1] == "json"]
     rows = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
-    free = {"headers", "body", "choices[].logprobs.top_logprobs"}  # their keys are not ours
+    free = {"headers", "body", "choices[].logprobs.top_logprobs"}  # with keys of any name
     assert rows == list(paths(json.loads(shown), free))
 
 
@@ -307,7 +307,7 @@ def test_the_keys_of_a_batch_are_explained() -> None:
     text = documents.section("batch.md", "Output")
     rows = re.findall(r"^\| `([a-z]\w*(?:\.\w+)*)` \|", text, re.MULTILINE)
     of_result, of_summary = rows[: rows.index("version")], rows[rows.index("version") :]
-    instead = {"prompt", "error"}  # a result has them on request, and where it has no choices
+    instead = {"prompt", "error"}  # present on request, or if a result has no choices
     assert [key for key in of_result if key not in instead] == list(result)
     assert instead < set(of_result)
     assert of_summary == list(paths(summary, set()))

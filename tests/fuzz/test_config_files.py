@@ -84,7 +84,7 @@ def test_a_file_of_odd_values_is_read_or_refused(
 @examples(20)
 def test_a_damaged_file_is_read_or_refused(text: bytes, arguments: list[str]) -> None:
     """A good file in which a few bytes are missing, doubled or different is read or refused."""
-    # A command must not come of the damage.
+    # The damage must not create a command.
     check(text.replace(b"command", b"_"), arguments)
 
 

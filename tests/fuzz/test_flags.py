@@ -66,7 +66,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     words = [*command.split(), *draw(st.sampled_from(BEGINNINGS.get(command, [[], ["p"]])))]
     for flag in draw(st.lists(st.sampled_from(FLAGS[command]), max_size=3, unique=True)):
         words += draw(words_of(flag))
-    # What a request is sent to: nothing but the sandbox.
+    # Requests go only to the sandbox.
     return words if draw(st.booleans()) else [*words, "--sandbox"]
 
 
@@ -83,7 +83,7 @@ def test_any_command_line_ends_as_documented(
             *arguments,
             env={"WRITER_SANDBOX": "1", "WRITER_CONFIG": "config", "WRITER_MAX_RETRIES": "0"},
             stdin=stdin.encode(),
-            # Those that ask for a key read it from a real terminal.
+            # Commands that ask for a key read it from a real terminal.
             stdin_is_terminal=reads_terminal and arguments[0] != "config",
             stdout_is_terminal=writes_terminal,
             stderr_is_terminal=writes_terminal,

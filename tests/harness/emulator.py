@@ -71,7 +71,7 @@ class Screen:
             before, style = line[at]
             if width == 0 or before.endswith(_JOINER):
                 line[at] = (before + character, style)
-                # A sign before a selector of emoji style can become twice as wide.
+                # A character before an emoji variation selector can become twice as wide.
                 if cell_len(before + character) > cell_len(before):
                     line[self._column :] = [("", style)]
                     self._column += 1

@@ -207,7 +207,7 @@ def _moved(text: re.Match[str]) -> str:
 def text_of(svg: str) -> str:
     """Return the text of a picture, line by line."""
     lines: dict[float, dict[int, str]] = {}
-    for element in ET.fromstring(svg).iter(  # noqa: S314 - it is our own
+    for element in ET.fromstring(svg).iter(  # noqa: S314 - our own file
         "{http://www.w3.org/2000/svg}text"
     ):
         if element.get("clip-path") is None:

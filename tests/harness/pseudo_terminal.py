@@ -103,7 +103,7 @@ class OnTerminal:
 
     def _close(self) -> None:
         if self._slave >= 0:
-            os.close(self._slave)  # without a last user of this side the reader ends
+            os.close(self._slave)  # when nobody has this side open, the reader ends
             self._slave = -1
         self._reader.join(60)
 

@@ -19,7 +19,7 @@ def seen(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> tuple[i
     """Run the program on a terminal; return its exit code and what the terminal received."""
     reading, writing = os.openpty()
     modes = termios.tcgetattr(writing)
-    modes[1] &= ~termios.OPOST  # or a line feed would come with a carriage return
+    modes[1] &= ~termios.OPOST  # else a line feed would become CR LF
     termios.tcsetattr(writing, termios.TCSANOW, modes)
     received = bytearray()
 

@@ -20,9 +20,9 @@ KEY = "secret-key-0123456789"
 class Action(Enum):
     """What a script does besides sending bytes."""
 
-    CLOSE = auto()  # end the connection in good order
-    RESET = auto()  # break it, as a crash does
-    HANG = auto()  # say nothing more until the client goes, or the server ends
+    CLOSE = auto()  # close the connection normally
+    RESET = auto()  # reset it, as a crash does
+    HANG = auto()  # send nothing more until the client or the server closes
 
 
 CLOSE, RESET, HANG = Action.CLOSE, Action.RESET, Action.HANG
@@ -128,7 +128,7 @@ def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]
     def script(_: Received) -> Iterator[Step]:
         yield from begin
         for _piece in range(1000):
-            time.sleep(0.02)  # a slow server is what is wanted
+            time.sleep(0.02)  # the server must be slow
             yield piece
 
     return script
@@ -178,7 +178,7 @@ class Server:
         for script in self._scripts:
             if isinstance(script, Held):
                 script.release.set()
-        self._stop.close()  # which wakes whoever waits for it
+        self._stop.close()  # this wakes the threads that wait for it
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -196,7 +196,7 @@ class Server:
             while self._listener in [key.fileobj for key, _ in selector.select()]:
                 connection, _ = self._listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.settimeout(60)  # a test that fails is to end
+                connection.settimeout(60)  # so that a failing test ends
                 self.connections += 1
                 self._sockets.append(connection)
                 self._start(self._serve, connection)
@@ -206,7 +206,7 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             if self._tls is not None:
-                # The first of these closes the other, so both are the same to `_accept`.
+                # The first of these closes the connection too, so `_accept` treats both alike.
                 plain, connection = connection, self._tls.wrap_socket(connection, server_side=True)
                 self._sockets[self._sockets.index(plain)] = connection
             with connection, connection.makefile("rb") as stream:

@@ -82,7 +82,7 @@ def test_an_answer_that_is_complete_after_the_timeout_is_kept() -> None:
 
     def script(_: Received) -> Iterator[Step]:
         for piece in (whole[:-5], whole[-5:]):
-            time.sleep(1.2)  # in time for each part, and late for both
+            time.sleep(1.2)  # each part is in time, and both together are late
             yield piece
 
     with (
@@ -99,7 +99,7 @@ def test_a_stream_has_the_timeout_for_each_of_its_parts() -> None:
         head, *events, last = texts(*"abcdefgh")
         yield head
         for piece in events:
-            time.sleep(0.2)  # all of them together are later than any of them may be
+            time.sleep(0.2)  # together they take longer than the timeout of one
             yield piece
         yield last
 
@@ -134,7 +134,7 @@ def until(is_so: Callable[[], bool]) -> None:
     ends = time.monotonic() + 30
     while not is_so():
         assert time.monotonic() < ends
-        time.sleep(0.01)  # nothing tells us
+        time.sleep(0.01)  # there is no event to wait for
 
 
 def test_a_name_that_is_looked_up_for_too_long_is_given_up_on(
@@ -201,7 +201,7 @@ def test_a_deadline_that_is_kept_changes_nothing(*, streams: bool) -> None:
         Server(texts("a", "b") if streams else completion("ab")) as server,
         writer.Writer(KEY, 7, base_url=server.url, deadline=30) as client,
     ):
-        assert ask(client, streams=streams) == "ab"  # which opens the connection
+        assert ask(client, streams=streams) == "ab"  # this opens the connection
         before = set(threading.enumerate())
         assert [ask(client, streams=streams) for _ in range(2)] == ["ab"] * 2
         assert set(threading.enumerate()) <= before
@@ -273,7 +273,7 @@ def test_a_process_ends_at_its_deadline() -> None:
         done = subprocess.run(
             arguments, env=environment(env), capture_output=True, timeout=60, check=False
         )
-        assert time.monotonic() - started < 1 + 2 * GRACE  # with the start of a process
+        assert time.monotonic() - started < 1 + 2 * GRACE  # includes the start of a process
     assert (done.returncode, done.stdout) == (8, b"")
     assert done.stderr.decode() == f"error: {PASSED}\nhint: {HINT}\n"
 

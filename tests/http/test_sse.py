@@ -38,7 +38,7 @@ class Case:
     claim: str
     stream: bytes
     events: list[ServerSentEvent]
-    pending: str | None = None  # the data of the event that the end cut short; None: a clean end
+    pending: str | None = None  # the data of the incomplete last event; None after a clean end
 
 
 CASES = [
@@ -266,7 +266,7 @@ def test_a_long_line_of_single_bytes_comes_out_whole() -> None:
     assert list(events(stream)) == messages(text)
 
 
-# Every character that a reader of lines, fields or UTF-8 could take for something else.
+# Characters that a parser of lines, fields or UTF-8 could misread.
 CHARACTERS = "a: \t\0\v\f\x1c\u0085é\u2028\u2029\ufeff\ufffd😀"
 EVENTS = st.lists(
     st.builds(
@@ -292,7 +292,7 @@ def streams(draw: st.DrawFn) -> tuple[list[ServerSentEvent], list[bytes]]:
         for name, value in fields:
             space = " " if value.startswith(" ") or draw(st.booleans()) else ""
             text += f"{name}:{space}{value}" + draw(LINE_ENDS)
-        # A LF would make one line end of the CR before it and leave no blank line.
+        # A LF after the CR would make one line end of both, and no blank line.
         text += draw(st.sampled_from(["\r", "\r\n"]) if text.endswith("\r") else LINE_ENDS)
     stream = text.encode()
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=12)))

@@ -41,9 +41,9 @@ def failure(script: Script, **settings: Any) -> tuple[list[str], writer.WriterEr
     """Return the chunks of a stream, and the error that ended it."""
     chunks = []
     with Server(script) as server, client(server, **settings) as s:
-        with pytest.raises(writer.WriterError) as caught:  # noqa: PT012 - what came before it counts
+        with pytest.raises(writer.WriterError) as caught:  # noqa: PT012 - the chunks before the error count
             for chunk in s.completions.stream(completion_request=REQUEST, model_id="m"):
-                chunks.append(chunk.text)  # noqa: PERF401 - kept when the loop is left early
+                chunks.append(chunk.text)  # noqa: PERF401 - kept if the loop ends early
         caught.value.message = caught.value.message.replace(server.host, "HOST")
     return chunks, caught.value
 

@@ -182,7 +182,7 @@ def test_requests_to_this_machine_do_not_use_a_proxy(
         "foo://user:hunter2@127.0.0.1",
         "http://[::1",
         "ftp://x",
-        f"http://{'a' * 64}.example",  # no part of a host's name is so long
+        f"http://{'a' * 64}.example",  # no label of a host name may be so long
     ],
 )
 def test_an_invalid_proxy_is_a_configuration_error(

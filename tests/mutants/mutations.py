@@ -95,7 +95,7 @@ def _parts_without_effect(node: ast.AST) -> Iterator[ast.AST]:
         yield node.annotation
     if isinstance(node, ast.FunctionDef) and node.returns is not None:
         yield node.returns
-    if isinstance(node, ast.JoinedStr):  # the texts in it have no quotation marks of their own
+    if isinstance(node, ast.JoinedStr):  # its parts are not string literals
         yield from (part for part in node.values if isinstance(part, ast.Constant))
         yield from (
             part.format_spec

@@ -94,7 +94,7 @@ def drawn(
 ) -> str:
     """Return the output for a text that comes in one piece, or in random pieces with a seed."""
     blocks = MarkdownBlocks(terminal_of(columns, **(env or {})))
-    chance, written, at = random.Random(seed), "", 0  # noqa: S311 - nothing is hidden
+    chance, written, at = random.Random(seed), "", 0  # noqa: S311 - no secret
     while at < len(source):
         size = len(source) if seed is None else chance.randint(1, 30)
         written += blocks.add(source[at : at + size])
@@ -111,7 +111,7 @@ def test_headings_lists_tables_and_code_are_drawn() -> None:
 def test_the_blocks_together_are_the_whole_text_drawn_at_once(columns: int) -> None:
     """The output does not depend on the pieces, and no line is too long."""
     blocks = MarkdownBlocks(terminal_of(columns))
-    assert blocks.add(DOCUMENT.replace("\n", "\0")) == ""  # nothing is whole without a line end
+    assert blocks.add(DOCUMENT.replace("\n", "\0")) == ""  # no block is complete without a line end
     whole = drawn(DOCUMENT, columns)
     for seed in range(5):
         assert drawn(DOCUMENT, columns, seed=seed) == whole

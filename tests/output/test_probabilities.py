@@ -130,7 +130,7 @@ def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
             'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n',
         ),
         (
-            # More of one than of the other, and a probability of more than 1.
+            # Lists of unequal length, and a probability above 1.
             logprobs_answer(tokens=["a"], tokenLogprobs=[5.0, -1.0], topLogprobs=[None, {}, {}]),
             f'a\n\n{LEGEND}\n\nchance  token\n100.0%  "a"\n',
         ),

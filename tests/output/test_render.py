@@ -98,7 +98,7 @@ def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool)
     errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
     if stderr_is_terminal:
         errors = re.sub("\x1b\\[[0-9;]*m", "", errors)  # the colours of rich
-    # On a screen it is wrapped at words.
+    # On a terminal it is wrapped at words.
     lines = [f"error: {SHOWN} ({SHOWN})", f"HTTP 400 · tpe {SHOWN} · Action-Id action-1"]
     assert errors.split() == " ".join([*lines, f"hint: {REFUSED_HINT}"]).split()
     if not stderr_is_terminal:

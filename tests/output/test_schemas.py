@@ -153,7 +153,7 @@ def error_kinds(tmp_path: Path) -> Iterator[str]:
 def test_an_error_of_each_kind(tmp_path: Path) -> None:
     """Every kind in the schema can occur, and no other kind does."""
     properties = schema("error")["$defs"]["error"]["properties"]
-    # `interrupted` takes a signal: test_streaming.py holds it against the schema.
+    # `interrupted` needs a signal: test_streaming.py checks it against the schema.
     caused = {*error_kinds(tmp_path), "interrupted"}
     assert caused == set(properties["kind"]["enum"])
     silent = {ExitCode.OK, ExitCode.READER_GONE}
@@ -179,7 +179,7 @@ def test_a_batch(tmp_path: Path) -> None:
         check("error", ran.errors)
         lines = output.read_text().splitlines()
         assert all(check("batch-result", line)["index"] < len(records) for line in lines)
-        # A key that may not do this ends a batch, perhaps before the first line is there.
+        # A refused key ends a batch, perhaps before the first line is written.
         assert len(lines) == len(records) or "fault-403" in flags
 
 

@@ -38,7 +38,7 @@ class LockStep:
     def _script(self, _: Received) -> Iterator[Step]:
         head, *chunks, last = texts(*PIECES)
         yield head
-        time.sleep(self._first_after)  # the client is to meet the first piece at this moment
+        time.sleep(self._first_after)  # the client must get the first piece at this moment
         for piece, chunk in zip(PIECES, chunks, strict=True):
             yield chunk
             if not self.seen[piece].wait(PATIENCE):
@@ -124,7 +124,7 @@ def test_a_reader_that_goes_away_ends_the_stream() -> None:
         head, *chunks, _last = texts(*["x" * 100] * 100)
         yield head
         for chunk in chunks:
-            time.sleep(0.01)  # what nobody reads is noticed while there is more
+            time.sleep(0.01)  # the client notices the missing reader only when it writes more
             yield chunk
         yield HANG
 

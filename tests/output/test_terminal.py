@@ -55,7 +55,7 @@ def test_no_spinner_where_none_is_wanted(
         ) as terminal,
     ):
         assert held.arrived.wait(60)
-        # Longer than a spinner takes to show, so that one that is wrongly there is seen.
+        # Longer than the delay of a spinner, so that a wrong one would be seen.
         held.release.wait(0.6)
         held.release.set()
         errors = terminal.process.stderr.read() if terminal.process.stderr else b""

@@ -106,7 +106,7 @@ def test_a_terminal_may_be_resized_in_the_middle() -> None:
     columns = 10
     assert wrapper.add("the ship") == " the\nship"
     columns = 6
-    assert wrapper.add("wright") == "wright"  # it has begun on a line that is gone
+    assert wrapper.add("wright") == "wright"  # its first half, "ship", stays where it is
     assert wrapper.add(" came home") == "\ncame\nhome"
     columns = 30
     assert wrapper.add(" again and again") == " again and again"

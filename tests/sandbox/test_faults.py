@@ -103,7 +103,7 @@ def check_json(ending: Ending, code: int, errors: str) -> None:
     document = json.loads(errors)
     assert document.keys() == {"error"}
     error = document["error"]
-    assert error.keys() - {"text"} == set(ERROR_KEYS)  # which a stream adds if a part of it came
+    assert error.keys() - {"text"} == set(ERROR_KEYS)  # a stream adds it if a part of the text came
     assert {
         "kind": ending.kind,
         "exit_code": ending.exit_code,

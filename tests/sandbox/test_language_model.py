@@ -48,7 +48,7 @@ samplings = st.builds(
     max_tokens=st.integers(0, 12),
     min_tokens=st.integers(0, 12),
     temperature=st.just(0.0) | st.floats(0.05, 5),
-    # A sum of probabilities that meets one of these exactly would hang on the last bit.
+    # If a sum of probabilities were equal to one of these, rounding would decide the result.
     top_p=st.sampled_from([0.0, 0.317, 0.537, 0.811, 0.937, 1.0]),
     stop=stops.map(tuple),
     presence_penalty=st.floats(-2, 2),
@@ -71,7 +71,7 @@ def witten_bell(token: str, context: tuple[str, ...]) -> float:
     windows = [p[i : i + size + 1] for p in padded for i in range(len(p) - size)]
     after = Counter(window[-1] for window in windows if window[:-1] == context)
     if not context:
-        after[END] -= len(padded)  # the marker before a paragraph is not said
+        after[END] -= len(padded)  # the marker of a new paragraph is not part of the text
     lower = witten_bell(token, context[1:]) if context else 1 / len(after)
     if not after:
         return lower
@@ -171,7 +171,7 @@ def test_log_probabilities_are_those_of_the_sampled_distribution(
         expected = next_token_probabilities(tokenize(prompt), said, sampling)
         best = sorted(map(math.log, expected.values()), reverse=True)[:5]
         assert [logprob for _, logprob in token.top] == pytest.approx(best)
-        # A stop sequence may have cut the text short: it is the token's beginning.
+        # A stop sequence may have cut the token.
         likely = [math.log(p) for text, p in expected.items() if text.startswith(token.text)]
         assert any(token.logprob == pytest.approx(logprob) for logprob in likely)
         said.append(token.text)

@@ -163,12 +163,12 @@ def test_a_port_in_use_is_a_usage_error(serve: Callable[..., SandboxServer]) -> 
 def test_it_listens_beyond_loopback_only_when_told(serve: Callable[..., SandboxServer]) -> None:
     """By default the server listens on 127.0.0.1 only, with `--host 0.0.0.0` on all addresses."""
     port = int(serve().url.rpartition(":")[2])
-    # The tests' guard against other machines does not know this second address of this one.
+    # The fixture that allows only loopback does not know this second loopback address.
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.2", port)) == errno.ECONNREFUSED
-    everywhere = serve(host="0.0.0.0")  # noqa: S104 - that is what is tested
+    everywhere = serve(host="0.0.0.0")  # noqa: S104 - the test needs all addresses
     port = int(everywhere.url.rpartition(":")[2])
-    # The address that is printed is one that a client can use, and may send a key to.
+    # The printed address is one that a client can use and may send a key to.
     assert everywhere.url == f"http://127.0.0.1:{port}"
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.2", port)) == 0

@@ -1,4 +1,4 @@
-"""Run `writer batch` in a directory of its own, and read what it wrote."""
+"""Run `writer batch` in a test's directory, and read its output."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def write(name: str, *lines: str) -> str:
 
 
 def batch(*arguments: str, exits: int = 0, **streams: Any) -> FakeTerminal:
-    """Run `writer batch`, which exits as told."""
+    """Run `writer batch`, and check its exit code."""
     terminal = Terminal.fake(**streams)
     assert main(["batch", *arguments], terminal) == exits, terminal.errors
     return terminal
@@ -40,7 +40,7 @@ def error(terminal: FakeTerminal) -> dict[str, Any]:
 
 
 def env_of(server: SandboxServer) -> dict[str, str]:
-    """Return what leads to a server."""
+    """Return the environment variables that lead to a server."""
     return {
         "WRITER_API_KEY": KEY,
         "WRITER_ORGANIZATION_ID": "1",

@@ -6,7 +6,7 @@ from tests.harness.servers import Received, Server, completion, http
 
 
 def prompts(path: Path, count: int, different: int) -> str:
-    """Write a file of prompts, each of them as often as the others."""
+    """Write a file of this many prompts, with this many different ones."""
     path.write_text("".join(f"prompt {number % different}\n" for number in range(count)))
     return str(path)
 
@@ -22,7 +22,7 @@ def results(path: Path) -> list[dict[str, object]]:
 
 
 def test_each_request_is_sent_once(tmp_path: Path) -> None:
-    """Every record gets its result; limits and budgets count only what is sent."""
+    """Equal records share an answer; limits and budgets count only requests."""
     source, cache = prompts(tmp_path / "p.txt", 100, 10), str(tmp_path / "cache")
     first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
     common = ("batch", source, "--cache", cache, "--json")
@@ -44,7 +44,7 @@ def test_each_request_is_sent_once(tmp_path: Path) -> None:
 
 
 def test_offline_without_a_key_gives_the_same_results(tmp_path: Path) -> None:
-    """What is not recorded is the error of its own record."""
+    """A record that is not in the cache fails alone."""
     source, cache = prompts(tmp_path / "p.txt", 4, 2), str(tmp_path / "cache")
     with Server(echo) as server:
         writer("batch", source, "--cache", cache, "-o", str(tmp_path / "1.jsonl"), env=server.env)
@@ -62,7 +62,7 @@ def test_offline_without_a_key_gives_the_same_results(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_not_shared(tmp_path: Path) -> None:
-    """The next record with the same request asks again."""
+    """After a failure the next equal record sends the request again."""
     source, output = prompts(tmp_path / "p.txt", 3, 1), tmp_path / "o.jsonl"
     with Server(http(400), echo) as server:
         flags = ("--cache", str(tmp_path / "cache"), "-o", str(output))

@@ -1,4 +1,4 @@
-"""`writer batch`: tables, summaries, and what a person sees."""
+"""`writer batch`: tables, summaries, and the output on a terminal."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ HOSTILE = 'a,"b"\r\nc\rd\\n\u2028\0=1+1\x1b'
 
 
 def test_any_text_survives_a_table() -> None:
-    """Quotation marks, line breaks, control characters: read back, each is as it was."""
+    """Quotation marks, line breaks and control characters are read back unchanged."""
     with Server(completion(HOSTILE, "plain")) as server:
         env = {
             "WRITER_API_KEY": KEY,
@@ -46,7 +46,7 @@ def test_any_text_survives_a_table() -> None:
 
 
 def test_a_text_output_has_a_line_for_each_record() -> None:
-    """Line breaks and backslashes are escaped; of several choices the first; a failure is empty."""
+    """A line is the escaped first choice, and empty for a failure."""
     with Server(completion('a\\b\r\nc"', "second")) as server:
         env = {
             "WRITER_API_KEY": KEY,
@@ -62,7 +62,7 @@ def test_a_text_output_has_a_line_for_each_record() -> None:
 
 
 def test_the_summary_is_drawn_within_80_columns() -> None:
-    """A person sees the latencies as bars, and a long message cut at the edge."""
+    """Latencies are shown as bars, and a long message is cut."""
     content = json.dumps({"prompt": "a", "x" * 200: 1, "stop": "x" * 500})
     source = write("in.jsonl", *(f'{{"prompt": "Number {n}"}}' for n in range(20)), content)
     terminal = batch(source, *LEAST, "-o", "out.jsonl", stderr_is_terminal=True, exits=10)
@@ -78,7 +78,7 @@ def test_the_summary_is_drawn_within_80_columns() -> None:
 
 
 def test_errors_are_counted_by_kind() -> None:
-    """The commonest first, each with the message that came first."""
+    """The most frequent kind is first, each with its first message."""
     summary = Summary()
     failures = [("server", "b"), ("usage", "a"), ("usage", "c"), ("server", "d"), ("usage", "e")]
     for index, (kind, message) in enumerate(failures):
@@ -102,7 +102,7 @@ def result_of(record: Record, kind: str, message: str) -> Result:
 
 
 def test_percentiles_are_right_to_five_in_a_hundred() -> None:
-    """Of latencies from 1 ms to 1 s; the longest is exact."""
+    """Percentiles are within 5 %, and the longest latency is exact."""
     summary = Summary()
     for number in range(1, 1001):
         summary.add(
@@ -124,7 +124,7 @@ def test_percentiles_are_right_to_five_in_a_hundred() -> None:
 
 
 def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
-    """What is under way is answered and kept, the summary says where, and the next run goes on."""
+    """Requests under way are answered and saved, and the next run goes on."""
     source = write("in.txt", *(f"Number {n}" for n in range(12)))
     arguments = ["batch", source, "--concurrency", "2", "--max-tokens", "2", "-o", "out.csv"]
     arguments += ["--output-format", "csv", "--json"]
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
 
 
 def test_sigterm_lets_what_is_under_way_be_answered() -> None:
-    """The signal comes while the API thinks: the answer is kept, and the exit code is 143."""
+    """The answer of the request under way is saved, and the exit code is 143."""
 
     def answer(_: Received) -> bytes:
         if len(server.requests) == 1:  # a second one would end the process at once
@@ -173,7 +173,7 @@ def test_sigterm_lets_what_is_under_way_be_answered() -> None:
 
 
 def test_the_help_goes_from_the_input_to_the_connection() -> None:
-    """What is read and written comes first, the generation of a text and the connection last."""
+    """The sections begin with input and output, and end with the connection."""
     assert [section.heading for section in PAGES["batch"].sections if section.rows] == [
         "Input",
         "Output",

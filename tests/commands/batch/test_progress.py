@@ -1,4 +1,4 @@
-"""How far a batch is, on a terminal and in a log."""
+"""The progress of a batch, on a terminal and in a log."""
 
 import fcntl
 import io
@@ -33,14 +33,14 @@ from writer_cli.sandbox.server import SandboxServer
 
 @contextmanager
 def an_idle_batch() -> Iterator[BatchRun]:
-    """Return an engine that has nothing to do."""
+    """Return a batch that has nothing to do."""
     plan = Plan(model_id="m")
     with run_batch([], plan, make_writer=lambda: Writer(sandbox=True)) as run:
         yield run
 
 
 def line_at(columns: int, progress: Progress, *, seconds: float = 10.0, **env: str) -> str:
-    """Return what a terminal shows after so many seconds, from nothing done to this."""
+    """Return the line on a terminal after some seconds with this progress."""
     now = 0.0
     terminal = Terminal.fake(stderr_is_terminal=True, env={"COLUMNS": str(columns), **env})
     with ProgressLine(terminal, quiet=False, clock=lambda: now) as line:
@@ -69,29 +69,29 @@ def line_at(columns: int, progress: Progress, *, seconds: float = 10.0, **env: s
     ],
 )
 def test_the_bar_is_one_line_on_any_terminal(columns: int, line: str) -> None:
-    """Where it is narrow, what matters least is left out; the bar has the rest of the line."""
+    """On a narrow terminal the less important parts are left out."""
     with an_idle_batch() as run:
         shown = line_at(columns, Progress(1200, 3, 300, 400.0, run))
     assert shown == line
-    assert len(shown) <= columns - 3  # where a terminal writes ^C
+    assert len(shown) <= columns - 3  # room for the terminal's ^C
 
 
 @pytest.mark.parametrize("columns", range(1, 130))
 def test_the_line_never_wraps(columns: int) -> None:
-    """With every part there is, on any terminal."""
+    """The longest line fits any terminal."""
     with an_idle_batch() as run:
         line_at(columns, Progress(1_234_567, 89, 3000, 9_999_999.0, run))
 
 
 def test_without_colour_the_bar_is_still_a_bar() -> None:
-    """Its two halves are different characters."""
+    """The two parts of the bar are different characters."""
     with an_idle_batch() as run:
         shown = line_at(40, Progress(1, 0, 1, 1.0, run), NO_COLOR="1")
     assert shown == "━━━━─────  50%  1 answered  0:10 left"
 
 
 def test_an_input_of_unknown_size_has_no_bar() -> None:
-    """As a pipe: nobody knows how much of it is left."""
+    """For a pipe, whose size is unknown, there is no bar."""
     with an_idle_batch() as run:
         assert line_at(80, Progress(20, 0, 20, None, run)) == "20 answered  2.0/s  0 in flight"
 
@@ -101,14 +101,14 @@ def test_an_input_of_unknown_size_has_no_bar() -> None:
     [(5.0, "0:05"), (3599.0, "59:59"), (3600.0, "1:00:00"), (172_800.0, "2 days")],
 )
 def test_the_time_that_is_left_is_easy_to_read(left: float, shown: str) -> None:
-    """In minutes, in hours, in days."""
+    """The remaining time is shown in minutes, hours or days."""
     with an_idle_batch() as run:
         line = line_at(80, Progress(10, 0, 10, left, run))
     assert line.endswith(f"  {shown} left")
 
 
 def test_the_rate_is_that_of_the_last_minute() -> None:
-    """What was long ago says little about what is left; earlier runs say nothing."""
+    """The rate is that of the last minute, and earlier runs do not count."""
     now = 0.0
     terminal = Terminal.fake()
     with (
@@ -126,7 +126,7 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
 
 
 def test_a_log_gets_a_plain_line_every_30_seconds() -> None:
-    """Where nobody watches a terminal, a CI job still shows that it lives; quiet, it does not."""
+    """Without a terminal a line is printed every 30 s, and none with `--quiet`."""
     now = 0.0
     loud, quiet = Terminal.fake(), Terminal.fake()
     with (
@@ -146,7 +146,7 @@ def test_a_log_gets_a_plain_line_every_30_seconds() -> None:
 
 
 def on_a_terminal(env: dict[str, str], *arguments: str, columns: int = 80) -> str:
-    """Run a batch whose standard error is a terminal, and return what is written to it."""
+    """Run a batch whose standard error is a terminal, and return the output."""
     outside, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown = bytearray()
@@ -171,14 +171,14 @@ def on_a_terminal(env: dict[str, str], *arguments: str, columns: int = 80) -> st
 
 
 def frames(shown: str) -> list[str]:
-    """Return every line that the bar had, without its styles."""
+    """Return every state of the progress line, without styles."""
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     return [line for line in re.split(r"[\r\n]+", plain) if "/s" in line or "%" in line]
 
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_a_person_sees_how_far_it_is(slow_server: SandboxServer, columns: int) -> None:
-    """On a terminal: a bar, what is done, and the time that is left; then only the summary."""
+    """A terminal shows a bar, counts and the remaining time, and at the end only the summary."""
     source = write("in.txt", *(f"Number {n}" for n in range(8)))
     arguments = ["--concurrency", "2", "--max-tokens", "2", "-o", "out.jsonl"]
     shown = on_a_terminal(env_of(slow_server), source, *arguments, columns=columns)
@@ -194,7 +194,7 @@ def test_a_person_sees_how_far_it_is(slow_server: SandboxServer, columns: int) -
 def test_what_earlier_runs_did_is_in_the_bar_and_not_in_the_rate(
     slow_server: SandboxServer,
 ) -> None:
-    """Right after resuming, the time left is that of the records that are left."""
+    """After resuming, the remaining time counts only the records that are left."""
     source = write("in.txt", *(f"Number {n}" for n in range(200)))
     flags = ["-m", "m", "--organization-id", "1", "--max-tokens", "3", "-o", "out.jsonl"]
     batch(source, *flags, "--sandbox", "--limit", "190")
@@ -218,14 +218,14 @@ def test_what_earlier_runs_did_is_in_the_bar_and_not_in_the_rate(
 
 
 def test_a_person_sees_why_nothing_moves() -> None:
-    """While a refused record waits for its turn, the line says so."""
+    """While a refused record waits, the line says so."""
     source = write("in.txt", "The sea")
     arguments = ["--sandbox", "-m", "fault-429", "--deadline", "3", "-o", "out.jsonl"]
     assert "1 waiting to be tried again" in on_a_terminal({}, source, *arguments)
 
 
 def test_ctrl_c_leaves_a_clean_screen() -> None:
-    """The bar and the hidden cursor are gone; the summary and what to do stay."""
+    """After Ctrl-C the bar is gone, the cursor is visible, and the summary stays."""
     held = Held(completion("late"))
 
     def answer(request: Received) -> bytes:
@@ -256,7 +256,7 @@ def test_ctrl_c_leaves_a_clean_screen() -> None:
 
 @pytest.mark.parametrize("name", ["out.jsonl", "my out.csv"])
 def test_the_summary_has_the_command_that_shows_the_failures(name: str) -> None:
-    """Copied into a shell, it prints the record of each; with one kind, that kind is named."""
+    """The command, run in a shell, prints the failed records."""
     source = write("in.jsonl", '{"prompt": "The sea"}', "{}", '{"prompt": 5}')
     terminal = batch(source, *LEAST, "-o", name, exits=10)
     lines = terminal.errors.splitlines()
@@ -274,7 +274,7 @@ def test_the_summary_has_the_command_that_shows_the_failures(name: str) -> None:
 
 
 def test_failures_of_earlier_runs_are_shown_too() -> None:
-    """This run has none, and the command finds those of all kinds."""
+    """The command prints the failures of earlier runs too."""
     source = write("in.jsonl", '{"prompt": "The sea"}', "{}")
     batch(source, *LEAST, "-o", "out.jsonl", exits=10)
     lines = batch(source, *LEAST, "-o", "out.jsonl", exits=10).errors.splitlines()
@@ -285,6 +285,6 @@ def test_failures_of_earlier_runs_are_shown_too() -> None:
 
 
 def test_quiet_shows_a_person_nothing(slow_server: SandboxServer) -> None:
-    """Neither the line nor the summary."""
+    """`--quiet` hides the progress line and the summary."""
     source = write("in.txt", "The sea", "The hill")
     assert on_a_terminal(env_of(slow_server), source, "-o", "out.jsonl", "--quiet") == ""

@@ -1,4 +1,4 @@
-"""`writer batch`: what stops it, before anything is sent or afterwards."""
+"""`writer batch`: errors that stop it, before or after anything is sent."""
 
 import io
 import json
@@ -111,10 +111,10 @@ USAGE = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE)
-def test_what_cannot_be_right_is_refused_before_anything_is_sent(
+def test_wrong_arguments_are_refused_before_anything_is_sent(
     arguments: list[str], message: str
 ) -> None:
-    """Exit 2, the message, and no file but those that were there."""
+    """Exit code 2 with the reason; existing files are unchanged."""
     write("in.txt", "The sea")
     write("in.csv.jsonl", '{"prompt": "The sea"}')
     write("empty")
@@ -130,7 +130,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(
 
 
 def test_standard_input_that_is_closed_is_an_error() -> None:
-    """As a daemon may start the program."""
+    """A closed standard input is an error with a hint."""
     errors = io.StringIO()
     terminal = Terminal(stdin=None, stdout=io.BytesIO(), stderr=errors, env={})
     assert main(["batch", "-", "--format", "txt", "--sandbox", "-o", "out.jsonl"], terminal) == 2
@@ -139,8 +139,8 @@ def test_standard_input_that_is_closed_is_an_error() -> None:
     )
 
 
-def test_a_first_line_that_is_wrong_stops_before_anything_is_sent() -> None:
-    """Fifty thousand records with the same problem help nobody."""
+def test_an_invalid_header_line_stops_the_batch_before_anything_is_sent() -> None:
+    """A wrong header is one error, and not one for each record."""
     source = write("in.csv", "product", "tea")
     terminal = batch(source, *LEAST, "-o", "out.jsonl", "--json", exits=2)
     assert error(terminal)["message"] == (
@@ -150,14 +150,14 @@ def test_a_first_line_that_is_wrong_stops_before_anything_is_sent() -> None:
 
 
 def test_without_a_key_nothing_begins() -> None:
-    """Exit 3, and no output file."""
+    """Without a key the exit code is 3, and no output is written."""
     env = {"WRITER_ORGANIZATION_ID": "1"}
     batch(write("in.txt", "a"), "-m", "m", "-o", "out.jsonl", exits=3, env=env)
     assert not Path("out.jsonl").exists()
 
 
 def test_a_warning_of_complete_is_one_of_batch() -> None:
-    """A value that is merely unusual, and a model that is gone."""
+    """Unusual values and removed models cause the same warnings as in `complete`."""
     source = write("in.txt", "The sea")
     arguments = [*LEAST, "--temperature", "3", "-m", "palmyra-med", "-o", "out.jsonl"]
     terminal = batch(source, *arguments)
@@ -168,7 +168,7 @@ def test_a_warning_of_complete_is_one_of_batch() -> None:
 
 
 def test_a_customization_is_asked() -> None:
-    """The address has its id."""
+    """The customization's id is in the path."""
     with Server(completion("x")) as server:
         env = {
             "WRITER_API_KEY": KEY,
@@ -196,7 +196,7 @@ def test_a_customization_is_asked() -> None:
 def test_what_concerns_one_record_fails_it_and_what_concerns_all_stops_the_batch(
     model: str, exit_code: int, kind: str | None
 ) -> None:
-    """A refused key would be refused fifty thousand times."""
+    """An error that would repeat for every record, such as a refused key, stops the batch."""
     source = write("in.txt", "The sea", "The hill")
     arguments = ["-m", model, "--max-retries", "0", "-o", "out.jsonl", "--json"]
     terminal = batch(source, "--sandbox", *arguments, exits=exit_code)
@@ -213,7 +213,7 @@ def test_what_concerns_one_record_fails_it_and_what_concerns_all_stops_the_batch
 
 
 def test_a_budget_ends_the_batch_and_the_next_run_goes_on() -> None:
-    """Exit 10; results are where the summary says, and no table is made of half of them."""
+    """Exit code 10; the summary names the journal, and no incomplete table is written."""
     source = write("in.txt", "The sea", "The hill", "The river")
     arguments = [*LEAST, "-o", "out.csv", "--output-format", "csv", "--json"]
     terminal = batch(source, *arguments, "--max-requests", "2", exits=10)

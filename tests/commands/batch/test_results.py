@@ -1,4 +1,4 @@
-"""`writer batch`: what goes in, and what comes out of it."""
+"""`writer batch`: its inputs and outputs."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from writer_cli.output.terminal import Terminal
 
 
 def without_numbers(text: str) -> str:
-    """Leave out what depends on the machine's speed."""
+    """Return a text without the numbers that depend on the machine's speed."""
     return re.sub(r"\d+\.\d+", "0.0", text)
 
 
 def test_each_prompt_gets_one_result_in_the_order_of_the_input() -> None:
-    """The keys of a result, the exit code, nothing on standard output and two or three lines."""
+    """The results have their keys, exit code 0, and standard output is empty."""
     source = write(
         "in.jsonl", '{"prompt": "The sea", "id": "a"}', '{"prompt": "The hill", "max_tokens": 1}'
     )
@@ -48,7 +48,7 @@ def test_each_prompt_gets_one_result_in_the_order_of_the_input() -> None:
 
 
 def test_the_flags_of_complete_hold_for_records_that_say_nothing_else() -> None:
-    """A result is what `complete` answers to the same request, to the letter."""
+    """A result is the same as that of `complete` for the same request."""
     source = write("in.jsonl", '{"prompt": "The sea"}', '{"prompt": "The sea", "temperature": 0}')
     flags = ["--max-tokens", "6", "--temperature", "1.5", "-n", "2", "--stop", "and"]
     batch(source, "--sandbox", "-o", "out.jsonl", *flags)
@@ -60,7 +60,7 @@ def test_the_flags_of_complete_hold_for_records_that_say_nothing_else() -> None:
 
 
 def test_the_summary_is_one_json_object_for_a_script() -> None:
-    """Its keys are pinned; standard error stays empty."""
+    """The keys of the summary are fixed, and standard error is empty."""
     source = write("in.txt", "The sea", "The hill")
     terminal = batch(source, *LEAST, "-o", "out.jsonl", "--json")
     printed = json.loads(terminal.output)
@@ -86,8 +86,8 @@ def test_the_summary_is_one_json_object_for_a_script() -> None:
     assert terminal.errors == ""
 
 
-def test_nothing_left_is_said_and_sends_nothing() -> None:
-    """The same command again has no latency to tell, and the same output."""
+def test_a_finished_batch_sends_nothing_again() -> None:
+    """The same command again sends nothing and leaves the output as it is."""
     source = write("in.txt", "The sea")
     batch(source, *LEAST, "-o", "out.jsonl")
     before = Path("out.jsonl").read_bytes()
@@ -133,7 +133,7 @@ PARTIAL_HINT = (
 
 
 def test_a_bad_record_has_an_error_in_the_output_and_stops_nothing() -> None:
-    """The others are answered, the exit code is 10, and the error has the keys of any other."""
+    """The other records are answered, and the exit code is 10."""
     terminal = batch(write("in.jsonl", *BAD), *LEAST, "-o", "out.jsonl", exits=10)
     errors = [result["error"] for result in results() if "error" in result]
     assert [result["index"] for result in results() if "choices" in result] == [0, 5]
@@ -160,7 +160,7 @@ def test_a_bad_record_has_an_error_in_the_output_and_stops_nothing() -> None:
 
 
 def test_corrected_records_run_again_with_what_else_failed() -> None:
-    """The others are not asked again, though the input is another now."""
+    """With `--retry-failed` a corrected record is sent, and answered ones are not."""
     batch(write("in.jsonl", *BAD[:2]), *LEAST, "-o", "out.jsonl", exits=10)
     write("in.jsonl", BAD[0], '{"prompt": "The hill"}')
     printed = batch("in.jsonl", *LEAST, "-o", "out.jsonl", "--retry-failed", "--json").output
@@ -169,7 +169,7 @@ def test_corrected_records_run_again_with_what_else_failed() -> None:
 
 
 def test_a_dry_run_reports_every_bad_record_and_sends_nothing() -> None:
-    """Each with its line and the reason, then the count and the first prompt; exit 2."""
+    """Each bad record has its line and reason; then come the count and the first prompt."""
     terminal = batch(write("in.jsonl", *BAD), *LEAST, "--dry-run", exits=2)
     assert terminal.errors == "".join(f"{message}\n" for message in MESSAGES) + (
         "error: 4 of 6 records cannot be sent\n"
@@ -180,7 +180,7 @@ def test_a_dry_run_reports_every_bad_record_and_sends_nothing() -> None:
 
 
 def test_a_dry_run_needs_neither_key_nor_output() -> None:
-    """It shows the first prompt as the template makes it."""
+    """The first prompt is shown as the template makes it."""
     source = write("in.csv", "product", "tea", "ink")
     env = {"WRITER_ORGANIZATION_ID": "1"}
     template = ["--template", "A tagline for {product}:\n"]
@@ -192,7 +192,7 @@ def test_a_dry_run_needs_neither_key_nor_output() -> None:
 
 
 def test_a_dry_run_is_one_json_object_for_a_script() -> None:
-    """The bad records are in it, and standard error has the error alone."""
+    """The bad records are in the JSON, and standard error has only the error."""
     source = write("in.jsonl", *BAD[:3], '{"id": "x"}')
     terminal = batch(source, *LEAST, "--dry-run", "--json", exits=2)
     assert json.loads(terminal.output) == {
@@ -211,7 +211,7 @@ def test_a_dry_run_is_one_json_object_for_a_script() -> None:
 
 
 def test_a_dry_run_lists_a_thousand_problems_and_counts_all() -> None:
-    """A script that reads the list does not read a million."""
+    """The JSON lists the first thousand bad records and counts all."""
     source = write("in.jsonl", *["{}"] * 1001)
     terminal = batch(source, *LEAST, "--dry-run", "--json", exits=2)
     printed = json.loads(terminal.output)
@@ -220,14 +220,14 @@ def test_a_dry_run_lists_a_thousand_problems_and_counts_all() -> None:
 
 
 def test_a_dry_run_of_nothing_has_no_first_prompt() -> None:
-    """And nothing is wrong with nothing."""
+    """An empty input is no error in a dry run."""
     assert batch(write("in.txt"), *LEAST, "--dry-run").output == (
         b"0 records, all of them can be sent\n"
     )
 
 
 def test_a_terminal_shows_what_would_act_on_it() -> None:
-    """A prompt of a dry run, and the message about a record, may hold an escape sequence."""
+    """Escape sequences in a prompt or an error about a record are shown as text."""
     source = write("in.jsonl", '{"prompt": "\\u001b[31mred"}', '{"prompt": "a", "n": "\\u001b"}')
     terminal = batch(source, *LEAST, "--dry-run", stdout_is_terminal=True, exits=2)
     assert "\x1b" not in terminal.output.decode() + terminal.errors
@@ -237,7 +237,7 @@ def test_a_terminal_shows_what_would_act_on_it() -> None:
 
 
 def test_shards_are_the_parts_of_the_whole() -> None:
-    """Merged, they are what one machine would have written, but for the times."""
+    """Merged shards are the output of one machine, except for the times."""
     source = write("in.txt", *(f"Number {n} is" for n in range(7)))
     for number in range(3):
         terminal = batch(source, *LEAST, "--shard", f"{number}/3", "-o", f"{number}.jsonl")
@@ -251,7 +251,7 @@ def test_shards_are_the_parts_of_the_whole() -> None:
 
 
 def test_a_merged_file_becomes_a_table_without_a_request() -> None:
-    """It is the journal of the whole batch: the same command, for another form, finds all done."""
+    """A merged file is a journal, so that the command for a table sends nothing."""
     source = write("in.txt", "The sea", "The hill")
     for number in "01":
         batch(source, *LEAST, "--shard", f"{number}/2", "-o", f"{number}.jsonl")
@@ -263,7 +263,7 @@ def test_a_merged_file_becomes_a_table_without_a_request() -> None:
 
 
 def test_auto_takes_the_shard_from_the_environment() -> None:
-    """As a Kubernetes Indexed Job sets it."""
+    """`--shard auto` reads the variables of a Kubernetes Indexed Job."""
     source = write("in.txt", "The sea", "The hill", "The river")
     env = {"JOB_COMPLETION_INDEX": "1", "JOB_COMPLETIONS": "3"}
     batch(source, *LEAST, "--shard", "auto", "-o", "out.jsonl", env=env)
@@ -279,7 +279,7 @@ def test_auto_takes_the_shard_from_the_environment() -> None:
     ],
 )
 def test_no_records_are_a_warning(flags: list[str], shown: str) -> None:
-    """A shard may well be empty, so it is no error; the output is there, and empty."""
+    """An empty input or shard causes a warning and an empty output."""
     source = write("in.txt", *(["The sea"] if flags else []))
     terminal = batch(source, *LEAST, *flags, "-o", "out.jsonl")
     assert terminal.errors.splitlines()[-1] == f"warning: {shown}"
@@ -289,7 +289,7 @@ def test_no_records_are_a_warning(flags: list[str], shown: str) -> None:
 
 
 def test_a_limit_takes_the_first_records() -> None:
-    """A first try of many is cheap, and the whole goes on from there."""
+    """`--limit` takes the first records, and a later run without it goes on."""
     source = write("in.txt", "The sea", "The hill", "The river")
     batch(source, *LEAST, "--limit", "2", "-o", "out.jsonl")
     assert [result["index"] for result in results()] == [0, 1]
@@ -307,21 +307,21 @@ def test_a_limit_takes_the_first_records() -> None:
     ],
 )
 def test_standard_input_is_a_stream_of_records(form: str, text: str) -> None:
-    """Its format has to be named; the prompt is in the output if it is asked for."""
+    """Records from standard input need `--format`; `--include-prompt` adds the prompts."""
     arguments = ["--format", form, "-o", "out.jsonl", "--include-prompt"]
     batch("-", *LEAST, *arguments, stdin=text.encode())
     assert [result["prompt"] for result in results()] == ["The sea"]
 
 
 def test_a_template_comes_from_a_file() -> None:
-    """One line break at its end is an editor's."""
+    """One line break at the end of the template file is dropped."""
     source, template = write("in.txt", "tea"), write("template", "About", "{prompt}")
     batch(source, *LEAST, "--template-file", template, "--include-prompt", "-o", "out.jsonl")
     assert [result["prompt"] for result in results()] == ["About\ntea"]
 
 
 def test_a_template_comes_from_standard_input() -> None:
-    """Where the records do not."""
+    """The template may come from standard input if the records do not."""
     source = write("in.txt", "tea")
     arguments = ["--template-file", "-", "--include-prompt", "-o", "out.jsonl"]
     batch(source, *LEAST, *arguments, stdin=b"On {prompt}\n")
@@ -329,7 +329,7 @@ def test_a_template_comes_from_standard_input() -> None:
 
 
 def test_a_pipe_that_has_a_name_is_read_once(tmp_path: Path) -> None:
-    """A process substitution cannot be opened again: what is done is skipped while it is read."""
+    """A process substitution is read once, and finished records are skipped meanwhile."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for expected in (2, 0):

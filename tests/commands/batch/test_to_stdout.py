@@ -1,4 +1,4 @@
-"""`writer batch -o -`, and formats by the name of the output."""
+"""`writer batch -o -`, and the output's format by its name."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from writer_cli.output.terminal import Terminal
 
 
 def env_for(server: Server) -> dict[str, str]:
-    """Return what leads to a server."""
+    """Return the environment variables that lead to a server."""
     return {
         "WRITER_API_KEY": KEY,
         "WRITER_ORGANIZATION_ID": "7",
@@ -35,7 +35,7 @@ def echo(request: Received) -> bytes:
 
 @pytest.mark.parametrize("flags", [[], ["--output-format", "csv"], ["--output-format", "txt"]])
 def test_standard_output_gets_what_a_file_gets(flags: list[str]) -> None:
-    """The same bytes in every format, whatever came first."""
+    """Standard output and a file get the same bytes in every format."""
     source = write("in.txt", *(f"Number {n}" for n in range(20)))
     with Server(echo) as server:
         env = env_for(server)
@@ -47,12 +47,12 @@ def test_standard_output_gets_what_a_file_gets(flags: list[str]) -> None:
 
 
 def without_times(output: bytes) -> list[str]:
-    """Return lines without what depends on the moment."""
+    """Return the lines without the times."""
     return [line.partition(', "attempts"')[0] for line in output.decode().splitlines()]
 
 
 def test_results_come_as_soon_as_their_order_allows() -> None:
-    """The first is slow: the others wait for it; the reader sees all of them before the end."""
+    """Results wait for a slow first one, and are written in order."""
     slow = Held(completion("slow"))
 
     def answer(request: Received) -> bytes:
@@ -90,7 +90,7 @@ def test_results_come_as_soon_as_their_order_allows() -> None:
     ],
 )
 def test_the_name_of_the_output_chooses_its_format(name: str, flags: list[str], first: str) -> None:
-    """Unless `--output-format` does; a table has its journal beside it."""
+    """`--output-format` overrides the extension; a table has its journal beside it."""
     with Server(echo) as server:
         batch(write("in.txt", "a"), "-o", name, *flags, env=env_for(server))
     assert Path(name).read_text().startswith(first)
@@ -98,7 +98,7 @@ def test_the_name_of_the_output_chooses_its_format(name: str, flags: list[str], 
 
 
 def test_a_merged_output_becomes_a_table_by_its_name() -> None:
-    """Without another request."""
+    """A merged journal becomes a table without a request."""
     source = write("in.txt", "a", "b")
     with Server(echo) as server:
         env = env_for(server)
@@ -113,7 +113,7 @@ def test_a_merged_output_becomes_a_table_by_its_name() -> None:
 
 
 def test_shards_go_to_standard_output_too() -> None:
-    """Each record of the shard, in its order."""
+    """Standard output gets the records of the shard in order."""
     source = write("in.txt", *"abcde")
     with Server(echo) as server:
         ran = batch(source, "--shard", "1/2", "-o", "-", env=env_for(server))
@@ -122,7 +122,7 @@ def test_shards_go_to_standard_output_too() -> None:
 
 @pytest.mark.parametrize("flag", ["--retry-failed", "--overwrite"])
 def test_what_needs_earlier_results_is_refused(flag: str) -> None:
-    """Standard output has none."""
+    """Flags that need earlier results are refused for standard output."""
     source = write("in.txt", "a")
     assert writer("batch", source, *LEAST, "-o", "-", flag) == Ran(
         2,
@@ -133,7 +133,7 @@ def test_what_needs_earlier_results_is_refused(flag: str) -> None:
 
 
 def test_failures_are_among_the_results() -> None:
-    """The exit code and the message say so, and no other command is named that could not help."""
+    """The exit code and the error report failures, without a command that cannot help."""
     source = write("in.jsonl", '{"prompt": "The sea"}', "{}")
     terminal = batch(source, *LEAST, "-o", "-", exits=10)
     assert "error" in json.loads(terminal.output.splitlines()[1])
@@ -141,7 +141,7 @@ def test_failures_are_among_the_results() -> None:
 
 
 def test_the_summary_as_json_goes_to_standard_error() -> None:
-    """Standard output has the results."""
+    """Standard output has only the results."""
     terminal = batch(write("in.txt", "a"), *LEAST, "-o", "-", "--json")
     assert json.loads(terminal.errors)["output"] == "-"
     assert json.loads(terminal.output)["index"] == 0
@@ -149,7 +149,7 @@ def test_the_summary_as_json_goes_to_standard_error() -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
 def test_results_on_a_terminal_cannot_act_on_it(form: str) -> None:
-    """And no bar is drawn over them."""
+    """Control characters are escaped, and no progress bar is drawn."""
     source = write("in.txt", "a")
     with Server(completion("\x9b31m\u202e")) as server:
         terminal = batch(
@@ -165,7 +165,7 @@ def test_results_on_a_terminal_cannot_act_on_it(form: str) -> None:
 
 
 def test_a_reader_that_goes_away_ends_the_batch() -> None:
-    """At once and without a message, with the exit code that a shell gives."""
+    """The batch ends at once, without a message, by SIGPIPE."""
     write("in.txt", *(f"Number {n}" for n in range(300)))
     command = "writer batch in.txt -o - --output-format txt | head -n 2; echo ${PIPESTATUS[0]}"
     with Server(echo) as server:
@@ -175,7 +175,7 @@ def test_a_reader_that_goes_away_ends_the_batch() -> None:
 
 
 def test_ctrl_c_lets_what_is_under_way_be_answered() -> None:
-    """What came is written in order, and the message says that there is no going on."""
+    """The results are written in order, and the message says that the batch cannot go on."""
 
     def answer(request: Received) -> bytes:
         if request.json()["prompt"] == "b":
@@ -196,8 +196,8 @@ def test_ctrl_c_lets_what_is_under_way_be_answered() -> None:
     )
 
 
-def test_nobody_waits_for_answers_that_nobody_will_read() -> None:
-    """The reader is gone while a request is under way: the command ends without its answer."""
+def test_a_batch_without_a_reader_does_not_wait_for_answers() -> None:
+    """If the reader is gone, the command ends with a request under way."""
     held = Held(completion("late"))
 
     def answer(request: Received) -> bytes:
@@ -214,7 +214,7 @@ def test_nobody_waits_for_answers_that_nobody_will_read() -> None:
 
 
 def test_a_full_disk_loses_no_result() -> None:
-    """What was not written is in a file that the hint names."""
+    """The results that were not written are in a file that the hint names."""
     source = write("in.txt", "a")
     with Server(echo) as server:
         ran = shell(f"writer batch {source} -o - -q > /dev/full", env=env_for(server))
@@ -226,7 +226,7 @@ def test_a_full_disk_loses_no_result() -> None:
 
 
 def test_a_text_output_that_was_stopped_keeps_its_lines_at_their_places() -> None:
-    """The key is refused with the second record, when the third is answered: it has its line."""
+    """If the batch stops, a record without a result has an empty line."""
     third = threading.Event()
 
     def answer(request: Received) -> bytes:
@@ -248,7 +248,7 @@ def test_a_text_output_that_was_stopped_keeps_its_lines_at_their_places() -> Non
 
 
 def test_a_file_that_is_called_like_a_table_can_be_resumed() -> None:
-    """The journal is beside it, as with `--output-format`."""
+    """A table's journal is beside it, so that the batch can be resumed."""
     source = write("in.txt", "a", "b")
     with Server(echo) as server:
         env = env_for(server)

@@ -19,7 +19,7 @@ def server() -> Iterator[Server]:
 
 
 def test_ci_asks_once_and_replays_offline(server: Server, tmp_path: Path) -> None:
-    """Three runs print the same bytes; the second sends nothing, the third has no key."""
+    """Three runs have the same output; the second sends nothing, the third has no key."""
     arguments = ("complete", "--temperature", "0.7", STORY)
     env = server.env | {"WRITER_CACHE": str(tmp_path)}
     first, second = writer(*arguments, env=env), writer(*arguments, env=env)
@@ -50,7 +50,7 @@ def test_ci_asks_once_and_replays_offline(server: Server, tmp_path: Path) -> Non
 def test_an_answer_that_is_there_needs_no_key(
     server: Server, tmp_path: Path, flags: list[str]
 ) -> None:
-    """Nor an organization; any other request is the usual error about what is missing."""
+    """A recorded answer needs no key and no organization, any other request does."""
     arguments = ("complete", *flags, "--cache", str(tmp_path), "-m", "palmyra-x5")
     first = writer(*arguments, STORY, env=server.env)
     second = writer(*arguments, STORY)
@@ -64,7 +64,7 @@ def test_an_answer_that_is_there_needs_no_key(
 
 
 def test_json_says_that_an_answer_was_recorded(server: Server, tmp_path: Path) -> None:
-    """And when; everything else is the same but for how it came."""
+    """The JSON result has the time of the recording."""
     arguments = ("complete", "--json", "--cache", str(tmp_path), STORY)
     first, second = (json.loads(writer(*arguments, env=server.env).output) for _ in range(2))
     assert (first["cached"], first["recorded_at"], first["attempts"]) == (False, None, 1)
@@ -76,7 +76,7 @@ def test_json_says_that_an_answer_was_recorded(server: Server, tmp_path: Path) -
 
 
 def test_verbose_says_hit_or_miss(server: Server, tmp_path: Path) -> None:
-    """With the file."""
+    """`--verbose` says hit or miss, with the file."""
     arguments = ("complete", "--verbose", "--cache", str(tmp_path), STORY)
     told = [writer(*arguments, env=server.env).errors.splitlines()[0] for _ in range(2)]
     [path] = tmp_path.glob("*/*")
@@ -84,7 +84,7 @@ def test_verbose_says_hit_or_miss(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_a_warning(tmp_path: Path) -> None:
-    """The answer is asked for again."""
+    """After the warning, the request is sent again."""
     with Server(completion("one"), completion("two")) as server:
         arguments = ("complete", "--cache", str(tmp_path), STORY)
         writer(*arguments, env=server.env)
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_stream_is_replayed_as_a_stream(tmp_path: Path) -> None:
-    """On a screen, in a pipe, and as JSON, whichever way it was recorded."""
+    """A recorded stream is replayed on a terminal, in a pipe and as JSON."""
     stream = chunked(*EVENTS, content_type="text/event-stream")
     with Server(stream, http(500)) as server:
         env = server.env | {"WRITER_CACHE": str(tmp_path)}
@@ -109,7 +109,7 @@ def test_a_stream_is_replayed_as_a_stream(tmp_path: Path) -> None:
 
 
 def test_refresh_and_salt_ask_again(tmp_path: Path) -> None:
-    """The first replaces, the second keeps both."""
+    """`--refresh` replaces the recording, and `--cache-salt` adds one."""
     with Server(*(completion(text) for text in ("a", "b", "c", "d"))) as server:
         env = server.env | {"WRITER_CACHE": str(tmp_path)}
 
@@ -129,7 +129,7 @@ def test_refresh_and_salt_ask_again(tmp_path: Path) -> None:
 
 
 def test_a_profile_names_its_own_cache(server: Server, tmp_path: Path) -> None:
-    """As any other setting."""
+    """A profile can set the cache like any other setting."""
     config = tmp_path / "config.toml"
     config.write_text(f'[profiles.ci]\ncache = "{tmp_path}/ci"\n')
     env = server.env | {"WRITER_CONFIG": str(config)}
@@ -156,7 +156,7 @@ def test_a_profile_names_its_own_cache(server: Server, tmp_path: Path) -> None:
         (["--cache", " "], {}, "--cache: ' ' is not a string with at least one visible character"),
     ],
 )
-def test_what_contradicts_itself_is_a_usage_error(
+def test_contradicting_flags_are_a_usage_error(
     flags: list[str], env: dict[str, str], message: str
 ) -> None:
     """Nothing is sent."""
@@ -166,7 +166,7 @@ def test_what_contradicts_itself_is_a_usage_error(
 
 
 def test_offline_is_yes_or_no() -> None:
-    """Anything else is a configuration error."""
+    """Any other value of WRITER_OFFLINE is a configuration error."""
     ran = writer("complete", "--sandbox", STORY, env={"WRITER_OFFLINE": "perhaps"})
     assert ran.code == 3
     assert ran.errors == (
@@ -176,7 +176,7 @@ def test_offline_is_yes_or_no() -> None:
 
 
 def test_a_list_is_never_recorded(tmp_path: Path) -> None:
-    """Offline it is an error."""
+    """A list is never recorded, so that it is an error offline."""
     env = {"WRITER_CACHE": str(tmp_path), "WRITER_OFFLINE": "1", "WRITER_API_KEY": KEY}
     ran = writer("models", env=env)
     assert (ran.code, ran.output) == (12, "")

@@ -1,4 +1,4 @@
-"""`writer complete`: what is refused, global options, and files."""
+"""`writer complete`: invalid values, global options, and output files."""
 
 import json
 import os
@@ -65,10 +65,10 @@ from tests.harness.servers import CLOSE, KEY, Received, Script, Server, completi
         ),
     ],
 )
-def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
+def test_an_invalid_value_is_refused_before_anything_is_sent(
     flags: list[str], message: str
 ) -> None:
-    """The message names the flag, the value and what it may be; in JSON it is the same."""
+    """The error has the flag, the value and its range, in text and in JSON."""
     with Server(completion("never sent")) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
         as_json = writer("complete", *flags, "--json", STORY, env=server.env)
@@ -82,7 +82,7 @@ def test_a_value_that_cannot_be_right_is_refused_before_anything_is_sent(
 
 
 def test_a_model_must_be_named() -> None:
-    """But for the sandbox, where it does not matter."""
+    """A model must be given, except for the sandbox."""
     ran = writer("complete", STORY, env={"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "1"})
     assert ran == Ran(
         2,
@@ -94,7 +94,7 @@ def test_a_model_must_be_named() -> None:
 
 
 def test_a_customization_must_be_named() -> None:
-    """Otherwise `complete` is meant."""
+    """`complete-custom` needs a customization, and the hint names `complete`."""
     assert writer("complete-custom", "--sandbox", STORY) == Ran(
         2,
         "",
@@ -116,8 +116,8 @@ def test_a_customization_must_be_named() -> None:
         (["--frequency-penalty", "-3"], "--frequency-penalty: -3; the documented range is -2 to 2"),
     ],
 )
-def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
-    """`--quiet` keeps the warning back."""
+def test_an_unusual_value_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
+    """`--quiet` hides the warning."""
     with Server(completion("sent")) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
         quiet = writer("complete", *flags, "-q", STORY, env=server.env)
@@ -131,7 +131,7 @@ def test_what_is_merely_unusual_is_sent_with_a_warning(flags: list[str], warning
 def test_a_global_option_stands_before_or_after_the_command(
     place: Callable[[list[str], list[str]], list[str]],
 ) -> None:
-    """It means the same."""
+    """Global options have the same effect in both places."""
     with Server(completion("text")) as server:
         flags = ["--base-url", server.url, "--timeout", "30", "--json", "--verbose", "-q"]
         ran = writer(
@@ -145,8 +145,8 @@ def test_a_global_option_stands_before_or_after_the_command(
     )
 
 
-def test_what_stands_after_the_command_holds() -> None:
-    """The nearer of two says more, though it be 0."""
+def test_an_option_after_the_command_wins() -> None:
+    """An option after the command overrides the one before it, also with 0."""
     env = {"WRITER_MODEL_ID": "m", "WRITER_ORGANIZATION_ID": "7"}
     arguments = ["--base-url", "http://[::1]", "complete", "--base-url", "http://127.0.0.1"]
     ran = writer(*arguments, "--dry-run", STORY, env=env)
@@ -156,7 +156,7 @@ def test_what_stands_after_the_command_holds() -> None:
 
 
 def test_a_result_goes_to_a_file_whole(tmp_path: Path) -> None:
-    """As it came, on a terminal too; nothing goes to standard output."""
+    """The file has the text unchanged, and standard output is empty."""
     path = tmp_path / "result"
     for flags, content in (
         ([], f"one\n---\n{HOSTILE}"),
@@ -179,7 +179,7 @@ def test_a_result_goes_to_a_file_whole(tmp_path: Path) -> None:
 
 
 def test_json_goes_to_a_file_too(tmp_path: Path) -> None:
-    """The object that would have been printed."""
+    """The file has the JSON object that would be printed."""
     path = tmp_path / "result"
     assert writer("complete", "--sandbox", "--json", "-o", str(path), STORY) == Ran(0, "", "")
     assert json.loads(path.read_text())["version"] == 1
@@ -187,7 +187,7 @@ def test_json_goes_to_a_file_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failing", [http(500, {}), http(200, {"choices": []}), [CLOSE]])
 def test_a_failure_leaves_the_old_file(failing: Script, tmp_path: Path) -> None:
-    """Neither a half nor an empty file takes its place."""
+    """After a failure the old file is unchanged."""
     path = tmp_path / "result"
     path.write_text("old")
     with Server(failing) as server:
@@ -208,7 +208,7 @@ def test_a_failure_leaves_the_old_file(failing: Script, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
     place: str, reason: str, tmp_path: Path
 ) -> None:
-    """A text that cannot be kept is not paid for."""
+    """An output path that cannot be written is an error before the request."""
     path = tmp_path / place
     with Server(completion("never sent")) as server:
         ran = writer("complete", "-o", str(path), STORY, env=server.env)
@@ -231,7 +231,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
 def test_a_text_whose_directory_vanished_goes_to_standard_output(
     flags: list[str], output: str, tmp_path: Path, *, stdout_is_terminal: bool
 ) -> None:
-    """It was paid for, so it is shown where it still can be, as safely as ever, with exit 11."""
+    """Exit code 11; control characters are escaped on a terminal."""
     path = tmp_path / "directory" / "result"
     path.parent.mkdir()
 
@@ -280,8 +280,8 @@ def test_a_text_that_does_not_fit_goes_to_standard_output(size: int, tmp_path: P
     not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None,
     reason="only root may mount a small file system",
 )
-def test_a_full_disk_is_one_of_them(tmp_path: Path) -> None:
-    """A file system of 64 KiB, mounted for this process alone."""
+def test_a_text_on_a_full_disk_goes_to_standard_output(tmp_path: Path) -> None:
+    """The disk is a file system of 64 KiB, mounted for this process."""
     with Server(completion("x" * 100_000)) as server:
         ran = shell(
             'unshare --mount sh -c \'mount -t tmpfs -o size=64k none "$1" && cd "$1" && '

@@ -1,4 +1,4 @@
-"""`writer complete`: what is sent, and what is printed of the answer."""
+"""`writer complete`: the request, and the output for its answer."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.harness.servers import KEY, Server, completion
 
 
 def dry(*arguments: str, command: str = "complete") -> Any:
-    """Return the request that a command line would send."""
+    """Return the request of a command line."""
     ran = writer(
         command,
         "--dry-run",
@@ -46,13 +46,13 @@ def dry(*arguments: str, command: str = "complete") -> Any:
     ],
 )
 def test_each_flag_is_a_field_of_the_request(flags: list[str], fields: dict[str, Any]) -> None:
-    """What is not given is not sent, so that the API's own default holds."""
+    """A flag that is not given is not sent, so that the API's default holds."""
     assert dry(*flags, STORY)["body"] == {"prompt": STORY, **fields}
     assert dry(STORY, *flags)["body"] == {"prompt": STORY, **fields}
 
 
 def test_a_dry_run_prints_the_whole_request() -> None:
-    """Method, address, headers and body, with the name of the key in the place of the key."""
+    """Method, URL, headers and body are shown, with a variable in place of the key."""
     request = dry(STORY)
     assert request["headers"].pop("User-Agent").startswith("writer-cli/")
     assert request == {
@@ -83,7 +83,7 @@ def test_a_dry_run_prints_the_whole_request() -> None:
     ],
 )
 def test_flags_decide_the_address(flags: list[str], address: str) -> None:
-    """An id is one segment of the path, whatever it contains."""
+    """The URL follows the flags, and an id is one segment of its path."""
     assert dry(*flags, STORY)["url"] == f"{address}/completions"
     assert (
         dry(*flags, "--customization-id", "c/1", STORY, command="complete-custom")["url"]
@@ -93,7 +93,7 @@ def test_flags_decide_the_address(flags: list[str], address: str) -> None:
 
 @pytest.mark.parametrize("asked", ["--dry-run", "--print-curl"])
 def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
-    """With a key it is not shown, and without one it is not missed; nothing is sent."""
+    """The output is the same with and without a key, and nothing is sent."""
     with Server(completion("never sent")) as server:
         with_key = writer("complete", asked, STORY, env=server.env)
         without = writer("complete", asked, STORY, env=server.env | {"WRITER_API_KEY": ""})
@@ -109,7 +109,7 @@ def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
     "prompt", [STORY, 'it\'s "$HOME" `id` \\n !! é😀\n\x00 @file %s', "\u202e\x1b[31m"]
 )
 def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
-    """A shell that runs it sends what the program sends, down to the last header."""
+    """The curl command sends the same request as the program, headers included."""
     arguments = ["--stop", "it's", "--temperature", "0.5", "-"]
     with Server(completion("one"), completion("two")) as server:
         shown = writer(
@@ -131,8 +131,8 @@ def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
     assert first.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_dry_run_as_curl_is_a_contradiction() -> None:
-    """Only one of them can be printed."""
+def test_dry_run_and_print_curl_exclude_each_other() -> None:
+    """Using both is a usage error."""
     assert writer("complete", "--dry-run", "--print-curl", STORY) == Ran(
         2, "", "error: --dry-run and --print-curl exclude each other\nhint: leave one out\n"
     )
@@ -164,7 +164,7 @@ def test_a_dry_run_as_curl_is_a_contradiction() -> None:
 def test_a_piped_completion_is_only_the_text(
     flags: list[str], texts: list[str], output: str
 ) -> None:
-    """Untouched, ended by a line break, several separated by a line; nothing on stderr."""
+    """The text is unchanged, ends with a line break, and has no messages around it."""
     with Server(completion(*texts)) as server:
         assert writer("complete", *flags, STORY, env=server.env) == Ran(0, output, "")
 
@@ -184,7 +184,7 @@ def test_a_piped_completion_is_only_the_text(
 def test_a_completion_on_a_terminal_cannot_act_on_it(
     flags: list[str], texts: list[str], output: str
 ) -> None:
-    """Control characters show as stand-ins; `--raw` and `--no-wrap` leave the text as it is."""
+    """Control characters are shown as symbols, but with `--raw` as they are."""
     with Server(completion(*texts)) as server:
         ran = writer(
             "complete-custom",
@@ -200,7 +200,7 @@ def test_a_completion_on_a_terminal_cannot_act_on_it(
 
 @pytest.mark.parametrize("stdout_is_terminal", [False, True])
 def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) -> None:
-    """A script may rely on each key: none is renamed or left out under this version."""
+    """The keys of this version are fixed, since scripts use them."""
     with Server(completion("one", HOSTILE)) as server:
         ran = writer(
             "complete", "--json", STORY, env=server.env, stdout_is_terminal=stdout_is_terminal
@@ -227,7 +227,7 @@ def test_json_is_one_object_with_documented_keys(*, stdout_is_terminal: bool) ->
 
 
 def test_json_has_no_raw_control_character() -> None:
-    """What acts on a terminal is escaped in it; `jq` gives it back."""
+    """Control characters are escaped, and a parser gives them back."""
     everything = "".join(map(chr, range(0x100))) + "\u202a\u202b\u202c\u202d\u202e\u2066\u2069"
     with Server(completion(everything)) as server:
         ran = writer("complete", "--json", STORY, env=server.env)
@@ -238,7 +238,7 @@ def test_json_has_no_raw_control_character() -> None:
 
 
 def test_json_has_the_log_probabilities() -> None:
-    """With the names that the library has for them."""
+    """Log probabilities have the names of the library."""
     ran = writer("complete", "--sandbox", "--json", "--logprobs", "2", "--max-tokens", "3", STORY)
     logprobs = json.loads(ran.output)["choices"][0]["logprobs"]
     assert list(logprobs) == ["tokens", "token_logprobs", "top_logprobs", "text_offset"]
@@ -246,8 +246,8 @@ def test_json_has_the_log_probabilities() -> None:
     assert all(len(top) == 2 for top in logprobs["top_logprobs"])
 
 
-def test_log_probabilities_that_do_not_come_are_missed_aloud() -> None:
-    """The text is there all the same."""
+def test_missing_log_probabilities_cause_a_warning() -> None:
+    """The text is printed all the same."""
     with Server(completion("a text")) as server:
         ran = writer("complete", "--logprobs", "2", STORY, env=server.env)
     assert ran == Ran(0, "a text\n", "warning: --logprobs: the answer has none\n")
@@ -267,7 +267,7 @@ def test_log_probabilities_that_do_not_come_are_missed_aloud() -> None:
 def test_the_sandbox_completes_without_key_model_and_network(
     arguments: list[str], env: dict[str, str]
 ) -> None:
-    """The command line prints what the library returns, the same each time."""
+    """The command prints the text of the library, the same each time."""
     with writer_cli.Writer(sandbox=True) as library:
         response = library.completions.create(
             completion_request=writer_cli.CompletionRequest(prompt=STORY, max_tokens=9),
@@ -280,7 +280,7 @@ def test_the_sandbox_completes_without_key_model_and_network(
 
 
 def test_a_customization_has_its_own_completion() -> None:
-    """`complete-custom` asks it, and JSON says which."""
+    """`complete-custom` uses the customization, and the JSON result has its id."""
     with Server(completion("a text")) as server:
         ran = writer("complete-custom", "--customization-id", "c1", "--json", STORY, env=server.env)
         [request] = server.requests

@@ -37,12 +37,12 @@ def ask(server: Server, *arguments: str, **terminal: Any) -> Ran:
 
 
 def env_for(server: Server) -> dict[str, str]:
-    """Return the environment of a process that asks a server."""
+    """Return the environment variables of a process that uses this server."""
     return {"WRITER_API_KEY": KEY, "WRITER_ORGANIZATION_ID": "7", "WRITER_BASE_URL": server.url}
 
 
 def test_a_stream_in_a_pipe_is_the_text() -> None:
-    """As it came, and a line break at its end."""
+    """The text is unchanged and ends with a line break."""
     with Server(texts("a\x1b[31m", "", "b\u2028")) as server:
         assert ask(server, "--stream") == Ran(0, "a\x1b[31mb\u2028\n", "")
         assert ask(server, "--stream", "--no-newline") == Ran(0, "a\x1b[31mb\u2028", "")
@@ -51,7 +51,7 @@ def test_a_stream_in_a_pipe_is_the_text() -> None:
 
 
 def test_a_stream_on_a_terminal_cannot_act_on_it() -> None:
-    """Unless it is asked to."""
+    """Control characters are shown as symbols, unless `--raw` is set."""
     with Server(texts("a\x1b", "[31mb")) as server:
         assert ask(server, stdout_is_terminal=True) == Ran(0, "a\u241b[31mb\n", "")
         assert ask(server, "--raw", stdout_is_terminal=True) == Ran(0, "a\x1b[31mb\n", "")
@@ -63,7 +63,7 @@ def is_stream(request: Received) -> bool:
 
 
 def either(request: Received) -> Any:
-    """Answer as one is asked."""
+    """Answer with or without streaming, as the request asks."""
     return texts("x") if is_stream(request) else completion(*["x"] * request.json().get("n", 1))
 
 
@@ -87,7 +87,7 @@ def either(request: Received) -> Any:
 def test_a_terminal_gets_a_stream_where_it_can(
     arguments: list[str], stdout_is_terminal: bool, streams: bool, tmp_path: Path
 ) -> None:
-    """By default; a flag decides otherwise."""
+    """A terminal gets a stream by default if the request allows it; flags change that."""
     arguments = [str(tmp_path / "out") if a == "OUT" else a for a in arguments]
     with Server(either) as server:
         ran = ask(server, *arguments, stdout_is_terminal=stdout_is_terminal)
@@ -96,7 +96,7 @@ def test_a_terminal_gets_a_stream_where_it_can(
 
 
 def test_a_customization_is_quietly_not_streamed() -> None:
-    """On a terminal, by default."""
+    """On a terminal a customization is completed without streaming."""
     with Server(completion("x")) as server:
         env = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "7", "WRITER_BASE_URL": server.url}
         arguments = ["complete-custom", "-m", "m", "--customization-id", "c", "p"]
@@ -114,10 +114,10 @@ def test_a_customization_is_quietly_not_streamed() -> None:
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"], ["--json"]])
-def test_asking_for_a_stream_that_cannot_be_is_a_usage_error(
+def test_a_request_that_cannot_be_streamed_is_a_usage_error(
     arguments: list[str], flag: str, more: list[str]
 ) -> None:
-    """It names the flag, and no other model is asked in its place."""
+    """The error names the flag that excludes `--stream`."""
     ran = run(*arguments, "--stream", "--sandbox", "p", *more)
     assert (ran.code, ran.output) == (2, "")
     assert f"{flag}: a request with it cannot be streamed" in ran.errors
@@ -125,7 +125,7 @@ def test_asking_for_a_stream_that_cannot_be_is_a_usage_error(
 
 
 def test_a_cut_stream_prints_what_came_and_says_so() -> None:
-    """A pipe gets no line break that was not there; a terminal gets one before the message."""
+    """Only a terminal gets a line break between the text and the error."""
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         said = (
             "error: the stream ended in the middle of an event\n"
@@ -136,7 +136,7 @@ def test_a_cut_stream_prints_what_came_and_says_so() -> None:
 
 
 def test_a_cut_stream_in_json_has_what_came() -> None:
-    """In the error, with the number of attempts; there is no result."""
+    """The JSON error has the text so far and the attempts, and there is no result."""
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         ran = ask(server, "--stream", "--json")
     assert (ran.code, ran.output) == (9, "")
@@ -157,7 +157,7 @@ def test_a_cut_stream_in_json_has_what_came() -> None:
 def test_whatever_ends_a_stream_its_error_has_what_came(
     script: Script, kind: str, code: int
 ) -> None:
-    """A script that paid for it has it in the JSON, and Python in the error."""
+    """The text so far is in the JSON error and in the exception."""
     with Server(script) as server:
         ran = ask(server, "--stream", "--json", "--timeout", "0.5")
         with writer.Writer(KEY, 7, base_url=server.url, timeout=0.5, max_retries=0) as s:
@@ -171,7 +171,7 @@ def test_whatever_ends_a_stream_its_error_has_what_came(
 
 
 def test_a_deadline_in_the_middle_of_a_stream_keeps_what_came() -> None:
-    """In the JSON of the error too."""
+    """The JSON error has the text so far."""
     with Server([*texts("one ", "two")[:-1], HANG]) as server:
         ran = ask(server, "--stream", "--json", "--deadline", "1")
     assert ran.code == 8
@@ -179,7 +179,7 @@ def test_a_deadline_in_the_middle_of_a_stream_keeps_what_came() -> None:
 
 
 def test_a_stream_in_json_is_one_object() -> None:
-    """The same as without a stream."""
+    """The JSON result is the same as without a stream."""
     with Server(either) as server:
         streamed, whole = (
             json.loads(ask(server, "--json", flag).output) for flag in ("--stream", "--no-stream")
@@ -195,7 +195,7 @@ def test_a_stream_in_json_is_one_object() -> None:
 
 
 def test_a_stream_goes_to_a_file_whole(tmp_path: Path) -> None:
-    """Until it is whole, the old file is there."""
+    """The old file stays until the stream is complete."""
     out = tmp_path / "out"
     out.write_text("old")
     during = []
@@ -213,7 +213,7 @@ def test_a_stream_goes_to_a_file_whole(tmp_path: Path) -> None:
 
 
 def test_what_came_of_a_cut_stream_is_kept_beside_the_file(tmp_path: Path) -> None:
-    """The old file stays as it was."""
+    """The text so far is in a `.partial` file, and the old file stays."""
     out = tmp_path / "out"
     out.write_text("old")
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
@@ -227,14 +227,14 @@ def test_what_came_of_a_cut_stream_is_kept_beside_the_file(tmp_path: Path) -> No
 
 
 def test_a_failure_before_any_text_leaves_no_part(tmp_path: Path) -> None:
-    """Nothing came, so nothing is kept."""
+    """Without any text no `.partial` file is written."""
     with Server(http(500)) as server:
         assert ask(server, "--stream", "-o", str(tmp_path / "out")).code == 7
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_that_cannot_be_kept_is_printed(tmp_path: Path) -> None:
-    """It was paid for."""
+    """If the `.partial` file cannot be written, the text goes to standard output."""
     (tmp_path / "out.partial").mkdir()
     with Server(stream(event("one"), b"data: {")) as server:
         ran = ask(server, "--stream", "-o", str(tmp_path / "out"))
@@ -243,7 +243,7 @@ def test_a_part_that_cannot_be_kept_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_part_for_a_device_is_printed() -> None:
-    """A device has nothing beside it."""
+    """For a device the text so far goes to standard output."""
     with Server(stream(event("one"), b"data: {")) as server:
         ran = ask(server, "--stream", "-o", "/dev/null")
     assert (ran.code, ran.output) == (9, "one")
@@ -260,7 +260,7 @@ PADDING = (b":" + b" " * 1000 + b"\n\n") * 32_000
 def test_an_interrupted_stream_loses_nothing(
     flags: list[str], output: str, kinds: list[str]
 ) -> None:
-    """What came has been printed, or is within the error."""
+    """The text so far is on standard output, or in the JSON error."""
 
     def script(_: Received) -> Iterator[Step]:
         yield from stream(event("one "), PADDING, whole=False)[:-1]
@@ -277,7 +277,7 @@ def test_an_interrupted_stream_loses_nothing(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
-    """It is within the error, for it was paid for; the process ends by the signal all the same."""
+    """The text so far is in the JSON error, and the process still ends by the signal."""
     has_come = threading.Event()
 
     def script(_: Received) -> Iterator[Step]:
@@ -309,7 +309,7 @@ def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
 
 
 def test_a_stream_that_does_not_fit_is_printed_as_safely_as_any() -> None:
-    """The device is full; a terminal is not acted on."""
+    """If the device is full, the text goes to standard output, escaped on a terminal."""
     with Server(texts("a\x1b", "[31mb")) as server:
         for is_terminal, text in ((False, "a\x1b[31mb\n"), (True, "a\u241b[31mb\n")):
             ran = ask(server, "--stream", "-o", "/dev/full", stdout_is_terminal=is_terminal)
@@ -318,7 +318,7 @@ def test_a_stream_that_does_not_fit_is_printed_as_safely_as_any() -> None:
 
 
 def test_a_verbose_stream_says_how_it_came() -> None:
-    """On standard error."""
+    """`--verbose` writes the details of a stream to standard error."""
     with Server(texts("x")) as server:
         ran = ask(server, "--stream", "--verbose")
     assert (ran.code, ran.output) == (0, "x\n")
@@ -330,7 +330,7 @@ def test_a_verbose_stream_says_how_it_came() -> None:
 
 
 def test_the_sandbox_streams_the_text_that_it_gives_whole() -> None:
-    """In both dialects."""
+    """In both dialects a stream has the text of the completion without one."""
     for api in ("enterprise", "studio"):
         arguments = ["complete", "--sandbox", "--api", api, "Once upon a time"]
         whole, streamed = (run(*arguments, flag) for flag in ("--no-stream", "--stream"))
@@ -339,7 +339,7 @@ def test_the_sandbox_streams_the_text_that_it_gives_whole() -> None:
 
 
 def test_the_sandbox_cuts_a_stream_on_demand() -> None:
-    """So that a script can be rehearsed."""
+    """`fault-cut` cuts a stream, so that a script can be tested."""
     ran = run("complete", "--sandbox", "-m", "fault-cut", "--stream", "Once upon a time")
     assert ran.code == 9
     assert ran.output

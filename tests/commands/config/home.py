@@ -1,4 +1,4 @@
-"""A home directory with a configuration, and `writer config` in it."""
+"""A home directory with a configuration file, and `writer config` in it."""
 
 import json
 import sysconfig
@@ -19,14 +19,14 @@ WRITER = Path(sysconfig.get_path("scripts")) / "writer"
 
 
 class Home:
-    """A configuration file, and the program run with it."""
+    """A configuration file, and the program that uses it."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "config.toml"
         self.env = {"WRITER_CONFIG": str(self.path), "PATH": str(WRITER.parent)}
 
     def write(self, text: str) -> None:
-        """Make the file, safe from others."""
+        """Write the file so that other users cannot read it."""
         self.path.touch(mode=0o600)
         self.path.write_bytes(text.encode())
 
@@ -38,7 +38,7 @@ class Home:
         on_terminal: bool = False,
         expected: int = 0,
     ) -> FakeTerminal:
-        """Run `writer config`; an exit code that is not the expected one fails the test."""
+        """Run `writer config`; fail if the exit code is not the expected one."""
         terminal = Terminal.fake(
             stdin=stdin,
             env=self.env | dict(env or {}),
@@ -50,7 +50,7 @@ class Home:
         return terminal
 
     def json(self, *arguments: str, **options: Any) -> Any:
-        """Run it with `--json` and return the document on standard output."""
+        """Run it with `--json`, and return the JSON of standard output."""
         terminal = self.run(*arguments, "--json", **options)
         assert terminal.output.count(b"\n") == 1
         return json.loads(terminal.output)

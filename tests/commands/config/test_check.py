@@ -16,7 +16,7 @@ from writer_cli.output.terminal import Terminal
 
 
 def verdicts(home: Home, *arguments: str, **options: Any) -> dict[str, tuple[str, str, str]]:
-    """Return what check says of each thing: value, verdict and note."""
+    """Return the value, the verdict and the note of each row."""
     return {
         check["name"]: (check["value"], check["verdict"], check["note"])
         for check in home.json("check", *arguments, **options)["checks"]
@@ -24,7 +24,7 @@ def verdicts(home: Home, *arguments: str, **options: Any) -> dict[str, tuple[str
 
 
 def test_check_leads_a_new_user_to_a_request_step_by_step(home: Home) -> None:
-    """With nothing set, the hint is what to type, in order."""
+    """With nothing set, the hint has the commands to type, in order."""
     terminal = home.run("check", on_terminal=True, expected=3)
     assert terminal.errors == (
         "error: a request would fail: api_key, organization_id\n"
@@ -36,7 +36,7 @@ def test_check_leads_a_new_user_to_a_request_step_by_step(home: Home) -> None:
 
 
 def test_what_check_says_where_nothing_is_set(home: Home) -> None:
-    """Each row says what is missing and what sets it."""
+    """Each row says what is missing and how to set it."""
     del home.env["WRITER_CONFIG"]
     found = verdicts(home, expected=3)
     assert found.pop("file")[1:] == ("ok", "does not exist yet: `writer config init` creates it")
@@ -68,7 +68,7 @@ def test_what_check_says_where_nothing_is_set(home: Home) -> None:
 
 
 def test_a_new_user_sets_the_key_and_the_organization_and_is_done(home: Home) -> None:
-    """Set, set, set, check, list: the whole way, as the hint of check describes it."""
+    """The commands of the hint lead to a request that works."""
     home.run("check", expected=3)
     home.run("set", "api_key", stdin=KEY.encode())
     terminal = home.run("check", expected=3)
@@ -99,7 +99,7 @@ def test_a_new_user_sets_the_key_and_the_organization_and_is_done(home: Home) ->
 
 
 def test_check_says_where_each_value_comes_from(home: Home) -> None:
-    """Variable, profile and file are named in the row."""
+    """A row names the variable, the profile or the file of its value."""
     home.write("organization_id = 5\n[profiles.ci]\ntimeout = 30\n")
     found = verdicts(home, "--profile", "ci", env={"WRITER_API_KEY": KEY, "WRITER_MODEL_ID": "m"})
     assert found["file"] == (str(home.path), "ok", "")
@@ -154,7 +154,7 @@ READY = {"WRITER_API_KEY": KEY, "WRITER_ORG_ID": "5", "WRITER_MODEL_ID": "m"}
 def test_check_finds_what_is_wrong_and_goes_on(
     home: Home, variable: str, text: str, name: str, note: str
 ) -> None:
-    """The row says it, the exit code is 3, the hint is the row's, and no other row is missing."""
+    """A wrong value is in its row and in the hint, exit code 3, and no row is missing."""
     env = READY | {variable: text}
     found = verdicts(home, env=env, expected=3)
     assert found[name][1] == "wrong"
@@ -167,7 +167,7 @@ def test_check_finds_what_is_wrong_and_goes_on(
 
 
 def test_check_of_a_broken_file_says_so_and_looks_at_the_program(home: Home) -> None:
-    """What stands in the file cannot be known, so nothing else is claimed."""
+    """With a broken file only the rows of the file and of the program are shown."""
     home.write("timeout = \n")
     found = verdicts(home, expected=3)
     assert found["file"] == (
@@ -182,7 +182,7 @@ def test_check_of_a_broken_file_says_so_and_looks_at_the_program(home: Home) -> 
 
 
 def test_check_notes_a_file_that_others_read_and_one_that_is_not_there(home: Home) -> None:
-    """A wrong mode, and a `WRITER_CONFIG` that names nothing, are not wrong enough to fail."""
+    """A wrong mode, or a missing file in `WRITER_CONFIG`, is a note and no error."""
     found = verdicts(home, env=READY)
     assert found["file"] == (
         str(home.path),
@@ -199,7 +199,7 @@ def test_check_notes_a_file_that_others_read_and_one_that_is_not_there(home: Hom
 
 
 def test_check_notes_a_key_that_is_short_and_a_host_that_is_not_writers(home: Home) -> None:
-    """A server on this machine may take any key: that is worth a word, and no failure."""
+    """A short key and another host are notes and no errors."""
     env = READY | {"WRITER_API_KEY": "test", "WRITER_BASE_URL": "http://localhost:8000"}
     found = verdicts(home, env=env)
     assert found["api_key"] == (
@@ -217,7 +217,7 @@ def test_check_notes_a_key_that_is_short_and_a_host_that_is_not_writers(home: Ho
 
 
 def test_check_runs_the_command_and_says_whether_it_gave_a_key(home: Home) -> None:
-    """Whether a password manager works is what a person wants to know."""
+    """`check` runs the command of the key and reports its success or error."""
     words = [sys.executable, "-c", f"print('{KEY}')"]
     home.write(f"api_key_command = '''{shlex.join(words)}'''\norganization_id = 5\n")
     found = verdicts(home)
@@ -232,7 +232,7 @@ def test_check_runs_the_command_and_says_whether_it_gave_a_key(home: Home) -> No
 def test_check_of_the_sandbox_needs_nothing(
     home: Home, flags: list[str], env: dict[str, str]
 ) -> None:
-    """No key is looked for, and the line to try has the flag where it is needed."""
+    """No key is looked for, and the suggested command has `--sandbox` if it is needed."""
     home.write("api_key_command = 'no-such-program'\n")
     found = verdicts(home, *flags, env=env)
     assert found["sandbox"] == ("yes", "ok", "nothing else is needed: no key, no network")
@@ -246,7 +246,7 @@ def test_check_of_the_sandbox_needs_nothing(
 
 
 def test_check_of_a_profile_that_is_missing_names_those_there(home: Home) -> None:
-    """The row of the file has the message and the way to make one."""
+    """The row of the file lists the profiles, and how to create one."""
     home.write("[profiles.work]\n")
     note = verdicts(home, "--profile", "ci", expected=3)["file"][2]
     assert note == (
@@ -256,7 +256,7 @@ def test_check_of_a_profile_that_is_missing_names_those_there(home: Home) -> Non
 
 
 def test_check_puts_values_below_names_on_a_narrow_terminal(home: Home) -> None:
-    """No line is longer than the terminal, but for a path or a command that has no gap."""
+    """No line is wider than the terminal, except a path or a command without spaces."""
     env = {"WRITER_CONFIG": str(home.path), "COLUMNS": "40", "NO_COLOR": "1"}
     terminal = Terminal.fake(env=env, stdout_is_terminal=True)
     main(["config", "check"], terminal)
@@ -268,7 +268,7 @@ def test_check_puts_values_below_names_on_a_narrow_terminal(home: Home) -> None:
 
 
 def program(directory: Path, name: str) -> Path:
-    """Make a program that does nothing."""
+    """Make an executable file that does nothing."""
     directory.mkdir(exist_ok=True)
     path = directory / name
     path.write_text("#!/bin/sh\n")
@@ -277,7 +277,7 @@ def program(directory: Path, name: str) -> Path:
 
 
 def test_check_notes_another_writer_that_is_first_on_the_path(home: Home) -> None:
-    """It names the other, and the name under which this one can be called."""
+    """The note has the path of the other program, and another name for this one."""
     other = program(home.path.parent / "other", "writer")
     env = READY | {"PATH": f"{other.parent}{os.pathsep}{WRITER.parent}"}
     assert verdicts(home, env=env)["program"] == (
@@ -290,7 +290,7 @@ def test_check_notes_another_writer_that_is_first_on_the_path(home: Home) -> Non
 
 
 def test_check_takes_a_link_to_this_program_for_this_program(home: Home) -> None:
-    """As pipx installs it."""
+    """A symbolic link on PATH, as pipx makes it, counts as this program."""
     link = home.path.parent / "writer"
     link.symlink_to(WRITER)
     found = verdicts(home, env=READY | {"PATH": str(link.parent)})
@@ -298,7 +298,7 @@ def test_check_takes_a_link_to_this_program_for_this_program(home: Home) -> None
 
 
 def test_check_says_where_this_program_is_if_not_on_the_path(home: Home) -> None:
-    """An environment that is not activated."""
+    """The note has the path of a program in an environment that is not activated."""
     found = verdicts(home, env=READY | {"PATH": str(home.path.parent)})
     assert found["program"] == (
         str(WRITER),
@@ -308,7 +308,7 @@ def test_check_says_where_this_program_is_if_not_on_the_path(home: Home) -> None
 
 
 def on_a_terminal(home: Home, typed: bytes, *arguments: str) -> tuple[int, str]:
-    """Run the program on a terminal, type once it asks, and return its end and the screen."""
+    """Run the program on a terminal, type at its question; return exit code and screen."""
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - the other process
         env = os.environ | home.env | {"NO_COLOR": "1", "TERM": "dumb"}
@@ -320,7 +320,7 @@ def on_a_terminal(home: Home, typed: bytes, *arguments: str) -> tuple[int, str]:
     try:
         while chunk := os.read(terminal, 4096):
             screen += chunk
-    except OSError:  # the other side is closed, in the words of Linux
+    except OSError:  # Linux reports a closed other side this way
         pass
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
@@ -329,7 +329,7 @@ def on_a_terminal(home: Home, typed: bytes, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("arguments", [["set", "api_key"], ["set", "api_key", "-"]])
 def test_a_key_is_asked_for_without_echo(home: Home, arguments: list[str]) -> None:
-    """The question and the confirmation are all that the screen shows."""
+    """The screen shows only the question and the confirmation."""
     status, screen = on_a_terminal(home, f"{KEY}\n".encode(), *arguments)
     assert os.waitstatus_to_exitcode(status) == 0
     assert screen.split() == (
@@ -340,7 +340,7 @@ def test_a_key_is_asked_for_without_echo(home: Home, arguments: list[str]) -> No
 
 
 def test_ctrl_d_at_the_question_sets_nothing(home: Home) -> None:
-    """No answer is a usage error, not a bug."""
+    """No answer is a usage error."""
     status, screen = on_a_terminal(home, b"\x04", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == 2
     assert "error: api_key is not a string with at least one visible character" in screen
@@ -348,14 +348,14 @@ def test_ctrl_d_at_the_question_sets_nothing(home: Home) -> None:
 
 
 def test_ctrl_c_at_the_question_interrupts(home: Home) -> None:
-    """The process dies of the signal, so that a script that started it stops too."""
+    """The process ends by SIGINT, so that a script that started it stops too."""
     status, _ = on_a_terminal(home, b"\x03", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == -2
     assert not home.path.exists()
 
 
 def test_what_check_says_of_an_engine(home: Home) -> None:
-    """A base URL is needed, a key and an organization are not."""
+    """An engine needs a base URL, but neither a key nor an organization."""
     found = verdicts(home, "--api", "openai", expected=3)
     assert found["base_url"][:2] == ("not set", "wrong")
     assert found["api_key"][1:] == ("ok", "a server that needs none is asked without one")
@@ -365,7 +365,7 @@ def test_what_check_says_of_an_engine(home: Home) -> None:
 
 
 def test_offline_a_request_needs_a_cache_and_nothing_else(home: Home) -> None:
-    """The command of a key is not run, and the check says that nothing is sent."""
+    """The key's command is not run, and `check` says that nothing is sent."""
     ran = home.path.parent / "ran"
     home.write(f'api_key_command = "touch {ran}"\nmodel_id = "m"\n')
     found = verdicts(home, env={"WRITER_OFFLINE": "1"}, expected=3)

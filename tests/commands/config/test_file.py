@@ -1,4 +1,4 @@
-"""What `writer config` does to the file, and how it reads it."""
+"""How `writer config` changes the configuration file, and how the file is read."""
 
 import contextlib
 import errno
@@ -29,7 +29,7 @@ timeout = 30  # it must not hang
 
 
 def test_comments_and_order_survive_a_change(home: Home) -> None:
-    """Nothing but the value changes, and what is new stands before the tables."""
+    """Only the value changes, and a new setting is written before the tables."""
     home.write(COMMENTED)
     home.run("set", "organization_id", "2")
     home.run("set", "timeout", "60", "--profile", "ci")
@@ -41,7 +41,7 @@ def test_comments_and_order_survive_a_change(home: Home) -> None:
 
 
 def test_line_ends_of_windows_survive_a_change(home: Home) -> None:
-    """The lines that were there keep theirs."""
+    """The existing lines keep their CRLF."""
     home.write("# one\r\nmodel_id = 'a' # two\r\ntimeout = 5\r\n")
     home.run("set", "timeout", "6")
     assert home.path.read_bytes() == b"# one\r\nmodel_id = 'a' # two\r\ntimeout = 6\r\n"
@@ -63,7 +63,7 @@ FORMS = [
 def test_a_value_that_was_set_is_read_back_whatever_form_the_file_has(
     home: Home, form: str, profile: str | None
 ) -> None:
-    """Tables, dotted keys, inline tables, no line end: TOML has many ways to say the same."""
+    """A value can be set and read in any form of TOML: tables, dotted keys, inline tables."""
     home.write(form)
     flags = ["--profile", profile] if profile else []
     home.run("set", "model_id", "m", *flags)
@@ -83,14 +83,14 @@ def test_a_value_that_was_set_is_read_back_whatever_form_the_file_has(
     )
 )
 def test_any_text_is_read_back_as_it_was_set(home: Home, text: str) -> None:
-    """Quotes, control characters and every script."""
+    """Quotes, control characters and all scripts are read back unchanged."""
     home.run("set", "model_id", "--", text)
     assert home.json("get", "model_id")["value"] == text
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 def test_only_the_owner_can_read_the_file_whatever_the_umask(home: Home, umask: int) -> None:
-    """The file is made 0600 and its directory 0700; a wider mode from before is narrowed."""
+    """The file gets the mode 0600 and its directory 0700, whatever the umask and the old mode."""
     path = home.path.parent / "new" / "config.toml"
     before = os.umask(umask & 0o077)
     try:
@@ -107,7 +107,7 @@ def test_only_the_owner_can_read_the_file_whatever_the_umask(home: Home, umask: 
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(home: Home) -> None:
-    """A disk that is full, here a limit of zero bytes, costs no key that was stored."""
+    """If the disk is full, the old file stays and no temporary file is left."""
     home.write(f"api_key = '{KEY}'\n")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
@@ -125,7 +125,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(home: Home) -> 
 
 
 def test_a_linked_file_stays_a_link(home: Home) -> None:
-    """A configuration that is kept elsewhere, under version control perhaps, is changed there."""
+    """If the file is a symbolic link, its target is changed."""
     real = home.path.parent / "dotfiles.toml"
     real.write_text("timeout = 4\n")
     home.path.symlink_to(real.name)
@@ -136,14 +136,14 @@ def test_a_linked_file_stays_a_link(home: Home) -> None:
 
 @pytest.mark.parametrize("path", ["/proc/config.toml", "/proc/nowhere/config.toml"])
 def test_a_place_that_cannot_be_written_is_named(home: Home, path: str) -> None:
-    """Exit code 3, the path, and how to look at it."""
+    """Exit code 3, with the path and a command to look at it."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": path}, expected=3)
     assert terminal.errors.startswith(f"error: {path} cannot be written: ")
     assert f"see `ls -ld {Path(path).parent}`\n" in terminal.errors
 
 
 def test_a_device_is_not_taken_for_the_file(home: Home) -> None:
-    """What is written to `/dev/null` would be lost without a word."""
+    """`config set` refuses a device such as `/dev/null`, where a value would be lost."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_CONFIG": "/dev/null"}, expected=3)
     assert terminal.errors == (
         "error: /dev/null is not a regular file, so it cannot be changed\n"
@@ -164,7 +164,7 @@ def test_a_device_is_not_taken_for_the_file(home: Home) -> None:
 def test_a_file_that_is_broken_is_not_changed(
     home: Home, subcommand: list[str], text: str, profile: str | None, said: str
 ) -> None:
-    """It is named with the place, and left for its owner to mend."""
+    """The error names the place in the file, and the file stays as it is."""
     home.write(text)
     flags = ["--profile", profile] if profile else []
     terminal = home.run(*subcommand, *flags, expected=3)
@@ -173,7 +173,7 @@ def test_a_file_that_is_broken_is_not_changed(
 
 
 def test_a_file_that_nests_too_deep_is_not_changed(home: Home) -> None:
-    """Whatever the parser's patience, the end is an error of the file."""
+    """A file that is nested too deeply is an error and stays as it is."""
     text = "model_id = " + "[" * 5000 + "]" * 5000
     home.write(text)
     terminal = home.run("set", "timeout", "5", expected=3)
@@ -182,14 +182,14 @@ def test_a_file_that_nests_too_deep_is_not_changed(home: Home) -> None:
 
 
 def test_a_person_is_told_of_a_broken_file_before_typing_the_key(home: Home) -> None:
-    """The question would be in vain."""
+    """A broken file is an error before the key is asked for."""
     home.write("timeout = \n")
     terminal = home.run("set", "api_key", on_terminal=True, expected=3)
     assert terminal.errors.startswith(f"error: {home.path}: Invalid value (at line 1, column 11)\n")
 
 
-def test_unset_takes_a_value_out_and_says_so(home: Home) -> None:
-    """A second time there is nothing to take out, which is no error."""
+def test_unset_removes_a_value_and_says_so(home: Home) -> None:
+    """To unset a setting that is not set is no error."""
     home.write("timeout = 5\nmodel_id = 'm'\n")
     assert home.run("unset", "timeout").errors == f"timeout was removed from {home.path}\n"
     assert home.path.read_text() == "model_id = 'm'\n"
@@ -198,7 +198,7 @@ def test_unset_takes_a_value_out_and_says_so(home: Home) -> None:
 
 
 def test_unset_does_not_make_a_file_or_a_profile(home: Home) -> None:
-    """There is nothing to write."""
+    """Without a value to remove, no file and no profile is created."""
     answer = home.json("unset", "timeout", "--profile", "ci")
     assert answer == {
         "version": 1,
@@ -210,8 +210,8 @@ def test_unset_does_not_make_a_file_or_a_profile(home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_unset_takes_out_what_is_no_setting(home: Home) -> None:
-    """A misspelt line stops every command, so this one can remove it."""
+def test_unset_removes_an_unknown_setting(home: Home) -> None:
+    """A misspelt setting, which every command refuses, can be removed."""
     home.write("timout = 5\ntimeout = 6\n")
     home.run("list", expected=3)
     home.run("unset", "timout")
@@ -221,7 +221,7 @@ def test_unset_takes_out_what_is_no_setting(home: Home) -> None:
 
 
 def test_get_prints_the_value_and_nothing_else(home: Home) -> None:
-    """A script takes it as it is: `$(writer config get organization_id)`."""
+    """A script can use `$(writer config get organization_id)`."""
     home.write("organization_id = 5\n")
     terminal = home.run("get", "organization_id")
     assert (terminal.output, terminal.errors) == (b"5\n", "")
@@ -234,7 +234,7 @@ def test_get_prints_the_value_and_nothing_else(home: Home) -> None:
 
 
 def test_get_of_what_is_not_set_fails(home: Home) -> None:
-    """Exit code 3, so that a script does not go on with an empty value."""
+    """Exit code 3, so that a script does not continue with an empty value."""
     terminal = home.run("get", "organization_id", expected=3)
     assert (terminal.output, terminal.errors) == (
         b"",
@@ -248,7 +248,7 @@ def test_get_of_what_is_not_set_fails(home: Home) -> None:
 
 
 def test_get_shows_a_key_only_by_its_length(home: Home) -> None:
-    """In text and in JSON; where a command gives the key, that is said."""
+    """Text and JSON have the length of the key; a key of a command counts as not set."""
     home.write(f"api_key = '{KEY}'\n")
     assert home.run("get", "api_key").output == f"{SHOWN}\n".encode()
     assert home.json("get", "api_key")["value"] == SHOWN
@@ -258,7 +258,7 @@ def test_get_shows_a_key_only_by_its_length(home: Home) -> None:
 
 
 def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
-    """Name, value, origin, variables: a row for each setting, and no key."""
+    """A row has name, value, source and variables of a setting, and no key."""
     home.write(f"api_key = '{KEY}'\norganization_id = 5\n[profiles.ci]\ntimeout = 30\n")
     terminal = home.run("list", "--profile", "ci", env={"WRITER_MODEL_ID": "m"})
     rows = [line.split("\t") for line in terminal.output.decode().splitlines()]
@@ -278,7 +278,7 @@ def test_list_in_a_pipe_is_tab_separated(home: Home) -> None:
 
 
 def test_list_in_json_has_the_file_the_profiles_and_every_setting(home: Home) -> None:
-    """What is not set is null; a variable is named where it could set the value."""
+    """A value that is not set is null, and each setting has its variables."""
     home.write(f"timeout = 30\n[profiles.ci]\napi_key = '{KEY}'\n[profiles.work]\n")
     answer = home.json("list", "--profile", "ci")
     assert answer["version"] == 1
@@ -300,7 +300,7 @@ def test_list_in_json_has_the_file_the_profiles_and_every_setting(home: Home) ->
 def test_list_on_a_terminal_has_headings_and_names_the_profiles(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table for a person; the profiles stand below it, on standard error."""
+    """Settings are shown as a table, and the profiles on standard error."""
     monkeypatch.setenv("COLUMNS", "200")
     home.write('model_id = "a\\u001b[2J"\n[profiles.ci]\ntimeout = 5\n[profiles.work]\n')
     terminal = home.run("list", "--profile", "ci", on_terminal=True, env={"TERM": "dumb"})
@@ -316,13 +316,13 @@ def test_list_on_a_terminal_has_headings_and_names_the_profiles(
 
 
 def test_list_on_a_terminal_says_that_there_is_no_file_yet(home: Home) -> None:
-    """A new user sees where it would be."""
+    """The path is shown also if the file does not exist."""
     terminal = home.run("list", on_terminal=True)
     assert terminal.errors == f"the file: {home.path} (not there yet)\n"
 
 
 def test_path_prints_where_the_file_is_or_would_be(home: Home, isolated_home: Path) -> None:
-    """`$EDITOR "$(writer config path)"` works, there or not."""
+    """`$EDITOR "$(writer config path)"` works whether or not the file exists."""
     assert home.run("path").output == f"{home.path}\n".encode()
     assert home.json("path") == {"version": 1, "path": str(home.path)}
     terminal = Terminal.fake()
@@ -333,24 +333,24 @@ def test_path_prints_where_the_file_is_or_would_be(home: Home, isolated_home: Pa
 
 
 def test_a_pipe_is_read_to_its_end(home: Home) -> None:
-    """As `WRITER_CONFIG=<(pass show writer)` gives it, in pieces or at once."""
+    """A pipe, as in `WRITER_CONFIG=<(pass show writer)`, is read completely."""
     home.path.parent.mkdir(exist_ok=True)
     os.mkfifo(home.path)
-    descriptor = os.open(home.path, os.O_RDWR)  # which does not wait for a reader
+    descriptor = os.open(home.path, os.O_RDWR)  # O_RDWR does not wait for a reader
     os.write(descriptor, b"timeout = 7")
     reading = os.open(home.path, os.O_RDONLY | os.O_NONBLOCK)
-    os.close(descriptor)  # what was written stays there as long as somebody reads
+    os.close(descriptor)  # the data stays while the pipe is open for reading
     terminal = Terminal.fake(env={"WRITER_CONFIG": str(home.path)})
     assert main(["config", "get", "timeout"], terminal) == 0
     assert terminal.output == b"7\n"
     os.close(reading)
 
 
-def test_a_pipe_is_waited_for_while_its_program_thinks(home: Home) -> None:
-    """A password manager may ask somebody before it writes."""
+def test_a_pipe_may_be_written_late(home: Home) -> None:
+    """A program may ask a person before it writes to the pipe."""
     home.path.parent.mkdir(exist_ok=True)
     os.mkfifo(home.path)
-    descriptor = os.open(home.path, os.O_RDWR)  # which does not wait for a reader
+    descriptor = os.open(home.path, os.O_RDWR)  # O_RDWR does not wait for a reader
 
     def write() -> None:
         os.write(descriptor, b"timeout = 7")
@@ -365,7 +365,7 @@ def test_a_pipe_is_waited_for_while_its_program_thinks(home: Home) -> None:
 
 
 def test_a_pipe_without_end_is_read_up_to_the_largest_file(home: Home) -> None:
-    """A program that writes without end fills no memory."""
+    """A pipe without an end is read only up to the largest size of a file."""
     home.path.parent.mkdir(exist_ok=True)
     os.mkfifo(home.path)
 
@@ -382,10 +382,8 @@ def test_a_pipe_without_end_is_read_up_to_the_largest_file(home: Home) -> None:
     writing.join(60)
 
 
-def test_a_pipe_that_nobody_writes_to_is_not_waited_for_without_end(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The error says what the file is, and how long it was waited for."""
+def test_a_pipe_without_a_writer_is_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the file is a pipe, and how long the program waited."""
     monkeypatch.setattr("writer_cli.config.file.PIPE_TIMEOUT", 0.01)
     home.path.parent.mkdir(exist_ok=True)
     os.mkfifo(home.path)

@@ -38,7 +38,7 @@ def talk(home: Home, turns: Sequence[Turn], *arguments: str, **env: str) -> tupl
 
 
 def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
-    """The key is not shown, a wrong answer is asked for again, and the file is for its owner."""
+    """The key is not shown, a wrong answer is asked again, and only the owner reads the file."""
     turns = [
         ("API [enterprise]: ", ENTER),
         ("API key, not shown as you type [none]: ", f"Bearer {KEY}\n".encode()),
@@ -58,7 +58,7 @@ def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
 
 
 def test_the_settings_are_tried_with_one_request(home: Home) -> None:
-    """For the models, which are shown before one of them is asked for; and kept, as `models` does.
+    """The settings are tried with a request for the models, which are shown.
 
     What the file has already is kept, with its comments, and so is what Enter skips.
     """
@@ -85,7 +85,7 @@ def test_the_settings_are_tried_with_one_request(home: Home) -> None:
 
 @pytest.mark.parametrize("saves", [True, False])
 def test_settings_that_do_not_work_are_saved_only_on_request(home: Home, saves: bool) -> None:
-    """The error is shown; without a yes nothing is written, and the exit code is the error's."""
+    """The error is shown; without a yes nothing is written and its exit code is used."""
     refusal = http(401, {"error": {"message": "the key is not known"}})
     with Server(refusal) as server:
         turns = [
@@ -105,7 +105,7 @@ def test_settings_that_do_not_work_are_saved_only_on_request(home: Home, saves: 
 
 
 def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
-    """Its table is made, and what it inherits stands in the brackets; a variable is a warning."""
+    """Inherited values are the defaults of the questions; a variable causes a warning."""
     home.write(f'api_key_command = "echo {KEY}"\norganization_id = 1\n')
     turns = [
         ("profile ci\r\nEnter keeps", b""),
@@ -122,7 +122,7 @@ def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
         f'api_key_command = "echo {KEY}"\norganization_id = 1\n'
         '\n[profiles.ci]\napi = "studio"\nmodel_id = "m"\n'
     )
-    # Now that it is there, it is what the brackets show.
+    # The brackets show the values of the existing profile.
     turns = [("API [studio]: ", ENTER), ("API key", f"{KEY}\n".encode())]
     turns += [("[Y/n]: ", b"n\n"), ("palmyra-x5 [m]: ", ENTER)]
     code, screen = talk(home, turns, "--profile", "ci", "--json")
@@ -136,7 +136,7 @@ def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
 
 
 def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
-    """No file is made. Without a key there is nothing to try."""
+    """No file is written, and without a key no request is tried."""
     turns = [("API [", b"\x04"), ("API key", b"\x04"), ("number [", ENTER), ("Model", ENTER)]
     code, screen = talk(home, turns)
     assert code == 0
@@ -146,7 +146,7 @@ def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
 
 @pytest.mark.parametrize("turns", [[("API [", b"\x03")], [("API [", ENTER), ("key", b"\x03")]])
 def test_ctrl_c_writes_nothing(home: Home, turns: list[Turn]) -> None:
-    """The process dies of the signal, at each kind of question."""
+    """Ctrl-C at each kind of question ends the process by SIGINT."""
     code, _ = talk(home, turns)
     assert code == -signal.SIGINT
     assert not home.path.exists()
@@ -154,7 +154,7 @@ def test_ctrl_c_writes_nothing(home: Home, turns: list[Turn]) -> None:
 
 @pytest.mark.parametrize(("stdin", "stderr"), [(True, False), (False, True), (False, False)])
 def test_without_a_terminal_nothing_is_asked(stdin: bool, stderr: bool) -> None:
-    """It says which commands do the same."""
+    """The error lists the commands that do the same."""
     ran = writer(
         "config",
         "init",
@@ -179,7 +179,7 @@ def test_without_a_terminal_nothing_is_asked(stdin: bool, stderr: bool) -> None:
 
 
 def test_a_key_of_the_file_is_shown_by_its_length(home: Home) -> None:
-    """As everywhere."""
+    """The key of the file is shown only as its length."""
     home.write(f'api_key = "{KEY}"\n')
     turns = [("API [", ENTER), (f"{SHOWN}: ", b"\x03")]
     code, screen = talk(home, turns)

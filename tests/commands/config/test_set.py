@@ -12,7 +12,7 @@ from writer_cli.output.terminal import Terminal
 
 
 def test_set_writes_the_value_and_says_where(home: Home) -> None:
-    """Standard output stays empty; standard error says what was done."""
+    """The confirmation is on standard error, and standard output is empty."""
     terminal = home.run("set", "organization_id", "123")
     assert terminal.output == b""
     assert terminal.errors == f"organization_id = 123 in {home.path}\n"
@@ -20,13 +20,13 @@ def test_set_writes_the_value_and_says_where(home: Home) -> None:
 
 
 def test_set_says_nothing_when_told_to_be_quiet(home: Home) -> None:
-    """`--quiet` leaves errors."""
+    """`--quiet` hides the confirmation."""
     terminal = home.run("set", "organization_id", "123", "--quiet")
     assert (terminal.output, terminal.errors) == (b"", "")
 
 
 def test_set_answers_a_script_in_json(home: Home) -> None:
-    """One object: what was set, and where."""
+    """The JSON object has the setting, its value and the path."""
     assert home.json("set", "timeout", "5") == {
         "version": 1,
         "name": "timeout",
@@ -50,8 +50,8 @@ def test_set_answers_a_script_in_json(home: Home) -> None:
         ("base_url", "https://example.com/", 'base_url = "https://example.com"\n'),
     ],
 )
-def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) -> None:
-    """A number is a number without a needless fraction, a text is quoted."""
+def test_set_writes_the_right_toml_type(home: Home, name: str, text: str, line: str) -> None:
+    """A number is written as a number, in its shortest form, and a text in quotes."""
     home.run("set", name, text)
     assert home.path.read_text() == line
 
@@ -114,21 +114,21 @@ def test_set_stores_what_was_meant(home: Home, name: str, text: str, line: str) 
         ),
     ],
 )
-def test_set_refuses_what_cannot_be_right(home: Home, arguments: list[str], said: str) -> None:
-    """Exit code 2, what is wrong with it, and no file is made."""
+def test_set_refuses_an_invalid_value(home: Home, arguments: list[str], said: str) -> None:
+    """Exit code 2, the reason, and no file is written."""
     terminal = home.run("set", *arguments, expected=2)
     assert (terminal.output, terminal.errors) == (b"", said)
     assert not home.path.exists()
 
 
 def test_set_refuses_a_profile_of_the_environment_by_the_name_of_its_variable(home: Home) -> None:
-    """Who did not write `--profile` is not told of it."""
+    """The error about a profile from `WRITER_PROFILE` names the variable."""
     terminal = home.run("set", "timeout", "5", env={"WRITER_PROFILE": "a.b"}, expected=2)
     assert terminal.errors.startswith("error: WRITER_PROFILE: 'a.b' is not a valid profile name")
 
 
 def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
-    """Others could read it in the list of processes; the message does not repeat it."""
+    """A key as an argument, which others could read, is refused and not repeated."""
     terminal = home.run("set", "api_key", KEY, expected=2)
     assert terminal.errors == (
         "error: api_key cannot be an argument, because other users can read arguments\n"
@@ -141,14 +141,14 @@ def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
 @pytest.mark.parametrize("arguments", [["api_key"], ["api_key", "-"]])
 @pytest.mark.parametrize("text", ["{}", "{}\n", " {}\r\n", "Bearer {}\n", "\ufeff{}"])
 def test_a_key_is_read_from_a_pipe(home: Home, arguments: list[str], text: str) -> None:
-    """With or without `-`; spaces around it and the header's word before it are dropped."""
+    """`-` is optional; spaces and a `Bearer` before the key are dropped."""
     terminal = home.run("set", *arguments, stdin=text.format(KEY).encode())
     assert terminal.errors == f"api_key = {SHOWN} in {home.path}\n"
     assert home.path.read_text() == f'api_key = "{KEY}"\n'
 
 
 def test_any_value_is_read_from_a_pipe(home: Home) -> None:
-    """`-`, or nothing where standard input is no terminal; one line break is dropped."""
+    """`-`, or no value without a terminal, reads standard input and drops one line break."""
     home.run("set", "model_id", "-", stdin=b"palmyra-x5\r\n")
     home.run("set", "organization_id", stdin=b"7\n")
     assert home.path.read_text() == 'model_id = "palmyra-x5"\norganization_id = 7\n'
@@ -186,10 +186,10 @@ PIPE = "pipe one line of text into it: `… | writer config set"
         ),
     ],
 )
-def test_what_a_pipe_brings_and_cannot_be_a_value_is_refused(
+def test_an_invalid_value_from_a_pipe_is_refused(
     home: Home, name: str, stdin: bytes, code: int, said: str
 ) -> None:
-    """Nothing, too much, no text, several lines: said in a sentence that does not show it."""
+    """An empty, too long, binary or multi-line value is refused and not shown."""
     terminal = home.run("set", name, stdin=stdin, expected=code)
     assert terminal.errors.startswith(f"error: {said}")
     assert "sk-" not in terminal.errors
@@ -197,7 +197,7 @@ def test_what_a_pipe_brings_and_cannot_be_a_value_is_refused(
 
 
 def test_a_closed_standard_input_has_no_value(home: Home) -> None:
-    """`<&-` is no reason to fail otherwise than for an empty pipe."""
+    """A closed standard input causes the same error as an empty one."""
     terminal = Terminal.fake(env=home.env)
     terminal.stdin = None
     assert main(["config", "set", "timeout"], terminal) == 2
@@ -205,7 +205,7 @@ def test_a_closed_standard_input_has_no_value(home: Home) -> None:
 
 
 def test_a_person_is_told_how_to_give_a_value(home: Home) -> None:
-    """At a terminal nothing waits in silence."""
+    """On a terminal a missing value is an error, and the program does not wait."""
     terminal = home.run("set", "organization_id", on_terminal=True, expected=2)
     assert terminal.errors == (
         "error: no value for organization_id\n"
@@ -214,7 +214,7 @@ def test_a_person_is_told_how_to_give_a_value(home: Home) -> None:
 
 
 def test_set_warns_of_a_variable_that_comes_before_the_file(home: Home) -> None:
-    """Or the new value would seem to have no effect."""
+    """A variable that overrides the new value causes a warning."""
     terminal = home.run("set", "organization_id", "5", env={"WRITER_ORG_ID": "6"})
     assert terminal.errors == (
         "warning: WRITER_ORG_ID is set too, and comes before the file: unset WRITER_ORG_ID\n"
@@ -226,7 +226,7 @@ def test_set_warns_of_a_variable_that_comes_before_the_file(home: Home) -> None:
 def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
     home: Home, profile: list[str]
 ) -> None:
-    """A file with both is refused, so set never makes one."""
+    """Setting the key removes its command, and setting the command removes the key."""
     home.run("set", "api_key_command", "pass show writer", *profile)
     terminal = home.run("set", "api_key", *profile, stdin=KEY.encode())
     assert terminal.errors.startswith(
@@ -239,7 +239,7 @@ def test_a_key_takes_the_place_of_the_command_and_the_other_way_round(
 
 
 def test_values_that_are_set_at_the_same_time_are_all_there(home: Home, tmp_path: Path) -> None:
-    """From the first, which makes the directory; what is unset at the same time is gone."""
+    """Concurrent changes are all in the file, also if it did not exist."""
     home = Home(tmp_path / "new" / "directory")
     profiles = [f"p{number}" for number in range(8)]
 
@@ -254,7 +254,7 @@ def test_values_that_are_set_at_the_same_time_are_all_there(home: Home, tmp_path
     assert written == {"profiles": {profile: {"organization_id": 7} for profile in profiles}}
 
 
-def test_a_switch_is_set_by_its_word(home: Home) -> None:
-    """And stands in the file as one."""
+def test_a_boolean_is_set_by_its_name(home: Home) -> None:
+    """`true` is written as a boolean."""
     home.run("set", "allow_http", "true")
     assert tomllib.loads(home.path.read_text()) == {"allow_http": True}
