@@ -60,7 +60,7 @@ def can_be_nameless(directory: Path) -> bool:
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
 @pytest.mark.parametrize("size", [1, 255])
-def test_a_file_has_no_name_before_it_is_whole(
+def test_a_file_has_no_name_before_it_is_complete(
     size: int, error: type[BaseException] | None, tmp_path: Path
 ) -> None:
     """The temporary file has no name, so a killed process leaves nothing behind."""

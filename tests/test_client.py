@@ -133,7 +133,7 @@ def test_an_example_of_the_reference_runs_unchanged(
     ],
     ids=["create", "create_model_customization_completion"],
 )
-def test_an_example_of_the_reference_sends_what_it_says(source: str, path: str) -> None:
+def test_an_example_of_the_reference_sends_the_documented_request(source: str, path: str) -> None:
     """The organization of the call is used, and the body has the API's field names."""
     with Server(completion("once")) as server:
         res = run_example(source, base_url=server.url)
@@ -228,7 +228,7 @@ def test_no_organization_at_all_says_where_to_put_it(client: Client) -> None:
     assert server.connections == 0
 
 
-def test_a_response_says_how_it_came(client: Client) -> None:
+def test_a_response_has_every_field(client: Client) -> None:
     """A response has every field, and both values of a header that came twice."""
     body = {
         "choices": [
@@ -406,7 +406,7 @@ def test_a_call_without_a_body_has_no_content_type(client: Client) -> None:
     assert prepared.headers.keys() == {"Accept", "User-Agent", "Authorization"}
 
 
-def test_what_is_prepared_is_what_is_sent() -> None:
+def test_the_prepared_request_is_the_one_that_is_sent() -> None:
     """The prepared request is the one that is sent, but for the key and connection headers."""
     with Server(completion("x")) as server, writer.Writer(KEY, 1, base_url=server.url) as client:
         prepared = client.completions.prepare(completion_request=REQUEST, model_id="m")

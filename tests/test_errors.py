@@ -112,7 +112,7 @@ def test_a_fail_response_as_a_dict_has_every_value() -> None:
     assert error.extras == "x"
 
 
-def test_a_hint_of_the_raiser_wins() -> None:
+def test_a_given_hint_replaces_that_of_the_class() -> None:
     """A hint that is given replaces the hint of the class."""
     assert RequestTimeoutError("x").hint != RequestTimeoutError("x", hint="y").hint == "y"
 
@@ -167,7 +167,7 @@ def test_any_other_content_type_is_not_json(content_type: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "null", "[]", '"x"', "{", "[" * 100_000, "1" * 5000, "\x00"])
-def test_a_body_that_is_no_json_object_is_an_sdk_error(body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_an_sdk_error(body: str) -> None:
     """A body that is not a JSON object is an `SDKError` with the body."""
     error = error_from_answer(400, JSON, body)
     assert type(error) is SDKError

@@ -87,7 +87,7 @@ def test_the_program_has_more_than_one_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("debug", ["", "1"])
-def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
+def test_a_bug_exits_with_1_and_shows_no_key(debug: str) -> None:
     """The error is one line, with a traceback only under WRITER_DEBUG, and without the key."""
     env = Unreadable("WRITER_SANDBOX", {"WRITER_API_KEY": KEY, "WRITER_DEBUG": debug})
     ran = writer("complete", STORY, env=env)
@@ -109,9 +109,7 @@ def test_a_bug_of_ours_exits_with_1_and_shows_no_key(debug: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "Bearer "])
 @pytest.mark.parametrize("place", ["variable", "file", "profile"])
-def test_a_bug_of_ours_shows_no_key_wherever_that_is_from(
-    place: str, prefix: str, tmp_path: Path
-) -> None:
+def test_a_bug_shows_no_key_from_any_source(place: str, prefix: str, tmp_path: Path) -> None:
     """The key is redacted whether it comes from a variable, the file or a profile."""
     config = tmp_path / "config.toml"
     tables = {"variable": "", "file": "{}", "profile": "[profiles.p]\n{}\n[profiles.q]"}
@@ -158,7 +156,7 @@ def test_a_switch_that_is_neither_on_nor_off_exits_with_3() -> None:
     )
 
 
-def test_a_configuration_file_that_is_none_exits_with_3(tmp_path: Path) -> None:
+def test_a_directory_as_configuration_file_exits_with_3(tmp_path: Path) -> None:
     """A directory in the place of the configuration file is an error."""
     ran = writer("complete", STORY, env={"WRITER_CONFIG": str(tmp_path)})
     assert (ran.code, ran.output) == (3, "")
@@ -297,7 +295,7 @@ def test_a_result_that_cannot_be_written_exits_with_11(script: str, message: str
         ("writer complete -o /dev/full x >&-", "--output: /dev/full: No space left on device"),
     ],
 )
-def test_a_text_that_has_nowhere_to_go_goes_to_standard_error(script: str, reason: str) -> None:
+def test_a_text_that_cannot_be_written_goes_to_standard_error(script: str, reason: str) -> None:
     """A text that cannot be written to standard output goes to standard error."""
     env = {"WRITER_SANDBOX": "1"}
     text = shell("writer complete x", env=env).output

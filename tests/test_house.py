@@ -226,7 +226,7 @@ def test_each_room_has_a_folder_of_tests() -> None:
         assert list((TESTS / room_name).rglob("test_*.py"))
 
 
-def test_the_checks_see_what_they_look_for() -> None:
+def test_the_checks_find_known_imports() -> None:
     """The checks above find the imports in files that are known to have them."""
     assert imports_from(ROOT / "http" / "connection.py", "httpx", types_too=False) == ["httpx"]
     assert imports_from(ROOT / "models.py", "httpx") == ["httpx"]
@@ -244,7 +244,7 @@ def test_the_checks_see_what_they_look_for() -> None:
 # Exports.
 
 
-def test_what_is_exported_is_sorted_and_can_be_imported() -> None:
+def test_exported_names_are_sorted_and_can_be_imported() -> None:
     """`__all__` is sorted, and each name in it can be imported."""
     assert writer_cli.__all__ == sorted(writer_cli.__all__)
     for name in writer_cli.__all__:
@@ -267,7 +267,7 @@ def test_everything_that_the_library_returns_and_raises_is_exported() -> None:
     assert set(writer_cli.__all__) == expected - internal - of_the_command_line
 
 
-def test_what_a_type_checker_sees_is_what_is_exported() -> None:
+def test_a_type_checker_sees_the_exported_names() -> None:
     """The imports for type checkers have the exported names, from the same modules."""
     seen = {
         name.rsplit(".", 1)[-1]: name for name in imports_from(ROOT / "__init__.py", "writer_cli")

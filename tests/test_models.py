@@ -136,7 +136,7 @@ def test_a_request_does_not_change() -> None:
         CompletionRequest(prompt="p").prompt = "q"  # type: ignore[misc]
 
 
-def test_advice_names_what_is_unusual() -> None:
+def test_advice_names_unusual_values() -> None:
     """The advice on each unusual field has its value and the documented range."""
     request = CompletionRequest(
         prompt="p",
@@ -155,7 +155,7 @@ def test_advice_names_what_is_unusual() -> None:
     }
 
 
-def test_the_usual_needs_no_advice() -> None:
+def test_documented_values_need_no_advice() -> None:
     """A value at the limit of the documented range gets no advice."""
     request = CompletionRequest(
         prompt="p",
@@ -192,7 +192,7 @@ def test_a_text_is_kept_without_invalid_logprobs(logprobs: Any) -> None:
     assert response == CompletionResponse.model_validate({"choices": [{"text": "t"}]})
 
 
-def test_a_log_probability_that_json_cannot_say_is_none() -> None:
+def test_a_log_probability_that_json_lacks_becomes_none() -> None:
     """Minus infinity and NaN, which JSON lacks, become None in every place."""
     logprobs = CompletionGenerationChoiceLogprobs.model_validate(
         {

@@ -73,7 +73,7 @@ touch {tmp_path}/after
 LOCK = documents.read("requirements-dev.txt")
 
 
-def test_the_lock_file_has_what_the_project_names() -> None:
+def test_the_lock_file_has_the_dependencies_of_the_project() -> None:
     """The lock file has each dependency of pyproject.toml, within its bounds."""
     versions = {
         canonicalize_name(name): version

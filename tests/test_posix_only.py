@@ -159,7 +159,7 @@ USED = re.compile(
 """An import of such a module, the use of such an attribute, the path of a device."""
 
 
-def test_one_module_alone_uses_what_other_systems_lack() -> None:
+def test_only_one_module_uses_functions_of_posix() -> None:
     """Only `posix_only` uses functions that exist on POSIX systems alone."""
     users = {file.name for file in FILES if USED.search(file.read_text(encoding="utf-8"))}
     assert users == {"posix_only.py"}

@@ -95,7 +95,7 @@ def test_a_missing_organization_id_says_where_to_put_it() -> None:
     )
 
 
-def test_an_organization_id_of_zero_is_one() -> None:
+def test_an_organization_id_of_zero_is_valid() -> None:
     """An organization id of zero is valid."""
     call = apis.get("enterprise").completion(REQUEST, Target(model_id="m", organization_id=0))
     assert call.path == "/llm/organization/0/model/m/completions"

@@ -173,7 +173,7 @@ def test_choices_are_in_the_order_of_their_index_with_finish_reasons_and_usage()
 
 
 @pytest.mark.parametrize("more", [{}, {"usage": None}, {"usage": "much"}])
-def test_what_an_engine_does_not_send_is_null(more: dict[str, Any]) -> None:
+def test_fields_that_an_engine_leaves_out_are_null(more: dict[str, Any]) -> None:
     """Fields that an engine leaves out are null in the result."""
     document = result(http(200, {"choices": [{"text": "x"}]} | more))
     assert (document["choices"], document["usage"]) == ([choice("x")], None)
@@ -202,7 +202,7 @@ def test_finish_reason_and_usage_are_read_from_writers_own_apis_too() -> None:
     ],
     ids=["vllm", "llama.cpp"],
 )
-def test_a_stream_says_at_its_end_why_and_how_much(ends: list[dict[str, Any]]) -> None:
+def test_a_stream_ends_with_its_finish_reason_and_usage(ends: list[dict[str, Any]]) -> None:
     """A stream's finish reason and usage are read in the form of vLLM and of llama.cpp."""
     script = streamed(answer(choice("a"), usage=None), *ends)
     document = result(script, "--stream")
@@ -404,7 +404,7 @@ def test_an_error_in_json_has_what_the_engine_said() -> None:
         ({"detail": "Not Found"}, "error: HTTP 404 Not Found"),
     ],
 )
-def test_what_is_not_found_has_a_hint_that_fits_an_engine(body: dict[str, Any], said: str) -> None:
+def test_a_404_has_a_hint_that_fits_an_engine(body: dict[str, Any], said: str) -> None:
     """The hint for 404 is to list the server's models, whatever the error's body."""
     with Server(http(404, body)) as server:
         ran = ask(server)

@@ -27,7 +27,7 @@ def ask(server: Server, *arguments: str, **settings: str) -> Ran:
     return run(*arguments, env=env)
 
 
-def test_a_request_is_what_the_description_says() -> None:
+def test_a_request_matches_the_description_of_the_api() -> None:
     """A request has one path, snake case, the model in the body, and no organization."""
     request = writer.CompletionRequest(
         prompt="p",
@@ -213,7 +213,7 @@ def test_log_probabilities_are_read_as_those_of_the_other_api(
 
 
 @pytest.mark.parametrize("body", [{"choices": 5}, {"choices": [5]}, {"choices": [{}]}])
-def test_an_answer_that_is_no_completion_is_bad(body: dict[str, Any]) -> None:
+def test_an_answer_that_is_not_a_completion_is_a_bad_answer(body: dict[str, Any]) -> None:
     """An answer that is no completion ends with exit code 9."""
     with Server(http(200, body)) as server:
         ran = ask(server, "complete", "--api", "studio", "-m", "m", "p")
@@ -263,7 +263,7 @@ PAGES: dict[str, Script] = {
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("page", PAGES)
-def test_a_host_that_is_gone_hints_at_the_studio_api(page: str, *, streams: bool) -> None:
+def test_a_retired_host_causes_a_hint_at_the_studio_api(page: str, *, streams: bool) -> None:
     """A page of a retired host causes a hint at `--api studio`, unless that API is in use."""
     assert hint(PAGES[page], "enterprise", 7, streams=streams).endswith(STUDIO)
     assert "--api" not in hint(PAGES[page], "studio", 7, streams=streams)

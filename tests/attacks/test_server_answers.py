@@ -109,7 +109,7 @@ def test_a_text_that_is_itself_unreadable_is_a_bad_answer(value: str) -> None:
         b"9" * 100 + b"x",
     ],
 )
-def test_what_is_deep_and_no_json_is_a_bad_answer(body: bytes) -> None:
+def test_deeply_nested_invalid_json_is_a_bad_answer(body: bytes) -> None:
     """Deeply nested invalid JSON is refused in linear time."""
     with Server(http(200, body)) as server:
         assert run("complete", "p", env=server.env).code == 9
@@ -155,7 +155,7 @@ def test_warnings_are_seen_by_the_library_and_left_out_by_quiet() -> None:
     assert heard == [NOT_UTF8, UNREADABLE_NUMBER]
 
 
-def test_a_batch_warns_once_of_what_many_answers_have(tmp_path: Any) -> None:
+def test_many_answers_with_the_same_fault_cause_one_warning(tmp_path: Any) -> None:
     """Many answers with the same fault cause one warning, and their results are valid JSON."""
     source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
     source.write_text("a\nb\nc\n")

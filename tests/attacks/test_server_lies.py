@@ -103,7 +103,7 @@ BAD_ANSWER = {
     + [(attack, script, 9) for attack, script in BAD_ANSWER.items()],
     ids=[*READ, *NO_ANSWER, *BAD_ANSWER],
 )
-def test_what_is_no_good_http_is_read_or_refused(attack: str, script: Script, code: int) -> None:
+def test_invalid_http_is_read_or_refused(attack: str, script: Script, code: int) -> None:
     """The text is printed if it is certain; else there is one error and no output."""
     del attack  # the id of the test
     with Server(script) as server:
@@ -120,7 +120,7 @@ def text_of(client: writer.Writer) -> str:
     return response.completion_response.choices[0].text
 
 
-def test_an_answer_that_belongs_to_no_request_is_given_to_none() -> None:
+def test_a_second_answer_to_a_request_is_an_error() -> None:
     """A second answer to one request is an error, so that later answers are not shifted."""
     with (
         Server(completion("first") + completion("of another"), completion("second")) as server,

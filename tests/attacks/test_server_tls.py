@@ -80,7 +80,7 @@ def made(certificate: Certificate, place: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)
-def test_a_certificate_that_is_not_to_be_trusted(
+def test_an_untrusted_certificate_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 8 with the reason; no request, and so no key, is sent, and nothing is retried."""

@@ -149,7 +149,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("place", ANSWERS)
-def test_what_a_server_says_acts_on_no_terminal(place: str, screen: str) -> None:
+def test_text_of_a_server_is_escaped_on_the_terminal(place: str, screen: str) -> None:
     """Texts, names and errors of a server add no control sequence to the output."""
     answer, command = ANSWERS[place]
     command = [*command, *quietly(screen)]
@@ -233,7 +233,7 @@ LOCAL: dict[str, Callable[[str], tuple[list[str], Mapping[str, str]]]] = {
 
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])
 @pytest.mark.parametrize("place", LOCAL)
-def test_what_is_given_acts_on_no_terminal(place: str, screen: str) -> None:
+def test_text_of_the_user_is_escaped_on_the_terminal(place: str, screen: str) -> None:
     """Text of a file, a flag or a variable adds no control sequence to the output."""
 
     def show(text: str) -> str:
@@ -244,7 +244,7 @@ def test_what_is_given_acts_on_no_terminal(place: str, screen: str) -> None:
 
 
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])
-def test_records_act_on_no_terminal(screen: str) -> None:
+def test_records_are_escaped_on_the_terminal(screen: str) -> None:
     """The prompts of records and the errors about them add no control sequence."""
 
     def show(text: str) -> str:
@@ -260,7 +260,7 @@ def test_records_act_on_no_terminal(screen: str) -> None:
     assert added(show) == set()
 
 
-def test_a_model_that_is_suggested_acts_on_no_terminal() -> None:
+def test_a_suggested_model_is_escaped_on_the_terminal() -> None:
     """A suggested model id, which a server sent earlier, adds no control sequence."""
     listed = {"data": [{"id": "palmyra" + HOSTILE, "name": "x"}]}
 

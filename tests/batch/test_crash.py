@@ -104,7 +104,9 @@ def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_one_signal_waits_for_what_is_under_way(tmp_path: Path, number: signal.Signals) -> None:
+def test_one_signal_waits_for_the_requests_under_way(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     """After a signal nothing is sent, and the two requests under way are answered."""
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write_prompts(source, prompts(100))
@@ -216,7 +218,7 @@ def test_two_runs_on_one_output_do_not_mix(tmp_path: Path) -> None:
     assert echo.counts.total() == 3
 
 
-def test_an_endless_input_does_not_keep_a_batch_that_is_over(tmp_path: Path) -> None:
+def test_a_batch_ends_though_its_input_is_open(tmp_path: Path) -> None:
     """A refused key ends a batch though its standard input is open and silent."""
     with serving(Echo(lambda *_: "fault-401")) as server:
         command: list[str | Path] = ["batch", "-", "--format", "txt", "-o", tmp_path / "out.jsonl"]

@@ -152,7 +152,7 @@ def test_an_answer_without_choices_is_a_failure() -> None:
     ],
     ids=["401", "403", "quota", "a 429 that is not to be tried again"],
 )
-def test_what_concerns_all_stops_all(answer: Response) -> None:
+def test_an_error_that_concerns_all_records_stops_the_batch(answer: Response) -> None:
     """A refused key or quota is raised after the results so far, and stops the batch."""
     with serving(Echo(lambda prompt, _: answer if prompt == "prompt 5" else None)) as server:
         batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=writer_for(server))
@@ -165,7 +165,7 @@ def test_what_concerns_all_stops_all(answer: Response) -> None:
     assert batch.requests < 1000
 
 
-def test_a_missing_key_stops_all() -> None:
+def test_a_missing_key_stops_the_batch() -> None:
     """A missing key stops the batch before anything is sent."""
     batch = run_batch(records(9), Plan(model_id="m"), make_writer=lambda: Writer(organization_id=1))
     with pytest.raises(Exception, match="no API key") as caught:
@@ -219,7 +219,7 @@ def test_a_stopped_batch_sends_nothing_more() -> None:
     assert batch.in_flight == 0
 
 
-def test_threads_end_when_nobody_takes_results() -> None:
+def test_threads_end_when_the_caller_leaves() -> None:
     """If the caller leaves early, the threads end and have read only a few records more."""
     taken = []
 
@@ -295,7 +295,7 @@ def test_a_bug_is_raised_and_hangs_nothing(
     assert batch.is_over
 
 
-def test_a_thread_that_waits_for_input_keeps_nobody() -> None:
+def test_a_stopped_batch_does_not_wait_for_its_input() -> None:
     """A stopped batch ends although a thread still waits for its input."""
     never = threading.Event()
 
@@ -372,7 +372,7 @@ def test_threads_that_keep_a_processor_busy_are_not_joined_by_more(
     assert len(made) == 1
 
 
-def test_results_can_be_taken_where_they_arise() -> None:
+def test_on_result_gets_each_result_in_its_thread() -> None:
     """`on_result` gets each result in the thread that received it."""
     taken: list[tuple[int, str]] = []
 
@@ -390,7 +390,7 @@ def test_results_can_be_taken_where_they_arise() -> None:
     assert threading.current_thread().name not in {name for _, name in taken}
 
 
-def test_a_result_that_cannot_be_taken_stops_all() -> None:
+def test_an_exception_in_on_result_stops_the_batch() -> None:
     """An exception in `on_result` stops the batch and is raised to the caller."""
 
     def on_result(_: Result) -> None:

@@ -110,7 +110,7 @@ def test_a_line_cut_anywhere_is_removed(tmp_path: Path) -> None:
         max_size=30,
     )
 )
-def test_whatever_happens_the_last_whole_line_of_an_index_counts(
+def test_the_last_complete_line_of_an_index_counts(
     steps: list[tuple[int, str | None, int | None]],
 ) -> None:
     """After any writes, cuts and runs, the last complete line of each index counts."""
@@ -148,7 +148,7 @@ def test_results_are_put_into_the_order_of_the_input(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [path, real]
 
 
-def test_what_is_in_order_is_not_written_again(tmp_path: Path) -> None:
+def test_a_sorted_journal_is_not_written_again(tmp_path: Path) -> None:
     """A journal that is in order is not written again."""
     path = tmp_path / "out.jsonl"
     path.write_bytes(line(0) + line(5))
@@ -220,7 +220,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == b""
 
 
-def test_what_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
     """A directory, a missing one, a device and a pipe are usage errors at once."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -234,7 +234,7 @@ def test_what_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
             Journal(path)
 
 
-def test_only_what_has_no_result_is_pending(tmp_path: Path) -> None:
+def test_only_records_without_a_result_are_pending(tmp_path: Path) -> None:
     """Failures count as done until they are forgotten."""
     with Journal(tmp_path / "out.jsonl") as journal:
         append(journal, 3)
@@ -322,7 +322,7 @@ def test_a_system_error_while_the_results_are_sorted_is_an_output_error(tmp_path
         assert [json.loads(one)["index"] for one in journal.lines()] == [0, 1]
 
 
-def test_a_rescue_that_has_no_place_says_what_is_lost(
+def test_results_that_cannot_be_saved_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If nothing can be saved in the temporary directory either, the error has the number."""

@@ -9,7 +9,7 @@ from writer_cli.batch.pacing import Pacing, Ticket
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_most_of_what_a_server_allows_is_used(row: Row) -> None:
+def test_most_of_the_limit_of_a_server_is_used(row: Row) -> None:
     """From the second minute on most of the limit is used, and few requests are refused."""
     figures = measured(row)
     assert figures.goodput >= row.least

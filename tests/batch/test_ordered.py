@@ -35,7 +35,7 @@ def test_a_result_is_written_when_all_before_it_are() -> None:
     assert (output.answered, output.failed) == (3, 1)
 
 
-def test_what_has_no_result_at_the_end_leaves_a_gap() -> None:
+def test_a_missing_result_leaves_a_gap_at_the_end() -> None:
     """At the end, the results after a missing one are written, with a gap before them."""
     written: list[bytes] = []
     output = OrderedOutput(written.append, write_gap=lambda: written.append(b"gap\n"))
@@ -88,7 +88,7 @@ def test_its_end_releases_a_waiting_thread() -> None:
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_what_cannot_be_written_is_kept_in_a_temporary_file(
+def test_results_that_cannot_be_written_are_kept_in_a_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_full: bool
 ) -> None:
     """Unwritten results are saved in order; if that fails too, the message has their number."""

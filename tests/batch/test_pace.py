@@ -242,7 +242,7 @@ def test_a_single_refusal_holds_no_other_request() -> None:
     assert pace.acquire(0).at < 0.1
 
 
-def test_a_hold_does_not_forgive_tokens() -> None:
+def test_a_hold_keeps_the_limit_of_tokens() -> None:
     """After a short hold the limit of tokens still counts the tokens before."""
     clock = SimulatedTime()
     pace = Pace(tpm=60 / 0.99, stop=clock, clock=lambda: clock.now)

@@ -35,7 +35,7 @@ def test_a_json_record_has_a_prompt_an_id_and_fields() -> None:
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\n\n", "\r\n\r\n\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("is_ended", [True, False], ids=["ended", "open"])
-def test_line_breaks_blank_lines_and_marks_do_not_matter(
+def test_line_ends_blank_lines_and_byte_order_marks_do_not_matter(
     form: Format, text: str, line_break: str, mark: str, is_ended: bool
 ) -> None:
     """LF or CRLF, blank lines, a byte order mark, and a missing last line end are accepted."""
@@ -55,7 +55,7 @@ def test_a_table_that_has_only_its_first_line_has_no_records() -> None:
     assert read("id,prompt\n", "csv") == []
 
 
-def test_a_mark_before_a_quoted_name_is_no_part_of_it() -> None:
+def test_a_byte_order_mark_before_a_quoted_name_is_ignored() -> None:
     """A byte order mark before a quoted column name, as of spreadsheets, is ignored."""
     assert prompts('\ufeff"prompt","id"\r\n"a","1"\r\n', "csv") == ["a"]
 
@@ -277,7 +277,7 @@ class Endless(io.RawIOBase):
         ("csv", b"prompt\na\n", b"\nb\n"),
     ],
 )
-def test_a_line_that_is_too_long_is_passed_over(form: Format, before: bytes, after: bytes) -> None:
+def test_a_line_that_is_too_long_is_skipped(form: Format, before: bytes, after: bytes) -> None:
     """A line that is too long is an error, and the records around it are read."""
     length = LONGEST_LINE + 2**20
     stream = io.BufferedReader(Endless(before, length, after), buffer_size=2**20)

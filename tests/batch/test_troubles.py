@@ -193,7 +193,7 @@ def test_random_refusals_slow_nothing_down() -> None:
     assert not [bound for bound in bounds if bound.startswith("waiting ")]
 
 
-def test_a_learned_rate_is_what_bounds_the_speed() -> None:
+def test_a_learned_rate_limits_the_speed() -> None:
     """If a server allows 40 requests a second, the batch reports its learned limit."""
     times: list[float] = []
     lock = threading.Lock()
@@ -221,7 +221,7 @@ def test_a_learned_rate_is_what_bounds_the_speed() -> None:
         ({}, "in flight"),
     ],
 )
-def test_a_batch_says_what_bounds_its_speed(plan: dict[str, Any], bound: str) -> None:
+def test_a_batch_reports_what_limits_its_speed(plan: dict[str, Any], bound: str) -> None:
     """The batch names the flag of a stated limit, else the number of requests under way."""
     with serving(Echo(), latency=0.05) as server:
         plan = {"model_id": "m", **plan}
@@ -244,7 +244,7 @@ def test_the_estimate_of_tokens_learns() -> None:
     assert estimate.before(limited) == pytest.approx(2010, rel=0.03)
 
 
-def test_what_an_answer_does_not_count_is_estimated_by_its_length() -> None:
+def test_missing_usage_is_estimated_by_the_length() -> None:
     """Tokens are estimated if the usage is missing or has a total alone."""
     estimate = TokenEstimate()
     request = CompletionRequest(prompt="x" * 40)
@@ -255,7 +255,7 @@ def test_what_an_answer_does_not_count_is_estimated_by_its_length() -> None:
     assert estimate.before(request) == 10 + 256
 
 
-def test_a_record_that_waits_is_sent_while_the_input_says_nothing() -> None:
+def test_a_retry_is_sent_while_the_input_is_silent() -> None:
     """A retry is sent though a thread waits for the next line of the input."""
     more = threading.Event()
 

@@ -38,7 +38,7 @@ def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
     assert KEY not in only_file(tmp_path).read_text()
 
 
-def test_offline_needs_nothing_but_the_recording(tmp_path: Path) -> None:
+def test_offline_needs_only_the_recording(tmp_path: Path) -> None:
     """A recording is used without a key, an organization, and the address of an engine."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
@@ -54,7 +54,7 @@ def test_offline_needs_nothing_but_the_recording(tmp_path: Path) -> None:
             asking.customizations.list(model_id="palmyra-x5")
 
 
-def test_neither_key_nor_organization_is_needed_for_what_is_there(tmp_path: Path) -> None:
+def test_a_recorded_answer_needs_neither_key_nor_organization(tmp_path: Path) -> None:
     """The key and the organization are needed only for a request that is sent."""
     with Server(completion("one")) as server, client(server, tmp_path) as asking:
         create(asking)
@@ -101,7 +101,7 @@ def test_a_stream_is_replayed_as_a_stream_or_whole(
 
 
 @pytest.mark.parametrize("answer_is_streamed", [True, False])
-def test_what_came_whole_is_replayed_as_a_stream_of_one(
+def test_a_recording_without_streaming_is_replayed_as_one_chunk(
     tmp_path: Path, answer_is_streamed: bool
 ) -> None:
     """A recorded completion without a stream is replayed as a stream of one chunk."""

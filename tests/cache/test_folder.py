@@ -137,7 +137,7 @@ def error_of(directory: Path, request: writer.CompletionRequest, **more: Any) ->
     return error.message
 
 
-def test_what_is_not_recorded_names_the_nearest(tmp_path: Path) -> None:
+def test_the_error_of_an_unrecorded_request_names_the_nearest(tmp_path: Path) -> None:
     """The error names the recording with the fewest differences, then the most similar prompt."""
     start = f"the answer to this request is not recorded in {tmp_path}"
     assert error_of(tmp_path, REQUEST) == start

@@ -41,7 +41,7 @@ def test_the_key_is_the_hash_of_canonical_json() -> None:
     assert QUESTION.key() == hashlib.sha256(canonical).hexdigest()
 
 
-def test_what_means_the_same_has_the_same_key() -> None:
+def test_equivalent_requests_have_the_same_key() -> None:
     """The order of fields, 1 or 1.0, and a null field do not change the key."""
     same = {"topP": 1, "prompt": "a", "stop": None}
     assert QUESTION._replace(request=same).key() == QUESTION.key()
@@ -63,7 +63,7 @@ def test_what_means_the_same_has_the_same_key() -> None:
     ],
     ids=str,
 )
-def test_what_decides_the_text_is_part_of_the_key(changed: dict[str, Any]) -> None:
+def test_each_value_that_influences_the_text_is_part_of_the_key(changed: dict[str, Any]) -> None:
     """Each value that influences the text changes the key."""
     assert QUESTION._replace(**changed).key() != QUESTION.key()
 
@@ -152,7 +152,7 @@ def test_a_file_that_was_changed_is_damaged(tmp_path: Path, change: Any, reason:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"[" * 100_000])
-def test_what_is_no_json_object_is_damaged(tmp_path: Path, content: bytes) -> None:
+def test_a_recording_that_is_not_a_json_object_is_damaged(tmp_path: Path, content: bytes) -> None:
     """A file that was cut, or is something else, is a damaged recording."""
     path = tmp_path / "a.json"
     path.write_bytes(content)
@@ -160,7 +160,7 @@ def test_what_is_no_json_object_is_damaged(tmp_path: Path, content: bytes) -> No
         recording.read(path)
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_recording_that_is_not_a_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe, a folder, a link to itself and a huge file are damaged recordings."""
     pipe, loop, large = (tmp_path / name for name in ("pipe", "loop", "large"))
     os.mkfifo(pipe)

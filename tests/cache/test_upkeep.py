@@ -23,7 +23,7 @@ def record(directory: Path, prompt: str, *, days: float = 0, **answer: Any) -> P
     return path
 
 
-def test_stats_count_what_is_there(tmp_path: Path) -> None:
+def test_stats_count_the_recordings(tmp_path: Path) -> None:
     """The statistics count recordings and the tokens that their answers report."""
     old = record(tmp_path, "a", days=2, body={"usage": {"total_tokens": 5, "x": 1, "y_tokens": ""}})
     new = record(tmp_path, "b", events=("1", "no JSON", '{"usage": {"total_tokens": 2}}', "[DONE]"))
@@ -51,7 +51,7 @@ def test_age_is_that_of_the_recording(tmp_path: Path) -> None:
     assert set(upkeep.older_than(tmp_path, timedelta(days=30))) == {old, zoneless}
 
 
-def test_unused_is_what_no_run_has_read_or_made_since_the_mark(tmp_path: Path) -> None:
+def test_unused_recordings_are_those_without_a_use_since_the_mark(tmp_path: Path) -> None:
     """A recording is unused if no run has read or written it since the mark."""
     with pytest.raises(writer.UsageError, match=r"^--unused: there is no mark in "):
         upkeep.unused(tmp_path)
@@ -83,7 +83,7 @@ def test_an_old_temporary_file_is_removed(tmp_path: Path) -> None:
     assert sorted(kept.parent.iterdir()) == sorted([kept, written])
 
 
-def test_what_cannot_be_changed_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_changed_is_an_error(tmp_path: Path) -> None:
     """The error names the file that cannot be changed."""
     (tmp_path / "file").write_text("")
     with pytest.raises(writer.WriterError, match=r"/file/\.mark: File exists$"):

@@ -66,7 +66,7 @@ def config(tmp_path: Path) -> dict[str, str]:
         ([], None),
     ],
 )
-def test_what_fits_is_offered(words: list[str], expected: list[str] | None) -> None:
+def test_completion_offers_the_words_that_fit(words: list[str], expected: list[str] | None) -> None:
     """TAB offers commands, further flags, values, settings, topics and files."""
     offered = offers(*words)
     if expected is None:

@@ -16,7 +16,7 @@ from writer_cli.output.terminal import Terminal
     ],
     ids=["after", "before", "both"],
 )
-def test_a_zero_is_a_number_that_was_given(arguments: list[str]) -> None:
+def test_zero_retries_count_as_given(arguments: list[str]) -> None:
     """`--max-retries 0` is used wherever it is, and the flag after the command wins."""
     terminal = Terminal.fake()
     asked = ["--sandbox", "--json", "-m", "fault-429", "The sea"]
@@ -25,7 +25,7 @@ def test_a_zero_is_a_number_that_was_given(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--timeout", "--deadline"])
-def test_no_time_at_all_is_refused(flag: str) -> None:
+def test_a_time_of_zero_is_refused(flag: str) -> None:
     """A time of zero is refused."""
     terminal = Terminal.fake()
     assert main(["complete", "--sandbox", flag, "0", "The sea"], terminal) in {2, 3}

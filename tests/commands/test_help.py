@@ -142,7 +142,7 @@ def test_the_version_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_writer_alone_says_how_to_begin(is_terminal: bool) -> None:
+def test_writer_without_a_command_says_how_to_begin(is_terminal: bool) -> None:
     """Without a command ten lines are on standard error, with exit code 2."""
     ran = writer(stdout_is_terminal=is_terminal, stderr_is_terminal=is_terminal)
     assert ran == Ran(
@@ -163,7 +163,7 @@ error: no command
     )
 
 
-def test_writer_alone_is_an_error_in_json_where_that_is_asked_for() -> None:
+def test_writer_without_a_command_prints_a_json_error() -> None:
     """`writer --json` without a command prints a JSON error."""
     ran = writer("--json")
     assert (ran.code, ran.output) == (2, "")

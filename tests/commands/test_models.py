@@ -112,7 +112,7 @@ def test_no_models_are_no_lines() -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["models", "customizations"])
-def test_what_is_no_list_is_a_bad_answer(script: bytes, command: str) -> None:
+def test_an_answer_that_is_not_a_list_is_a_bad_answer(script: bytes, command: str) -> None:
     """An answer that is not a list is an error and not an empty list."""
     with Server(script) as server:
         ran = ask(server, command, *(["-m", "m"] if command == "customizations" else []))
@@ -192,7 +192,7 @@ def test_customizations_are_of_a_model() -> None:
     assert ran.errors.startswith("error: no model: name one with -m\n")
 
 
-def test_the_sandbox_lists_what_it_has() -> None:
+def test_the_sandbox_lists_its_models() -> None:
     """The sandbox has lists in both dialects."""
     assert run("models", "--sandbox") == Ran(
         0,
@@ -247,7 +247,7 @@ def test_a_model_that_is_listed_or_like_none_is_not_mistyped(model_id: str) -> N
         assert "did you mean" not in complete(server, model_id).errors
 
 
-def test_only_what_is_not_found_was_mistyped() -> None:
+def test_only_404_causes_a_suggestion() -> None:
     """Only 404 causes a suggestion."""
     with Server(ENTERPRISE, http(400, b"{}")) as server:
         ask(server, "models")
@@ -286,7 +286,7 @@ def kept(home: Path) -> Path:
     "content",
     [b"", b"{", b"5", b"null", b"[5, null, []]", b'{"palmyra-x5": 1}', b"\xff", b"[" * 100_000],
 )
-def test_a_list_that_was_damaged_is_none(content: bytes, isolated_home: Path) -> None:
+def test_a_damaged_list_is_ignored(content: bytes, isolated_home: Path) -> None:
     """A damaged list is ignored."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         ask(server, "models")

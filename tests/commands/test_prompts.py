@@ -88,7 +88,7 @@ def test_a_prompt_is_its_arguments_joined_by_a_blank_line(
         (b" ", " "),
     ],
 )
-def test_what_is_read_loses_a_byte_order_mark_and_one_line_break(
+def test_a_prompt_loses_a_byte_order_mark_and_one_line_break(
     content: bytes, prompt: str, tmp_path: Path
 ) -> None:
     """Only a byte order mark and one line break are removed from a file or standard input."""
@@ -187,7 +187,7 @@ def test_an_unusable_standard_input_is_a_usage_error(script: str, message: str) 
     assert ran.errors.splitlines()[0] == f"error: {message}"
 
 
-def test_a_closed_standard_input_is_no_matter_where_a_prompt_is_given() -> None:
+def test_a_closed_standard_input_is_accepted_with_a_prompt() -> None:
     """With a prompt as an argument, a closed standard input is accepted."""
     ran = shell("writer complete --sandbox --dry-run hello <&- | grep -c hello")
     assert ran == Ran(0, "1\n", "")

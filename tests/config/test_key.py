@@ -277,7 +277,7 @@ def test_the_sandbox_has_a_model_of_its_own() -> None:
     assert json.loads(terminal.output)["model_id"] == "m"
 
 
-def test_verbose_says_what_was_sent_and_never_the_key() -> None:
+def test_verbose_prints_the_request_without_the_key() -> None:
     """`--verbose` writes to standard error, without the key; standard output is unchanged."""
     _, plain = run("complete", "hello", "--sandbox", env={"WRITER_API_KEY": KEY})
     code, terminal = run("complete", "hello", "--sandbox", "-v", env={"WRITER_API_KEY": KEY})

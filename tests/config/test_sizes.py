@@ -23,7 +23,7 @@ def test_a_configuration_file_of_one_mebibyte_is_read_and_no_larger_one(tmp_path
         config_file.table(path)
 
 
-def test_a_long_list_of_models_is_remembered_whole(tmp_path: Path) -> None:
+def test_a_long_list_of_models_is_stored_completely(tmp_path: Path) -> None:
     """A list of more models than any server is known to have is stored and read again."""
     path = tmp_path / "cache" / "models.json"
     ids = [f"model-{number}" for number in range(5000)]

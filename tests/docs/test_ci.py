@@ -28,7 +28,7 @@ def script(block: Block) -> str:
     return "\n".join(["set -e", *exports, *commands])
 
 
-def test_the_cache_of_actions_asks_only_for_what_is_new(service: Service, tmp_path: Path) -> None:
+def test_the_cache_of_actions_sends_only_new_requests(service: Service, tmp_path: Path) -> None:
     """A second run sends nothing, a new product one request, unused recordings are deleted."""
     block = workflow("taglines")
     assert "path: .writer-cache" in block.text

@@ -240,7 +240,7 @@ def test_python_blocks_run_as_they_stand(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", of("diff"), ids=str)
-def test_what_a_diff_ends_with_runs(block: Block) -> None:
+def test_the_new_program_of_a_diff_runs(block: Block) -> None:
     """In a diff, the old program is valid Python, and the new one prints something."""
     lines = block.text.splitlines(keepends=True)
     before, after = (
@@ -343,7 +343,7 @@ def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path
     assert len(service.requests) == 3
 
 
-def test_the_rule_for_make_makes_what_is_out_of_date(service: Service, tmp_path: Path) -> None:
+def test_the_rule_for_make_renews_old_targets(service: Service, tmp_path: Path) -> None:
     """The rule sends one request per target, and none if the target is newer."""
     [block] = of("make")
     (tmp_path / "Makefile").write_text(block.text)

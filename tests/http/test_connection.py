@@ -35,7 +35,7 @@ def failure(
     return caught.value
 
 
-def test_a_request_is_what_the_description_says() -> None:
+def test_a_request_matches_the_description_of_the_api() -> None:
     """Method, path, headers and body are right, and the key is in one header only."""
     with Server(completion("x")) as server:
         ask(server.url)
@@ -108,7 +108,7 @@ def test_a_body_may_come_in_chunks() -> None:
         assert ask(server.url) == "x"
 
 
-def test_a_body_may_drip() -> None:
+def test_a_body_may_come_byte_by_byte() -> None:
     """An answer that comes byte by byte is read, with a character cut in two."""
     raw = completion("é\u2028")
     with Server([raw[i : i + 1] for i in range(len(raw))]) as server:
@@ -313,7 +313,9 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     ],
     ids=lambda value: value[-30:].decode(errors="replace") if isinstance(value, bytes) else "",
 )
-def test_an_answer_that_is_no_completion_is_bad(script: bytes, message: str | None) -> None:
+def test_an_answer_that_is_not_a_completion_is_a_bad_answer(
+    script: bytes, message: str | None
+) -> None:
     """The error says what the answer is instead of a completion."""
     error = failure(script)
     assert type(error) is writer.BadAnswerError

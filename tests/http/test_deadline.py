@@ -162,7 +162,7 @@ def test_a_name_that_is_looked_up_for_too_long_is_given_up_on(
     assert (server.connections, server.requests) == (1, [])
 
 
-def test_a_shorter_timeout_counts_as_ever() -> None:
+def test_a_timeout_that_is_shorter_than_the_deadline_ends_the_wait() -> None:
     """A timeout that is shorter than the deadline ends the wait with its own message."""
     with Server([HANG]) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, timeout=0.2, deadline=30, max_retries=0)
@@ -222,7 +222,7 @@ def test_errors_are_the_same_with_a_deadline(*, streams: bool) -> None:
         assert shown[0] == shown[1]
 
 
-def test_a_reader_that_takes_its_time_meets_the_deadline_too() -> None:
+def test_the_deadline_includes_the_time_of_a_slow_reader() -> None:
     """The deadline includes the time that the reader of a stream takes."""
     with Server(texts("a", "b")) as server:
         client = writer.Writer(KEY, 7, base_url=server.url, deadline=SHORT)
@@ -278,7 +278,7 @@ def test_a_process_ends_at_its_deadline() -> None:
     assert done.stderr.decode() == f"error: {PASSED}\nhint: {HINT}\n"
 
 
-def test_a_stream_that_meets_its_deadline_keeps_what_came(tmp_path: Path) -> None:
+def test_a_stream_that_reaches_its_deadline_keeps_the_text_so_far(tmp_path: Path) -> None:
     """The text until the deadline is on standard output, or in the `.partial` file."""
     out = tmp_path / "out"
     with Server(NEVER_WHOLE["half a stream"]) as server:

@@ -251,7 +251,7 @@ def test_an_endless_event_is_refused_while_it_arrives(chunk: bytes) -> None:
     assert next(asked_for) == 1000 // len(chunk.strip()) + 1
 
 
-def test_an_event_is_bounded_unless_told_otherwise() -> None:
+def test_the_default_limit_of_an_event() -> None:
     """The default limit of an event is 8 MiB."""
     half = b"x" * (4 * 1024 * 1024)
     assert list(events([b":", half[1:], half, b"\n\n", half, half, b"\n\n"])) == []
@@ -259,7 +259,7 @@ def test_an_event_is_bounded_unless_told_otherwise() -> None:
         list(events([half, half, b"x"]))
 
 
-def test_a_long_line_of_single_bytes_comes_out_whole() -> None:
+def test_a_long_line_in_chunks_of_one_byte_is_read() -> None:
     """A long line is read, even if every byte is a chunk."""
     text = "x" * 100_000
     stream = (bytes([byte]) for byte in f"data: {text}\n\n".encode())
@@ -301,7 +301,7 @@ def streams(draw: st.DrawFn) -> tuple[list[ServerSentEvent], list[bytes]]:
 
 
 @given(streams())
-def test_what_was_encoded_is_decoded(
+def test_encoded_events_are_decoded_unchanged(
     case: tuple[list[ServerSentEvent], list[bytes]],
 ) -> None:
     """Any events, with any line ends and in any chunks, are decoded unchanged."""

@@ -55,7 +55,7 @@ def failure(script: Script, **settings: Any) -> tuple[list[str], writer.WriterEr
         ("studio", "/v1/completions", {"model": "m", "prompt": "p", "stream": True}),
     ],
 )
-def test_a_stream_is_asked_for_as_the_api_wants_it(
+def test_a_stream_is_requested_in_the_form_of_the_api(
     api: ApiName, target: str, body: dict[str, Any]
 ) -> None:
     """A stream is requested by its own path or by a field, with the right `Accept` header."""
@@ -70,7 +70,7 @@ def test_a_stream_is_asked_for_as_the_api_wants_it(
 @pytest.mark.parametrize(
     ("field", "value"), [("n", 2), ("best_of", 2), ("logprobs", 0), ("logprobs", 3)]
 )
-def test_what_cannot_be_streamed_is_refused(field: str, value: int) -> None:
+def test_a_request_that_cannot_be_streamed_is_refused(field: str, value: int) -> None:
     """A request for several texts or log probabilities is refused and not sent."""
     request = writer.CompletionRequest.model_validate({"prompt": "p", field: value})
     with Server(texts("x")) as server, client(server) as s, pytest.raises(writer.UsageError) as e:
@@ -156,7 +156,7 @@ def test_a_stream_may_be_ended_by_the_connection() -> None:
 
 
 @pytest.mark.parametrize("api", ["enterprise", "studio"])
-def test_an_answer_that_came_whole_is_a_stream_of_one(api: ApiName) -> None:
+def test_an_answer_without_streaming_becomes_one_chunk(api: ApiName) -> None:
     """An answer without streaming, as of a gateway, becomes a stream of one chunk."""
     assert received(completion("whole", "other"), api=api) == ["whole"]
 
@@ -180,7 +180,7 @@ def test_each_chunk_comes_before_the_next_is_sent() -> None:
         assert all(is_seen.is_set() for is_seen in seen)
 
 
-def test_a_stream_knows_what_it_has_and_how_it_came() -> None:
+def test_a_stream_has_its_text_so_far_and_its_metadata() -> None:
     """A stream has its text so far, and the status, headers and attempts of a response."""
     head, *rest = texts("one ", "two")
     assert isinstance(head, bytes)
@@ -257,7 +257,7 @@ def test_a_stream_that_came_whole_leaves_its_connection_to_the_next() -> None:
         (stream(event("a"), b"dat"), "the stream ended in the middle of an event"),
     ],
 )
-def test_a_stream_that_is_cut_says_so(
+def test_a_stream_that_is_cut_is_an_error(
     script: Script, message: str, settings: dict[str, Any]
 ) -> None:
     """The chunks before the cut are returned, and the stream is not retried."""
@@ -316,7 +316,7 @@ def test_an_error_inside_a_stream_is_an_error_of_the_api(
         "1" * 5000,
     ],
 )
-def test_an_event_that_is_no_text_is_a_bad_answer(data: str) -> None:
+def test_an_event_without_a_text_is_a_bad_answer(data: str) -> None:
     """The error quotes an event that has no text."""
     chunks, error = failure(stream(event("a"), f"data: {data}\n\n".encode()))
     assert chunks == ["a"]

@@ -114,7 +114,7 @@ def test_the_attempts_are_in_the_json(flag: str) -> None:
 
 
 @pytest.mark.parametrize(("flags", "requests"), [([], 4), (["--max-retries", "0"], 1)])
-def test_three_retries_are_the_default_and_none_can_be_had(flags: list[str], requests: int) -> None:
+def test_three_retries_are_the_default_and_zero_is_allowed(flags: list[str], requests: int) -> None:
     """`--max-retries` works before and after the command, and 0 is accepted."""
     with Server(http(500, headers=QUICK)) as server:
         assert ask(server, *flags).code == 7

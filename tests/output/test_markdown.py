@@ -131,7 +131,7 @@ PARTS = st.sampled_from(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(PARTS, max_size=20), st.integers(0, 9))
-def test_any_text_is_drawn_and_none_of_it_acts(parts: list[str], seed: int) -> None:
+def test_any_markdown_is_drawn_without_its_escape_sequences(parts: list[str], seed: int) -> None:
     """Any text gives the same output in pieces, with no escape sequences but styles."""
     source = "".join(parts)
     written = drawn(source, 30, seed=seed)
@@ -248,14 +248,14 @@ def test_several_choices_are_drawn_below_their_numbers() -> None:
 
 
 @pytest.mark.parametrize("flags", [["--raw"], ["--logprobs", "2"]])
-def test_markdown_excludes_what_shows_a_text_in_another_way(flags: list[str]) -> None:
+def test_markdown_excludes_other_output_flags(flags: list[str]) -> None:
     """`--markdown` with another output flag is an error before anything is sent."""
     ran = writer("complete", "--sandbox", "--markdown", *flags, "p")
     said = f"error: --markdown and {flags[0]} exclude each other\nhint: leave one out\n"
     assert ran == Ran(2, "", said)
 
 
-def test_a_cut_stream_of_markdown_shows_what_came() -> None:
+def test_a_cut_stream_of_markdown_shows_the_text_so_far() -> None:
     """The text so far is drawn, and the error is below it."""
     with Server(stream(event("# Title\n\n"), event("te"), b"data: {")) as server:
         env = server.env | {"COLUMNS": "40"}

@@ -146,7 +146,7 @@ def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
         ),
     ],
 )
-def test_log_probabilities_that_lack_something_show_the_rest(answer: bytes, output: str) -> None:
+def test_incomplete_log_probabilities_are_shown(answer: bytes, output: str) -> None:
     """Missing lists or lists of unequal length leave gaps in the table."""
     assert without_styles(shown(answer)) == output
 
@@ -160,7 +160,7 @@ def test_several_choices_have_a_table_each() -> None:
 
 
 @pytest.mark.parametrize("token", [-math.inf, math.inf, math.nan])
-def test_a_log_probability_that_is_no_number_is_unknown(token: float) -> None:
+def test_an_infinite_log_probability_is_left_out(token: float) -> None:
     """An infinite log probability is left out, with a warning."""
     ran = shown(
         logprobs_answer(tokens=["a"], tokenLogprobs=[token], topLogprobs=[{"a": token}]),

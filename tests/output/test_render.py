@@ -89,7 +89,7 @@ SHOWN = "␛]0;title␇␛[2J␍<U+009B>1m<U+202E>␡ [red]x[/red] [/y] :smile:"
 
 
 @pytest.mark.parametrize("stderr_is_terminal", [False, True])
-def test_a_hostile_error_cannot_act_on_the_terminal(*, stderr_is_terminal: bool) -> None:
+def test_a_hostile_error_is_escaped_on_the_terminal(*, stderr_is_terminal: bool) -> None:
     """Control characters and markup in an error are shown as text, in a log and on a terminal."""
     answer = http(
         400,
@@ -131,7 +131,7 @@ def test_a_hostile_error_in_json_has_no_raw_control_character() -> None:
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--verbose"]])
-def test_a_server_that_repeats_the_key_does_not_make_us_show_it(flags: list[str]) -> None:
+def test_a_key_that_the_server_repeats_is_redacted(flags: list[str]) -> None:
     """The key, its tail and its hash are redacted anywhere in an error."""
     digest = "0123456789abcdef" * 4
     text = f"got {KEY}, that is ...{KEY[-4:]} with hash {digest}"

@@ -31,7 +31,7 @@ def test_the_schemas_are_those_that_are_documented() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_schema_is_one_of_2020_12(name: str) -> None:
+def test_a_schema_is_valid_json_schema(name: str) -> None:
     """Each schema is valid, describes every property, and refers to no other file."""
     found = schema(name)
     assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"

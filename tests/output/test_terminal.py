@@ -130,7 +130,7 @@ NOTE = "warning: standard input was not read: add - to make it part of the promp
         (["-f", "-"], ["stdin"], ""),
     ],
 )
-def test_piped_input_that_nobody_asked_for_is_mentioned_to_a_person(
+def test_unused_piped_input_is_mentioned_on_a_terminal(
     flags: list[str], pipes: list[str], note: str
 ) -> None:
     """Unused standard input causes one note on a terminal, and none in a log."""
@@ -195,7 +195,7 @@ def test_a_key_is_asked_for_without_echo(isolated_home: Path) -> None:
     assert file.read_text() == 'api_key = "typed-secret-key"\n'
 
 
-def test_what_would_act_is_visible() -> None:
+def test_control_characters_are_visible() -> None:
     """All control characters but newline and tab, and bidirectional controls, are shown as text."""
     assert visible("\t\n") == "\t\n"
     assert visible("\x00\x08\x0b\x1b\x1f\r") == "␀␈␋␛␟␍"
@@ -236,7 +236,7 @@ def test_the_terminal_of_a_test_is_one_in_memory() -> None:
     assert terminal.width > 0
 
 
-def test_without_streams_there_is_a_usual_width_and_nobody_to_ask() -> None:
+def test_without_streams_the_width_is_80_and_questions_get_no_answer() -> None:
     """Without streams the width is 80, and a question gets no answer."""
     terminal = Terminal(stdin=None, stdout=None, stderr=None, env={})
     assert terminal.width == 80

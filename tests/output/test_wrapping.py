@@ -89,7 +89,7 @@ def test_every_piece_of_a_word_is_shown_at_once() -> None:
     ]
 
 
-def test_what_is_copied_is_the_text() -> None:
+def test_wrapped_text_can_be_copied_unchanged() -> None:
     """No blanks are added, and a long address is not broken, so that it can be copied."""
     address = "https://example.com/" + "a" * 30
     wrapper = Wrapper(lambda: 20)
@@ -137,7 +137,7 @@ def test_a_stream_on_a_terminal_is_wrapped_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize("flags", [["--no-wrap"], ["--raw"], ["--no-wrap", "-n", "2"]])
-def test_a_text_is_left_alone_where_that_is_asked_for(flags: list[str]) -> None:
+def test_no_wrap_and_raw_leave_the_text_unchanged(flags: list[str]) -> None:
     """`--no-wrap` and `--raw` do not wrap the text."""
     arguments = ["complete", "--sandbox", "--max-tokens", "60", "The sea", *flags]
     shown = writer(*arguments, stdout_is_terminal=True).output
@@ -162,7 +162,7 @@ def test_a_pipe_and_a_file_are_not_wrapped() -> None:
     assert max(map(len, ran.output.splitlines())) > 80
 
 
-def test_ctrl_c_in_a_wrapped_stream_keeps_what_came() -> None:
+def test_ctrl_c_in_a_wrapped_stream_keeps_the_text_so_far() -> None:
     """After Ctrl-C the words that were shown stay where they are."""
     script = [*texts("The sea was so", " still")[:-1], HANG]
     with (

@@ -165,7 +165,7 @@ def test_a_fault_id_works_for_a_customization(fault: str, which: str) -> None:
     check_json(TABLE[fault], code, terminal.errors)
 
 
-def test_a_stream_that_is_cut_says_what_came() -> None:
+def test_a_stream_that_is_cut_keeps_the_text_so_far() -> None:
     """The text that came before the cut is on standard output, or in the JSON error."""
     _, plain = run("complete", "-m", "fault-cut", "Once upon a time", "--sandbox", "--stream")
     _, as_json = run(
@@ -175,7 +175,7 @@ def test_a_stream_that_is_cut_says_what_came() -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_no_retries_means_none(before: bool) -> None:
+def test_zero_retries_send_one_request(before: bool) -> None:
     """`--max-retries 0` sends one request, before or after the command."""
     retries = ["--max-retries", "0"]
     command = ["complete", "-m", "fault-500", "hi", "--sandbox", "--json"]
@@ -216,7 +216,7 @@ def test_flaky_fails_twice_then_answers(api: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model", "customization"])
-def test_an_id_that_is_no_utf8_is_a_usage_error(name: str) -> None:
+def test_an_id_that_is_not_utf8_is_a_usage_error(name: str) -> None:
     """A model id that is not UTF-8 is a usage error and not a crash."""
     ids = {"model": "palmyra-x5", "customization": "tales"} | {name: "\udcff"}
     flags = ["-m", ids["model"], "--customization-id", ids["customization"]]

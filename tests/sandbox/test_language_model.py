@@ -265,7 +265,7 @@ def test_a_text_ends_early_if_nothing_else_is_left() -> None:
 
 
 @pytest.mark.parametrize("max_tokens", [0, 1, 5])
-def test_max_tokens_wins_over_min_tokens(max_tokens: int) -> None:
+def test_max_tokens_overrides_min_tokens(max_tokens: int) -> None:
     """If `min_tokens` is larger, the text has `max_tokens` tokens and ends with `length`."""
     choice = complete(TALE, "The", Sampling(max_tokens=max_tokens, min_tokens=9))
     assert (len(choice.tokens), choice.finish_reason) == (max_tokens, "length")

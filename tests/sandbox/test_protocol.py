@@ -173,7 +173,7 @@ def test_a_stalled_request_is_given_up(
     assert exchange(server, post("sandbox", length=1000)) == b""
 
 
-def test_a_client_that_leaves_disturbs_nobody(
+def test_a_client_that_disconnects_affects_no_other(
     serve: Callable[..., SandboxServer], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A client may close the connection at any moment without an effect on other clients."""

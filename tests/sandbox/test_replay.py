@@ -59,7 +59,7 @@ def ask(client: writer.Writer, *, stream: bool) -> tuple[str, writer.CreateCompl
         ("openai", chunked(*ENGINE_EVENTS, content_type="text/event-stream"), True),
     ],
 )
-def test_what_was_recorded_is_served(  # noqa: PLR0917 - each has a name
+def test_a_recording_is_served(  # noqa: PLR0917 - each has a name
     tmp_path: Path,
     serve: Callable[..., SandboxServer],
     api: Any,
@@ -97,7 +97,7 @@ STUDIO = "/v1/completions"
 ASKED = {"model": "palmyra-x5", "prompt": "Once", "max_tokens": 3}
 
 
-def test_what_is_not_recorded_gets_404(tmp_path: Path) -> None:
+def test_an_unrecorded_request_gets_404(tmp_path: Path) -> None:
     """A request that is not recorded gets 404 with an error body of its dialect."""
     reason = f"the answer to this request is not recorded in {tmp_path}"
     response = post(Replay(tmp_path), STUDIO, ASKED)

@@ -89,7 +89,7 @@ def test_a_wrong_type_is_named_with_its_field(field: str, value: Any, kind: str)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999", b"1" + b"0" * 400])
-def test_a_number_that_a_float_cannot_be_is_no_number(number: bytes) -> None:
+def test_a_number_that_overflows_a_float_is_refused(number: bytes) -> None:
     """A number that is too large for a float is refused, however it is written."""
     response = post(b'{"prompt": "The", "temperature": %b}' % number)
     assert failure(response) == invalid("temperature: not a number")
@@ -129,13 +129,13 @@ def test_a_penalty_that_overflows_is_refused(field: str, penalty: float) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
-def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     """A body that is not valid JSON is refused."""
     assert failure(post(body)) == invalid("the body is not JSON")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"The"', b"5"])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
     """A body that is JSON but not an object is refused."""
     assert failure(post(body)) == invalid("the body is not a JSON object")
 
@@ -263,7 +263,7 @@ def test_a_stop_sequence_ends_the_text() -> None:
 
 
 @pytest.mark.parametrize("field", ["presencePenalty", "frequencyPenalty"])
-def test_a_penalty_avoids_what_was_said(field: str) -> None:
+def test_a_penalty_avoids_repeated_tokens(field: str) -> None:
     """With the strongest penalty no token comes twice."""
     body = {"prompt": "The", "temperature": 0, "logprobs": 0, "maxTokens": 60, "minTokens": 60}
     counts = {}

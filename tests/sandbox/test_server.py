@@ -317,7 +317,7 @@ def test_the_log_has_each_request_and_answer_without_the_key(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_log_that_cannot_be_written_is_not_silent(serve: Callable[..., SandboxServer]) -> None:
+def test_a_log_that_cannot_be_written_is_an_error(serve: Callable[..., SandboxServer]) -> None:
     """A request whose log line cannot be written gets 500 with the reason."""
     server = serve(log=Path("/dev/full"))
     status, headers, body = parsed(exchange(server, post("sandbox")))

@@ -116,7 +116,7 @@ def test_a_recorded_answer_is_replayed(replaying: Any) -> None:
         assert "".join(chunk.value for chunk in stream) == "a recorded text"
 
 
-def test_what_is_not_recorded_is_not_found(replaying: Any) -> None:
+def test_an_unrecorded_request_is_not_found(replaying: Any) -> None:
     """The SDK's error says that the request is not recorded."""
     with pytest.raises(writerai.NotFoundError, match="is not recorded in"):
         replaying.completions.create(**RECORDED, temperature=0.5)

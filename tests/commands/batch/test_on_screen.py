@@ -149,7 +149,7 @@ def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
     assert len(Path("out.csv").read_text().splitlines()) == 13
 
 
-def test_sigterm_lets_what_is_under_way_be_answered() -> None:
+def test_sigterm_waits_for_the_request_under_way() -> None:
     """The answer of the request under way is saved, and the exit code is 143."""
 
     def answer(_: Received) -> bytes:

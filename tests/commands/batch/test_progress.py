@@ -177,7 +177,7 @@ def frames(shown: str) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_a_person_sees_how_far_it_is(slow_server: SandboxServer, columns: int) -> None:
+def test_a_terminal_shows_the_progress(slow_server: SandboxServer, columns: int) -> None:
     """A terminal shows a bar, counts and the remaining time, and at the end only the summary."""
     source = write("in.txt", *(f"Number {n}" for n in range(8)))
     arguments = ["--concurrency", "2", "--max-tokens", "2", "-o", "out.jsonl"]
@@ -191,7 +191,7 @@ def test_a_person_sees_how_far_it_is(slow_server: SandboxServer, columns: int) -
     assert screen.text.startswith("8 answered, 0 failed, in out.jsonl")
 
 
-def test_what_earlier_runs_did_is_in_the_bar_and_not_in_the_rate(
+def test_earlier_runs_count_in_the_bar_and_not_in_the_rate(
     slow_server: SandboxServer,
 ) -> None:
     """After resuming, the remaining time counts only the records that are left."""
@@ -217,7 +217,7 @@ def test_what_earlier_runs_did_is_in_the_bar_and_not_in_the_rate(
         assert rate <= 0.05 or left <= (200 - answered) / (rate - 0.05) + 1
 
 
-def test_a_person_sees_why_nothing_moves() -> None:
+def test_a_terminal_shows_why_the_batch_waits() -> None:
     """While a refused record waits, the line says so."""
     source = write("in.txt", "The sea")
     arguments = ["--sandbox", "-m", "fault-429", "--deadline", "3", "-o", "out.jsonl"]
@@ -284,7 +284,7 @@ def test_failures_of_earlier_runs_are_shown_too() -> None:
     assert len(shown.stdout.splitlines()) == 1
 
 
-def test_quiet_shows_a_person_nothing(slow_server: SandboxServer) -> None:
+def test_quiet_hides_progress_and_summary(slow_server: SandboxServer) -> None:
     """`--quiet` hides the progress line and the summary."""
     source = write("in.txt", "The sea", "The hill")
     assert on_a_terminal(env_of(slow_server), source, "-o", "out.jsonl", "--quiet") == ""

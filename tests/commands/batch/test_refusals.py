@@ -193,7 +193,7 @@ def test_a_customization_is_asked() -> None:
         ("fault-quota", 6, None),
     ],
 )
-def test_what_concerns_one_record_fails_it_and_what_concerns_all_stops_the_batch(
+def test_an_error_fails_its_record_or_stops_the_batch(
     model: str, exit_code: int, kind: str | None
 ) -> None:
     """An error that would repeat for every record, such as a refused key, stops the batch."""

@@ -47,7 +47,7 @@ def test_each_prompt_gets_one_result_in_the_order_of_the_input() -> None:
     )
 
 
-def test_the_flags_of_complete_hold_for_records_that_say_nothing_else() -> None:
+def test_the_flags_of_complete_are_the_defaults_of_records() -> None:
     """A result is the same as that of `complete` for the same request."""
     source = write("in.jsonl", '{"prompt": "The sea"}', '{"prompt": "The sea", "temperature": 0}')
     flags = ["--max-tokens", "6", "--temperature", "1.5", "-n", "2", "--stop", "and"]
@@ -159,7 +159,7 @@ def test_a_bad_record_has_an_error_in_the_output_and_stops_nothing() -> None:
     ]
 
 
-def test_corrected_records_run_again_with_what_else_failed() -> None:
+def test_corrected_records_run_again_with_retry_failed() -> None:
     """With `--retry-failed` a corrected record is sent, and answered ones are not."""
     batch(write("in.jsonl", *BAD[:2]), *LEAST, "-o", "out.jsonl", exits=10)
     write("in.jsonl", BAD[0], '{"prompt": "The hill"}')
@@ -226,7 +226,7 @@ def test_a_dry_run_of_nothing_has_no_first_prompt() -> None:
     )
 
 
-def test_a_terminal_shows_what_would_act_on_it() -> None:
+def test_escape_sequences_in_records_are_shown_as_text() -> None:
     """Escape sequences in a prompt or an error about a record are shown as text."""
     source = write("in.jsonl", '{"prompt": "\\u001b[31mred"}', '{"prompt": "a", "n": "\\u001b"}')
     terminal = batch(source, *LEAST, "--dry-run", stdout_is_terminal=True, exits=2)

@@ -121,7 +121,7 @@ def test_shards_go_to_standard_output_too() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--retry-failed", "--overwrite"])
-def test_what_needs_earlier_results_is_refused(flag: str) -> None:
+def test_flags_that_need_earlier_results_are_refused(flag: str) -> None:
     """Flags that need earlier results are refused for standard output."""
     source = write("in.txt", "a")
     assert writer("batch", source, *LEAST, "-o", "-", flag) == Ran(
@@ -148,7 +148,7 @@ def test_the_summary_as_json_goes_to_standard_error() -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "txt"])
-def test_results_on_a_terminal_cannot_act_on_it(form: str) -> None:
+def test_results_on_a_terminal_are_escaped(form: str) -> None:
     """Control characters are escaped, and no progress bar is drawn."""
     source = write("in.txt", "a")
     with Server(completion("\x9b31m\u202e")) as server:
@@ -174,7 +174,7 @@ def test_a_reader_that_goes_away_ends_the_batch() -> None:
     assert ran == Ran(0, "echo of Number 0\necho of Number 1\n141\n", "")
 
 
-def test_ctrl_c_lets_what_is_under_way_be_answered() -> None:
+def test_ctrl_c_waits_for_the_requests_under_way() -> None:
     """The results are written in order, and the message says that the batch cannot go on."""
 
     def answer(request: Received) -> bytes:

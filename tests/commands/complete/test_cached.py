@@ -47,9 +47,7 @@ def test_ci_asks_once_and_replays_offline(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("flags", [[], ["--stream"]])
-def test_an_answer_that_is_there_needs_no_key(
-    server: Server, tmp_path: Path, flags: list[str]
-) -> None:
+def test_a_recorded_answer_needs_no_key(server: Server, tmp_path: Path, flags: list[str]) -> None:
     """A recorded answer needs no key and no organization, any other request does."""
     arguments = ("complete", *flags, "--cache", str(tmp_path), "-m", "palmyra-x5")
     first = writer(*arguments, STORY, env=server.env)

@@ -92,7 +92,7 @@ def test_flags_decide_the_address(flags: list[str], address: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["--dry-run", "--print-curl"])
-def test_what_would_be_sent_is_shown_without_the_key(asked: str) -> None:
+def test_a_dry_run_does_not_show_the_key(asked: str) -> None:
     """The output is the same with and without a key, and nothing is sent."""
     with Server(completion("never sent")) as server:
         with_key = writer("complete", asked, STORY, env=server.env)
@@ -181,7 +181,7 @@ def test_a_piped_completion_is_only_the_text(
         ([], ["w " * 50], "w " * 39 + "w\n" + "w " * 10 + "\n"),
     ],
 )
-def test_a_completion_on_a_terminal_cannot_act_on_it(
+def test_a_completion_on_a_terminal_is_escaped(
     flags: list[str], texts: list[str], output: str
 ) -> None:
     """Control characters are shown as symbols, but with `--raw` as they are."""

@@ -50,7 +50,7 @@ def test_a_stream_in_a_pipe_is_the_text() -> None:
         assert ask(server, "--stream") == Ran(0, "ab\n", "")
 
 
-def test_a_stream_on_a_terminal_cannot_act_on_it() -> None:
+def test_a_stream_on_a_terminal_is_escaped() -> None:
     """Control characters are shown as symbols, unless `--raw` is set."""
     with Server(texts("a\x1b", "[31mb")) as server:
         assert ask(server, stdout_is_terminal=True) == Ran(0, "a\u241b[31mb\n", "")
@@ -124,7 +124,7 @@ def test_a_request_that_cannot_be_streamed_is_a_usage_error(
     assert "leave it out, or do without --stream" in ran.errors
 
 
-def test_a_cut_stream_prints_what_came_and_says_so() -> None:
+def test_a_cut_stream_prints_the_text_so_far_and_an_error() -> None:
     """Only a terminal gets a line break between the text and the error."""
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         said = (
@@ -135,7 +135,7 @@ def test_a_cut_stream_prints_what_came_and_says_so() -> None:
         assert ask(server, stdout_is_terminal=True) == Ran(9, "one two\n", said)
 
 
-def test_a_cut_stream_in_json_has_what_came() -> None:
+def test_a_cut_stream_in_json_has_the_text_so_far() -> None:
     """The JSON error has the text so far and the attempts, and there is no result."""
     with Server(stream(event("one "), event("two"), b"data: {")) as server:
         ran = ask(server, "--stream", "--json")
@@ -154,9 +154,7 @@ def test_a_cut_stream_in_json_has_what_came() -> None:
     ],
     ids=["stop", "error of the API", "no text", "reset"],
 )
-def test_whatever_ends_a_stream_its_error_has_what_came(
-    script: Script, kind: str, code: int
-) -> None:
+def test_the_error_of_a_stream_has_the_text_so_far(script: Script, kind: str, code: int) -> None:
     """The text so far is in the JSON error and in the exception."""
     with Server(script) as server:
         ran = ask(server, "--stream", "--json", "--timeout", "0.5")
@@ -170,7 +168,7 @@ def test_whatever_ends_a_stream_its_error_has_what_came(
     assert (caught.value.kind, caught.value.text, caught.value.attempts) == (kind, "one two", 1)
 
 
-def test_a_deadline_in_the_middle_of_a_stream_keeps_what_came() -> None:
+def test_a_deadline_in_the_middle_of_a_stream_keeps_the_text_so_far() -> None:
     """The JSON error has the text so far."""
     with Server([*texts("one ", "two")[:-1], HANG]) as server:
         ran = ask(server, "--stream", "--json", "--deadline", "1")
@@ -212,7 +210,7 @@ def test_a_stream_goes_to_a_file_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_came_of_a_cut_stream_is_kept_beside_the_file(tmp_path: Path) -> None:
+def test_the_text_of_a_cut_stream_is_kept_beside_the_file(tmp_path: Path) -> None:
     """The text so far is in a `.partial` file, and the old file stays."""
     out = tmp_path / "out"
     out.write_text("old")
@@ -276,7 +274,7 @@ def test_an_interrupted_stream_loses_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_came_as_json_outlives_a_signal(number: signal.Signals) -> None:
+def test_the_json_error_of_a_signal_has_the_text_so_far(number: signal.Signals) -> None:
     """The text so far is in the JSON error, and the process still ends by the signal."""
     has_come = threading.Event()
 
@@ -317,7 +315,7 @@ def test_a_stream_that_does_not_fit_is_printed_as_safely_as_any() -> None:
             assert "the text went to standard output instead" in ran.errors
 
 
-def test_a_verbose_stream_says_how_it_came() -> None:
+def test_verbose_prints_the_details_of_a_stream() -> None:
     """`--verbose` writes the details of a stream to standard error."""
     with Server(texts("x")) as server:
         ran = ask(server, "--stream", "--verbose")

@@ -35,7 +35,7 @@ def test_check_leads_a_new_user_to_a_request_step_by_step(home: Home) -> None:
     )
 
 
-def test_what_check_says_where_nothing_is_set(home: Home) -> None:
+def test_check_without_any_setting(home: Home) -> None:
     """Each row says what is missing and how to set it."""
     del home.env["WRITER_CONFIG"]
     found = verdicts(home, expected=3)
@@ -354,7 +354,7 @@ def test_ctrl_c_at_the_question_interrupts(home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_what_check_says_of_an_engine(home: Home) -> None:
+def test_check_of_an_engine(home: Home) -> None:
     """An engine needs a base URL, but neither a key nor an organization."""
     found = verdicts(home, "--api", "openai", expected=3)
     assert found["base_url"][:2] == ("not set", "wrong")

@@ -19,7 +19,7 @@ def test_set_writes_the_value_and_says_where(home: Home) -> None:
     assert home.path.read_text() == "organization_id = 123\n"
 
 
-def test_set_says_nothing_when_told_to_be_quiet(home: Home) -> None:
+def test_quiet_hides_the_confirmation_of_set(home: Home) -> None:
     """`--quiet` hides the confirmation."""
     terminal = home.run("set", "organization_id", "123", "--quiet")
     assert (terminal.output, terminal.errors) == (b"", "")
