@@ -1,7 +1,7 @@
 """A certificate authority of our own, put where each contender looks for authorities by default.
 
-What trusts certifi finds it at the end of certifi's bundle; what trusts the system finds it in a
-copy of the system's directory. So each pays for TLS what it pays where nothing is configured.
+Programs that trust certifi find it at the end of certifi's bundle; those that trust the system find
+it in a copy of the system's directory. So TLS costs each contender as much as without any settings.
 """
 
 import shutil

@@ -24,7 +24,7 @@ GROUPS = {
 def make_all() -> dict[str, Path]:
     """Return the directory of each environment, made or updated.
 
-    Ours gets the wheel of this checkout, anew whenever a source has changed.
+    Ours gets the wheel of this checkout, built again whenever a source file has changed.
     """
     made = {"ours": _ours()}
     groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]

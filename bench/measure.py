@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 class Contender:
     """A command that does the work of a row.
 
-    `is_right` says of what it printed whether the work was done; `count` is how many records that
-    was; `prepare` is called before each run, outside the measurement.
+    `is_right` returns for the output whether the work was done; `count` is the number of records;
+    `prepare` is called before each run, outside the measurement.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 MARKERS = ("<!-- the table of `make bench-readme` -->", "<!-- its end -->")
 
 SHOWN = ("typer", "httpx", "pydantic", "writer-sdk", "writerai", "llm", "openai")
-"""The distributions whose versions stand beside the table; the JSON has them all."""
+"""The distributions whose versions are beside the table; the JSON has all of them."""
 
 
 def machine() -> dict[str, Any]:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 TEXT = "there was a princess who lived in a castle by the sea."
-"""What every completion says."""
+"""The text of every completion."""
 
 CHUNKS = 5
 CHUNK_INTERVAL = 0.2

@@ -21,7 +21,7 @@ KEY = "bench-key-of-no-worth"
 
 @dataclass(frozen=True)
 class Setting:
-    """What every row gets to work with."""
+    """The arguments of every row."""
 
     directory: Path
     environments: dict[str, Path]

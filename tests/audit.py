@@ -2,9 +2,9 @@
 
 Usage: python -m tests.audit [ARGUMENT OF PIP-AUDIT]...
 
-Exit code 1: one is, or some could not be looked up. Where the database cannot be reached at all,
-one line says so, nothing has been checked, and the exit code is 0. `--vulnerability-service osv`
-asks another database.
+Exit code 1: a version is vulnerable, or was not found. If the database cannot be reached at all,
+nothing is checked, one line says so, and the exit code is 0. `--vulnerability-service osv` uses
+another database.
 """
 
 import json
@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> int:
 def verdict(report: dict[str, Any]) -> tuple[bool, str]:
     """Return whether a report of pip-audit has no problem, and the text to print.
 
-    A package that the database did not answer for is no good package, unless it answered for none:
-    then it cannot be reached from here.
+    A package that was not looked up is a problem, unless none was looked up: then the database
+    cannot be reached.
     """
     packages = report["dependencies"]
     skipped = [package for package in packages if "skip_reason" in package]

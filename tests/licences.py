@@ -2,7 +2,7 @@
 
 Usage: python -m tests.licences
 
-A package that pyproject.toml names has its purpose from there; another says what requires it.
+The purpose of a package is its comment in pyproject.toml, or the packages that require it.
 """
 
 import re
@@ -24,7 +24,7 @@ STANDARD_NAMES = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
-"""The SPDX identifier of what older packages write in words."""
+"""The SPDX identifiers of licences that older packages describe in words."""
 
 
 def main() -> int:
@@ -54,8 +54,8 @@ def with_tables(page: str) -> str:
 def locked() -> dict[str, set[str]]:
     """Return the packages of requirements-dev.txt, each with those that require it.
 
-    `writer-cli` is the project, and `writer-cli:test` its dependency group `test`. What only
-    Windows needs is left out.
+    `writer-cli` is the project, and `writer-cli:test` its dependency group `test`. Packages for
+    Windows only are left out.
     """
     text = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
     packages = {}

@@ -21,7 +21,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parent.parent
 
 NOT_IN_THE_SOURCES = {".ci/run", ".dockerignore"}
-"""Files of the repository that the source distribution has no use for."""
+"""Files of the repository that the source distribution leaves out."""
 
 
 def main() -> int:

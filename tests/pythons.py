@@ -2,7 +2,7 @@
 
 Usage: python tests/pythons.py [VERSION]...
 
-A Python is looked for on PATH and among those of pyenv. Each has an environment of its own.
+Pythons are searched on PATH and in pyenv. The tests of each run in an environment of its own.
 """
 
 import os

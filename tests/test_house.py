@@ -320,7 +320,7 @@ COMMANDS = {f"writer_cli.commands.{re.sub('[- ]', '_', name)}" for name in COMMA
 CACHE = {"writer_cli.recording", "writer_cli.cache", "writer_cli.cache.folder"}
 EXCHANGE = {"writer_cli.apis.dialect", "writer_cli.http.deadline", "writer_cli.http.retry"}
 SLOW = {"dataclasses", "json", "http", "queue", "shlex"}
-"""Modules of the standard library that typer does without."""
+"""Slow modules of the standard library that typer does not load."""
 REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 

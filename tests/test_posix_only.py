@@ -33,7 +33,7 @@ ATTRIBUTES = {
     },
     "signal": {"SIGALRM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "pthread_kill"},
 }
-"""What only POSIX systems have in modules that every system has."""
+"""Functions that only POSIX systems have, in modules that every system has."""
 
 HIDE = f"""
 import importlib.abc, os, signal, sys
@@ -50,7 +50,7 @@ for module, names in {ATTRIBUTES!r}.items():
     for name in names:
         delattr(sys.modules[module], name)
 """
-"""Takes all of that away; Python runs it before the program."""
+"""Removes all of these; Python runs it before the program."""
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ USED = re.compile(
     r"|\b(os\.kill|stat\.S_I[RWX])"  # other systems have it with another meaning
     r"|[\"']/dev/"
 )
-"""An import of such a module, the use of such an attribute, the path of a device."""
+"""The import of such a module, the use of such a function, the path of a device."""
 
 
 def test_only_one_module_uses_functions_of_posix() -> None:

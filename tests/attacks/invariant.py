@@ -7,7 +7,7 @@ KEY = "wQ8zN4-hidden.L6vT2xR9"
 """A key that no output may contain."""
 
 DOCUMENTED = {int(code) for code in ExitCode} - {int(ExitCode.BUG)}
-"""The exit codes that surroundings may lead to."""
+"""The exit codes that are allowed in these tests."""
 
 
 def holds(ran: Ran) -> bool:

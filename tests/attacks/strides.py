@@ -7,7 +7,7 @@ from typing import TypeVar
 _Case = TypeVar("_Case")
 
 IS_WHOLE = os.environ.get("ATTACKS") == "all"
-"""Whether every case is asked for."""
+"""Whether all cases are tried."""
 
 
 def some(cases: Sequence[_Case], number: int, *, first: int = 0) -> list[_Case]:

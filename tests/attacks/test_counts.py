@@ -17,7 +17,7 @@ COUNTS = {
     "modules with our names": len(test_processes.AMONG_FILES),
     "hostile keys": len(test_dialogs.CASES),
 }
-"""The beginning of a row, and the length of the tables that it counts."""
+"""The beginning of a row in SECURITY.md, and the number of cases in its tables."""
 
 
 @pytest.mark.parametrize("beginning", COUNTS)

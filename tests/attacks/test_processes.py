@@ -69,7 +69,7 @@ from writer_cli.__main__ import run
 sys.setprofile(profile)
 run()
 """
-"""Runs the program, and sends it a signal at one of the calls and returns of its functions."""
+"""Run the program, and send it a signal at the n-th call or return of a function."""
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -144,7 +144,7 @@ FOR_PYTHON = [
     "PYTHONMALLOC=debug",
     "PYTHONHASHSEED=0",
 ]
-"""What Python and its libraries read as they start."""
+"""Variables that Python and its libraries read when they start."""
 
 
 def started(arguments: list[str | bytes], env: dict[str, str]) -> Ran:

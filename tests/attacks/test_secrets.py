@@ -15,10 +15,10 @@ from tests.harness.program import Ran, writer
 from tests.harness.servers import CLOSE, HANG, RESET, Script, Server, http
 
 KEY = "mK7qZ-marked.V9xW~3tY/bH5+dJ8sL2pN4_rT6uC"
-"""A key with every kind of character that one may have; no eight of it are in any message."""
+"""A key with every kind of character; no message has eight consecutive characters of it."""
 
 SHORTEST = 8
-"""Characters of a key that say nothing about it, less one."""
+"""The smallest number of a key's consecutive characters that counts as a leak."""
 
 
 def substrings_of(text: str, length: int) -> set[str]:
@@ -108,7 +108,7 @@ TEXTS = [
     KEY[:10] + "-" + KEY[20:],
     *(separator.join(KEY) for separator in (" ", "\n", "\u200b", "\u00ad")),
 ]
-"""What a server may say of a key: all of it, a part, and with something between."""
+"""Texts of a server with a key: whole, in part, and split."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -170,7 +170,7 @@ COMMANDS = [
     ["complete", "p", "--max-tokens", "0"],
     ["complete", "p", "--no-such-flag"],
 ]
-"""Every command, with what makes it talk."""
+"""Every command, with flags that make it print much."""
 
 WAYS = ["variable", "file", "pasted", "raw", "profile", "command"]
 

@@ -31,7 +31,7 @@ UNREADABLE = {
     "objects of 50,000 levels": ('{"a":' * 50_000 + "0" + "}" * 50_000, DEEP),
     "deep lists beside texts with brackets": ('["[\\"", ' * 5_000 + "1" + ', "]"]' * 5_000, DEEP),
 }
-"""JSON that Python's parser refuses, or reads as what no JSON can be written of."""
+"""JSON that Python's parser refuses, or reads as a value that JSON cannot represent."""
 
 
 def strict(document: str) -> Any:
@@ -118,7 +118,7 @@ def test_deeply_nested_invalid_json_is_a_bad_answer(body: bytes) -> None:
 NOT_UTF8_WARNING = f"warning: {NOT_UTF8}\n"
 
 BAD_BYTES = [b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82"]
-"""No byte of UTF-8, half a character, an overlong one, a surrogate, one too large, two thirds."""
+"""Invalid UTF-8: a wrong byte, incomplete, overlong or too large characters, a surrogate."""
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -248,7 +248,7 @@ from writer_cli.output.terminal import Terminal
 code = main(sys.argv[1:], Terminal.real())
 print(code, re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1])
 """
-"""A program that runs `writer` and prints the exit code and the kilobytes that it took at most."""
+"""Run `writer`, and print the exit code and its peak memory in kilobytes."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures as Linux does")

@@ -1,6 +1,6 @@
 """A valid answer, cut at each byte: the result is an error, and never a complete text.
 
-`ATTACKS=all`, which `make attacks` sets, tries every byte; the suite takes some.
+`ATTACKS=all`, which `make attacks` sets, tries every byte; the test suite tries some of them.
 """
 
 import json
@@ -16,10 +16,10 @@ from writer_cli.apis.access import ApiName
 
 REQUEST = writer.CompletionRequest(prompt="p")
 TEXT = 'a "b" \u00e9 \U0001f600'
-"""With what JSON escapes, and characters of two and of four bytes."""
+"""A text with characters that JSON escapes, and with characters of two and four bytes."""
 
 CUTS = 9
-"""Places that the suite tries in each answer."""
+"""The number of cuts that the test suite tries in each answer."""
 
 
 def body(api: ApiName, *, streams: bool) -> bytes:
@@ -66,7 +66,7 @@ def outcome(client: writer.Writer, *, streams: bool) -> tuple[str, writer.Writer
 def looks_whole(content: bytes, api: ApiName, framing: str, how: Action, *, streams: bool) -> bool:
     """Whether a cut cannot be noticed: it is between two events of a stream without an end mark.
 
-    A body that ends with the connection has no other end, and these two APIs promise no end mark.
+    A body that ends with the connection has no length, and these two APIs have no end mark.
     """
     is_silent = framing == "close" and how is CLOSE and api != "openai"
     return is_silent and streams and content.endswith(b"\n\n")

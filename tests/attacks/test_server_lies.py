@@ -50,7 +50,7 @@ READ = {
     "a byte order mark": announced(b"Content-Length: 29", body=b"\xef\xbb\xbf" + BODY),
     "a key twice": announced(body=b'{"choices":[{"text":"y"}],"choices":[{"text":"x"}]}'),
 }
-"""What is odd, and read all the same."""
+"""Unusual HTTP that is read."""
 
 NO_ANSWER = {
     "a negative length": announced(b"Content-Length: -1"),
@@ -75,7 +75,7 @@ NO_ANSWER = {
     "a status that is a word": [b"HTTP/1.1 OK\r\n\r\n" + BODY, CLOSE],
     "an upgrade that nobody asked for": [UPGRADE, HANG],
 }
-"""What is no answer: exit code 8."""
+"""Bytes that are no answer: exit code 8."""
 
 BAD_ANSWER = {
     "a length that is too large": announced(b"Content-Length: 99"),
@@ -93,7 +93,7 @@ BAD_ANSWER = {
     "UTF-16": announced(body=BODY.decode().encode("utf-16")),
     "two documents": announced(body=BODY + BODY),
 }
-"""What is an answer, and a bad one: exit code 9."""
+"""Bad answers: exit code 9."""
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ TIMEOUT = 0.3
 """Seconds."""
 
 LONGEST = 2 * TIMEOUT + 10.0
-"""Seconds after which nobody may still wait, on a busy machine; an attack lasts twice as long."""
+"""Seconds after which a wait must have ended, on a busy machine; attacks last twice as long."""
 
 REQUEST = writer.CompletionRequest(prompt="p")
 
@@ -56,7 +56,7 @@ HEADS: dict[str, Script] = {
     "100 now and then": dripped(piece=b"HTTP/1.1 100 Continue\r\n\r\n"),
     "a storm of 103": flood(b"", EARLY_HINTS),
 }
-"""What keeps the head of an answer from being whole."""
+"""Attacks that never complete the head of an answer."""
 
 BODIES: dict[str, Script] = {
     "the length of a chunk byte by byte": dripped(JSON, b"1;", piece=b"x"),
@@ -68,7 +68,7 @@ BODIES: dict[str, Script] = {
         piece=chunk(b"\0\0\0\xff\xff"),
     ),
 }
-"""What keeps the body of an answer from being whole."""
+"""Attacks that never complete the body of an answer."""
 
 STREAMS: dict[str, Script] = {
     "comments now and then": dripped(STREAM, piece=chunk(b": wait\n\n")),
@@ -78,7 +78,7 @@ STREAMS: dict[str, Script] = {
     "the length of a chunk byte by byte": dripped(STREAM, b"1;", piece=b"x"),
     "comments after a text": dripped(STREAM, chunk(event("x")), piece=chunk(b": wait\n\n")),
 }
-"""What keeps the next event of a stream from coming."""
+"""Attacks that never send the next event of a stream."""
 
 
 def ask(client: writer.Writer, *, streams: bool) -> None:

@@ -99,7 +99,7 @@ def test_an_untrusted_certificate_is_refused(
 
 
 HELLO = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03"
-"""How a server's part of a handshake begins, with the length of all that follows."""
+"""The header of a server's handshake message, with the length of the rest."""
 
 HANDSHAKES: dict[str, tuple[bytes, bytes]] = {
     "nothing": (b"", b""),
@@ -107,7 +107,7 @@ HANDSHAKES: dict[str, tuple[bytes, bytes]] = {
     "byte by byte": (HELLO, b"x"),
     "warnings without end": (b"", b"\x15\x03\x03\x00\x02\x01\x5a"),
 }
-"""What a server answers to the first message of a client, and then now and then."""
+"""A server's answer to the client's first message, and what it repeats afterwards."""
 
 
 class Handshake(Server):
@@ -152,7 +152,7 @@ NO_TLS = {
     "zeros": bytes(64),
     "another protocol": b"SSH-2",
 }
-"""What a server answers to the first message of a handshake, and then ends the connection."""
+"""A server's answer to the first message of a handshake, before it closes the connection."""
 
 
 @pytest.mark.parametrize("answer", NO_TLS)

@@ -15,7 +15,7 @@ from tests.attacks.strides import some
 from tests.harness.program import Ran, writer
 
 LONGEST = 600
-"""Seconds after which a hang ends the process that runs the tests."""
+"""Seconds after which the process of the tests is killed."""
 
 COMMANDS = [
     ["complete", "--sandbox", "p"],
@@ -90,7 +90,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "a wrong type": lambda path: path.write_text("profiles = 3\ntimeout = []\n"),
     "another's key": lambda path: path.write_text(f'api_key = "{KEY}"\nno_such = 1\n'),
 }
-"""What stands where a file or a folder is expected. All of it fails for the superuser too."""
+"""Things in the place of a file or a folder. Each of them fails for the superuser too."""
 
 PLACES = {
     "the configuration file": "WRITER_CONFIG",
@@ -100,7 +100,7 @@ PLACES = {
     "the folder of answers": "WRITER_CACHE",
     "the list of models": "",
 }
-"""Where it stands, and the variable that names this place."""
+"""The places, and the variable that names each."""
 
 FILES = list(product(PLACES, KINDS, COMMANDS))
 
@@ -200,7 +200,7 @@ ASKING = [
 """Commands that depend on variables; the first one finds no server."""
 
 FOR_SCREENS = {"COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}
-"""Variables that say how to write on a terminal."""
+"""Variables that influence the output on a terminal."""
 
 VALUES = [
     (name, value, command, on_terminal)

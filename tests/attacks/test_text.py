@@ -38,13 +38,13 @@ ATTACKS = {
     "an override of direction": "\u202egpj.exe",
     "an isolate of direction": "\u2066\u2069",
 }
-"""What each does, and how; zero-width characters and combining ones act on nothing."""
+"""The escape sequence or control character of each effect."""
 
 HOSTILE = " ".join(f"<{text}>" for text in ATTACKS.values())
 HARMLESS = "harmless \u200b text"
 
 WIDE = {"COLUMNS": "9999"}
-"""A screen on which no line is broken, since that has controls of its own."""
+"""Terminals that are so wide that no line is wrapped, which would add control sequences."""
 
 SCREENS = {
     "in colour": {"TERM": "xterm-256color", "COLORTERM": "truecolor", **WIDE},
@@ -132,7 +132,7 @@ ANSWERS: dict[str, tuple[Callable[[str], Script], list[str]]] = {
     ),
     "the errors of a batch": (failing, ["batch", "in.txt", "-o", "out.jsonl", "--overwrite"]),
 }
-"""What a server may say, and a command that shows it."""
+"""Texts of a server, and the command that shows each."""
 
 
 def added(show: Callable[[str], str]) -> set[str]:
@@ -228,7 +228,7 @@ LOCAL: dict[str, Callable[[str], tuple[list[str], Mapping[str, str]]]] = {
     "a template": lambda text: (["batch", "in.txt", "--template", f"{{{text}}}", "--dry-run"], {}),
     "an output": lambda text: (["batch", "in.txt", "-o", f"no/{text}", "--sandbox"], {}),
 }
-"""What a command line, the environment or a file may say."""
+"""Texts of the command line, of variables and of files."""
 
 
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])

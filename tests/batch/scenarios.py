@@ -37,18 +37,18 @@ class Row:
     """A row of the table.
 
     Attributes:
-        name: What the server does.
-        server: Makes it.
-        allowed: What it lets through in a second, at a time: requests, or tokens.
-        least: The part of that which is wanted, 0 to 1.
-        most_refused: The part of what is sent that may be refused; None where it is not up to us.
-        threads: Of each sender.
-        answer_takes: Seconds.
-        refusal_takes: Seconds.
+        name: The behaviour of the server.
+        server: Returns the server.
+        allowed: The requests or tokens per second that the server allows at a time.
+        least: The smallest part of that which must be used, 0 to 1.
+        most_refused: The largest part of the requests that may be refused; None for no limit.
+        threads: The number of threads of each sender.
+        answer_takes: Seconds until an answer.
+        refusal_takes: Seconds until a refusal.
         senders: How many batches share the limit.
         has_tokens: Whether requests need 50 to 1,000 tokens each, and these are counted.
-        is_out: Whether the server fails at a time.
-        minutes: How long the simulation is.
+        is_out: Whether the server is down at a time.
+        minutes: The length of the simulation.
     """
 
     name: str
@@ -76,9 +76,9 @@ class Figures:
 
 
 def measured(row: Row, seed: int = 2) -> Figures:
-    """Simulate a row; the answers take up to a tenth more or less than it says.
+    """Simulate a row; the answers take up to 10 % more or less time than it says.
 
-    With seed 1 the row of the client that asks for twice the limit is missed: see bench/README.md.
+    With seed 1 the row of a client that sends twice the limit misses its target: bench/README.md.
     """
     seconds = int(row.minutes * MINUTE)
     logs = simulate(

@@ -21,7 +21,7 @@ NOTHING_SAID: float = -1.0
 """A refusal without a `Retry-After`."""
 
 REFUSAL_TAKES = 0.05
-"""Seconds until a request is refused: a gateway says so at once."""
+"""Seconds until a request is refused: a gateway refuses at once."""
 
 
 class Server(Protocol):
@@ -52,7 +52,7 @@ def not_at_all(_: float) -> float:
 Saying = Callable[[float], float]
 
 DICE = Random()  # noqa: S311 - a simulation
-"""All chance in a simulation: `simulate` sets its seed."""
+"""The random numbers of a simulation; `simulate` sets the seed."""
 
 
 @dataclass
@@ -235,7 +235,7 @@ class _Sender:
         self.new_tokens = tokens
         self.tokens, self.attempts = tokens(), 1
         self.waiting: list[tuple[float, int, float, int]] = []
-        """When to try a request again, its number, its tokens, its attempts."""
+        """The requests to retry: time, number, tokens, attempts."""
         self.log = Log(*([0] * (seconds + 1) for _ in range(4)))  # type: ignore[arg-type]
 
     def start(self, now: float) -> float:
@@ -293,14 +293,14 @@ def simulate(
 
     Args:
         server: Decides on each request.
-        seconds: How long.
-        threads: The most requests of a sender at a time.
-        answer_takes: Seconds until an answer is there; asked once for each.
-        refusal_takes: Seconds until a refusal or a failure is there.
-        tokens: What the next request needs, both as it is thought and as it turns out.
-        is_out: Whether the server fails whatever is asked of it at a time.
-        senders: Several batches share the limit.
-        seed: Of all chance in this simulation.
+        seconds: The length of the simulation.
+        threads: The largest number of requests of a sender at the same time.
+        answer_takes: Returns the seconds until an answer; called once for each.
+        refusal_takes: Seconds until a refusal or a failure.
+        tokens: Returns the tokens of the next request, which are also its estimate.
+        is_out: Whether the server fails every request at a time.
+        senders: The number of batches that share the limit.
+        seed: The seed of all random numbers.
     """
     DICE.seed(seed)
     everybody = [_Sender(threads, int(seconds), tokens) for _ in range(senders)]

@@ -50,8 +50,8 @@ def test_killed_at_any_moment_a_batch_ends_as_if_nothing_had_happened(
 ) -> None:
     """Five SIGKILLs lose and repeat nothing, with 30 % of the records failing.
 
-    What fails depends on the record, so that an undisturbed run on the same server is what the
-    result must equal, but for times and attempts.
+    The failures depend on the record, so that the result must equal that of an undisturbed run on
+    the same server, except for times and attempts.
     """
     random = Random(seed)  # noqa: S311 - rehearsed failures
     fate = {

@@ -13,7 +13,7 @@ HAS_PARALLEL = (
     shutil.which("parallel") is not None
     and b"GNU" in subprocess.run(["parallel", "--version"], capture_output=True, check=False).stdout
 )
-"""Another program of that name, of moreutils, has other flags."""
+"""Whether it is GNU parallel: the `parallel` of moreutils has other flags."""
 
 pytestmark = pytest.mark.skipif(not HAS_PARALLEL, reason="GNU parallel is not installed")
 

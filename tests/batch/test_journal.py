@@ -371,7 +371,7 @@ def test_a_record_of_a_journal_takes_little_memory(tmp_path: Path) -> None:
 def failing_disk(path: Path) -> Iterator[None]:
     """Make writes to a file fail after a part, and make truncating it fail.
 
-    The first is what a limit of a file's size does, the second what the append-only flag does.
+    A limit of the file's size causes the first, the append-only flag the second.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     chattr = shutil.which("chattr")

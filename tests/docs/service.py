@@ -11,14 +11,14 @@ REFERENCES = (
     *("README.md", "completions.md", "batch.md"),
     *sorted(f"docs/{path.name}" for path in (documents.ROOT / "docs").glob("*.md")),
 )
-"""The documents for those who use the program."""
+"""The documents for users."""
 
 
 BLOCKS = [block for document in REFERENCES for block in documents.blocks(document)]
 
 
 ENGINES = {"vllm": 8000, "llama-server": 8080, "ollama": 11434}
-"""The servers of one's own that the documents name, and the ports that they have there."""
+"""The engines that the documents name, with their ports."""
 
 
 def check_instead(command: str) -> None:

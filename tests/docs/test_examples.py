@@ -30,7 +30,7 @@ PRODUCTS = "id,product\np-1,green tea\np-2,ink\np-3,a wooden chair\n"
 
 
 NOT_RUN = re.compile(rf"(make|pip|pipx|docker build|{'|'.join(ENGINES)}) ")
-"""What sets up a machine is checked, and not run."""
+"""Commands that install something: they are checked and not run."""
 
 
 WRONG_KEY = Response(
@@ -142,9 +142,9 @@ def environment(block: Block, service: Service) -> dict[str, str]:
 def bash(
     script: str, block: Block, service: Service, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script; whoever asks for a key on standard input gets one.
+    """Run a script; a command that reads a key from standard input gets one.
 
-    The service is in the place of the engines, at the path of the sandbox's own.
+    The service replaces the engines, at the path of the sandbox.
     """
     for port in ENGINES.values():
         script = script.replace(f"http://127.0.0.1:{port}", f"{service.address}/openai")

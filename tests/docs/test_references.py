@@ -62,7 +62,7 @@ def test_every_command_is_documented_and_exists() -> None:
 
 
 OTHER_PROGRAMS_FLAGS = {"--array", "--exit-code", "--rm", "--time"}
-"""Of sbatch, git and docker."""
+"""Flags of sbatch, git and docker."""
 
 
 def test_every_flag_is_documented_and_exists() -> None:
@@ -138,7 +138,7 @@ RANGES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"": -2147483649}, {"": 2147483648}],
     ),
 }
-"""What a range in the table lets pass, and what it does not; the field itself has no name."""
+"""Values that each range of the table accepts and refuses; "" is the name of the field."""
 
 
 ADVICE: dict[str, tuple[list[Any], list[Any]]] = {
@@ -148,7 +148,7 @@ ADVICE: dict[str, tuple[list[Any], list[Any]]] = {
     "up to 4": ([["a"] * 4], [["a"] * 5]),
     "-2 to 2": ([-2, 2], [-2.1, 2.1]),
 }
-"""What the last column has no warning for, and what it has one for."""
+"""Values without and with a warning, by the text of the last column."""
 
 
 def test_the_table_of_fields_has_every_field_and_its_flag() -> None:

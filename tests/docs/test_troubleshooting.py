@@ -14,7 +14,7 @@ from writer_cli.http.error_answers import error_from_answer
 PAGE = "docs/troubleshooting.md"
 
 OTHERS = {"CERTIFICATE_VERIFY_FAILED", "No space left on device"}
-"""Words of the TLS library and of the operating system, within messages of the program."""
+"""Texts of the TLS library and of the operating system in messages of the program."""
 
 STATUSES = documents.table(PAGE, "message", "exit code")
 

@@ -1,7 +1,7 @@
 """Check `writer` with an engine that is served with a key and a tiny random model.
 
-Run by `make test-engines`. `ENGINE` names the engine; what differs between them is written down
-here as each of them really does it.
+Run by `make test-engines`. `ENGINE` names the engine; where the engines differ, the checks have
+the real behaviour of each.
 """
 
 import json

@@ -24,7 +24,7 @@ def byte_letters() -> list[str]:
 def vocabulary() -> tuple[list[str], list[str]]:
     """Return the tokens and the merges: every byte, and words of a text letter by letter.
 
-    Few words, so that a text has many bytes that are parts of a character.
+    The words are few, so that a text has many tokens that are a part of a character.
     """
     letters = byte_letters()
     tokens, merges = [END, *letters], []

@@ -2,10 +2,10 @@
 
 Usage: python -m tests.engines.run [ENGINE]..., with the Python that `writer` is installed for.
 
-An environment is made once and again when pyproject.toml changes: llama.cpp's server is compiled,
+An environment is made once, and again when pyproject.toml changes: llama.cpp's server is compiled,
 which takes some minutes, and vLLM is installed, which takes 4 GB. An engine that cannot be had
-here is skipped with one line that says why. `LLAMA_CPP_BUILD_JOBS` says how many compilers run at
-once; 2 if it says nothing.
+here is skipped with one line that says why. `LLAMA_CPP_BUILD_JOBS` is the number of compilers that
+run at the same time; the default is 2.
 """
 
 import os
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 KEY = "a-key-of-this-engine"
 MODEL = "tiny"
 PATIENCE = 600
-"""Seconds that an engine has until it answers; vLLM needs a hundred on two idle processors."""
+"""Seconds in which an engine must answer; vLLM needs 100 on two idle processors."""
 
 
 class EngineError(Exception):
@@ -42,14 +42,14 @@ class Engine(NamedTuple):
     """An engine, and its peculiarities.
 
     Attributes:
-        name: What the checks and people call it.
-        group: The dependency group that has it.
+        name: The name of the engine.
+        group: The dependency group that installs it.
         model: The file or folder of its model, beside its Python.
         version: The Python expression that returns its version.
         command: Returns the command that serves a model, without port and key.
-        variables: What the server is told by variables.
-        build: What the installer is told by variables.
-        finish: What is left to do after the installation.
+        variables: Environment variables of the server.
+        build: Environment variables of the installer.
+        finish: Called after the installation.
     """
 
     name: str

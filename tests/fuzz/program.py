@@ -16,7 +16,7 @@ from writer_cli.exits import ExitCode
 KEY = "fuzz-Zq8vT3xL0wN5yB7k"
 
 DOCUMENTED = {int(code) for code in ExitCode} - {int(ExitCode.BUG)}
-"""The exit codes that input may lead to."""
+"""The exit codes that are allowed for any input."""
 
 
 def examples(few: int) -> settings:

@@ -4,8 +4,8 @@ Usage: python -m tests.fuzz.run MINUTES [PART OF A NAME]...
 
 There is a process for each processor. Each takes the next property, tries some hundred examples of
 it with a new seed, and goes on with the next one. At the end a line for each property says how
-many examples were tried. What failed is printed whole, with the command that repeats it, and the
-exit code is 1.
+many examples were tried. Each failure is printed with the command that repeats it, and the exit
+code is then 1.
 """
 
 import os

@@ -12,7 +12,7 @@ from tests.fuzz.program import KEY, TEXTS, damaged, examples, folder, run
 from writer_cli.config.schema import SETTINGS
 
 NAMES = sorted({*SETTINGS} - {"api_key", "api_key_command"})
-"""The settings that may have any value here: none of them runs a command or is a key."""
+"""The settings that may have any value here: all but the key and its command."""
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(str.strip)
 

@@ -10,7 +10,7 @@ from tests.fuzz.program import TEXTS, examples, folder, run
 from tests.harness.pages import PAGES, flags_of
 
 COMMANDS = sorted({*PAGES} - {"", "sandbox"})
-"""All but the server, which ends when it is told to."""
+"""All commands but the server, which does not end by itself."""
 
 FLAGS = {
     command: sorted(flags_of(command) - {"-h", "--help"}) or ["--sandbox"] for command in COMMANDS
@@ -22,7 +22,7 @@ PLACEHOLDERS = {
     for term in page.terms()
     for flag, placeholder in re.findall(r"(-[\w-]+) ([^-,\s]\S*)$", term)
 }
-"""What a help page calls the value of a flag; a flag that is not here has none."""
+"""The placeholder of each flag's value in the help; other flags have no value."""
 
 LIKELY: dict[str, st.SearchStrategy[str]] = {
     "FILE": st.sampled_from(["a.txt", "b.jsonl", "out", "-"]),

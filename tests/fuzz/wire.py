@@ -15,7 +15,7 @@ from tests.harness.servers import CLOSE, Received, Server, Step
 APIS = ("enterprise", "studio", "openai")
 
 MODEL_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-"""What a model may say: any character."""
+"""Texts of a model: any characters."""
 
 STATUSES = st.just(200) | st.sampled_from([*HTTPStatus]).map(int)
 

@@ -23,10 +23,10 @@ from writer_cli.sandbox.server import SandboxServer
 KEY = "a-made-up-one"
 
 SOON = 30.0
-"""Seconds within which something has happened, or never will."""
+"""Seconds after which a test gives up waiting."""
 
 Fault = Callable[[str, int], str | Response | None]
-"""What goes wrong with a prompt that is sent for the n-th time, from 1: a fault of the sandbox."""
+"""Returns the fault of a prompt that is sent for the n-th time, from 1; None for an answer."""
 
 
 class Echo(Sandbox):
@@ -39,7 +39,7 @@ class Echo(Sandbox):
         self.times: list[float] = []
         self.arrived = threading.Condition()
         self.gate = threading.Event()
-        """Answers wait for it."""
+        """Answers wait until it is set."""
         self.gate.set()
 
     def respond(self, request: Request) -> Response:
@@ -107,7 +107,7 @@ def writer_process(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Start `writer`; it is killed if it still runs at the end of the block.
 
-    What is killed, or may not write, is not measured: it leaves half a file of coverage data.
+    Coverage of a process that is killed, or may not write, is not measured: its data is incomplete.
     """
     inherited = {k: v for k, v in os.environ.items() if is_measured or "COVERAGE" not in k}
     command = [sys.executable, "-m", "writer_cli", *map(str, arguments)]

@@ -16,11 +16,11 @@ _OUTPUT = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n\b\t])|([^\x1b\r\n\b\t])
 class Screen:
     """The lines of a terminal, from the first one that was written.
 
-    It knows what we and rich use, and fails on anything else.
+    It knows the escape sequences that we and rich use, and fails on others.
 
     Attributes:
-        columns: Cells of a line; a longer one goes on below, as on a real terminal.
-        cursor: Whether the cursor shows.
+        columns: The cells of a line; a longer line continues below, as on a real terminal.
+        cursor: Whether the cursor is visible.
         lines: For each line its cells: a character, empty right of a wide one, and its style as
             the parameters of an escape sequence.
     """

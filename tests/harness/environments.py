@@ -26,13 +26,13 @@ def environment(
 ) -> Path:
     """Return the Python of the virtual environment of a dependency group of pyproject.toml.
 
-    It is made once, in `.venv-GROUP`, and brought up to date when pyproject.toml has changed.
-    Without a registry an environment that was made before is used as it is.
+    It is made once, in `.venv-GROUP`, and updated when pyproject.toml has changed. If the registry
+    cannot be reached, an existing environment is used as it is.
 
     Args:
         group: The name of the dependency group.
-        variables: What the installer is told by variables, beside those of this process.
-        finish: What is left to do in the environment after the installation.
+        variables: Environment variables of the installer, besides those of this process.
+        finish: Called with the environment's Python after the installation.
 
     Raises:
         RegistryUnreachableError: No environment, and no registry to make it from.

@@ -26,7 +26,7 @@ FOLDER = ROOT / "docs" / "pictures"
 COLUMNS = 80
 
 MEASURED = re.compile(r"\d+(\.\d+)?( s\b|/s|%? +(?=\d+ answered)| in flight)|\d+:\d\d left")
-"""What is another number each time: a latency, a rate, how much is left."""
+"""Numbers that differ from run to run: a latency, a rate, the remaining time."""
 
 CELL = 12.2
 """Width of a cell in the SVG of rich."""
@@ -38,12 +38,12 @@ class Picture:
 
     Attributes:
         name: The name of its file, without `.svg`.
-        command: What is typed.
-        files: Files that are there, by name.
-        fault: What goes wrong in the API with a prompt; without it the sandbox answers.
-        answer: The text that the API answers every prompt with, if it is to be a certain one.
-        answers: How many prompts the API answers before the picture is taken; all if None.
-        end: How the first line begins that the picture leaves out.
+        command: The command line.
+        files: The files in the directory, by name.
+        fault: Returns the fault for a prompt; without it the sandbox answers.
+        answer: The text with which the API answers every prompt, instead of the sandbox's.
+        answers: The number of prompts that are answered before the picture is taken; None for all.
+        end: The beginning of the first line that the picture leaves out.
     """
 
     name: str

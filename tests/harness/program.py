@@ -46,7 +46,7 @@ class Process(subprocess.Popen[bytes]):
 def give_time_to_start_waiting() -> None:
     """Give a program time to reach the system call that a signal is to interrupt.
 
-    Python sees a signal that comes just before a system call only after it.
+    Python handles a signal that comes just before a system call only after the call.
     """
     time.sleep(0.3)
 

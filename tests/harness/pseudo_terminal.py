@@ -121,7 +121,7 @@ class OnTerminal:
 def screen(raw: bytes) -> tuple[str, bool]:
     """Return the text on a wide terminal after these bytes, and whether the cursor is visible.
 
-    Raises `AssertionError` where the program writes what neither we nor rich use.
+    Raises `AssertionError` for an escape sequence that neither we nor rich use.
     """
     seen = Screen().feed(raw.decode())
     return seen.text, seen.cursor

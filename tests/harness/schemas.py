@@ -22,8 +22,8 @@ def schema(name: str) -> dict[str, Any]:
 def closed(value: Any) -> Any:
     """Return a schema that allows no keys but those that it describes.
 
-    The schemas in the package allow others, since a key may be added under the same version. Here
-    a key that was added to the output and not to the schema is to be found.
+    The schemas in the package allow others, since a key may be added under the same version. The
+    tests must find a key that was added to the output and not to the schema.
     """
     if isinstance(value, list):
         return [closed(item) for item in value]

@@ -51,7 +51,7 @@ class Received:
 
 
 Script = bytes | Iterable[Step] | Callable[[Received], bytes | Iterable[Step]]
-"""An answer: its bytes, its steps, or what makes one of these of a request.
+"""An answer: its bytes, its steps, or a function that returns one of these for a request.
 
 The steps may come from a generator, which sends a piece only when the test lets it go on.
 """
@@ -80,7 +80,7 @@ def http(
     length: int | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
-    """Write an answer; a body that is not bytes is sent as JSON, and `length` is announced for it.
+    """Write an answer; a body that is not bytes is sent as JSON; `length` is its Content-Length.
 
     Every answer has an `Action-Id`, as Writer's have.
     """
@@ -137,8 +137,8 @@ def dripped(*begin: bytes, piece: bytes) -> Callable[[Received], Iterator[Step]]
 class Server:
     """Answers the first request with the first script and so on, and all later ones as the last.
 
-    It listens at `host`, which is `url` without the scheme. `requests` are what arrived, and
-    `connections` counts over how many connections. A context manager.
+    It listens at `host`, which is `url` without the scheme. `requests` has the requests, and
+    `connections` is the number of connections. A context manager.
     """
 
     def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:

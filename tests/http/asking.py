@@ -11,7 +11,7 @@ STUDIO_HINT = "a key of AI Studio needs --api studio"
 
 
 PATIENCE = 30.0
-"""Seconds for what is to succeed."""
+"""The timeout in seconds of requests that should succeed."""
 
 
 def ask(

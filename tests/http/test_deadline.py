@@ -28,7 +28,7 @@ from writer_cli.http import deadline
 KEY = "kW8-secret"
 REQUEST = writer.CompletionRequest(prompt="p")
 SHORT = 0.3
-"""Seconds for what is to fail."""
+"""The timeout or deadline in seconds of requests that should fail."""
 
 GRACE = 1.0
 """Seconds by which a deadline may be overrun."""

@@ -4,7 +4,7 @@ Usage: python -m tests.mutants.run --rooms "apis config" [--sample 100] [--seed 
 
 Each change is made in a copy of the project, and the tests of the module are run there, then
 those of its room. A change that makes no test fail has survived: it is printed, and either a test
-is missing, or the change makes no difference. Those of the second kind stand in `equivalent.toml`,
+is missing, or the change has no effect. Changes without an effect are listed in `equivalent.toml`
 with the reason, and are left out.
 """
 
@@ -40,7 +40,7 @@ BUILT_ON = {
     "config": ["tests/commands/config"],
     "http": ["tests/test_client.py", "tests/test_errors.py"],
 }
-"""Tests outside a room that are about what the room does."""
+"""Tests outside a room's folder that test the room."""
 
 OWN, ROOM, LATE, SURVIVED = "own tests", "room's tests", "time limit", "survived"
 

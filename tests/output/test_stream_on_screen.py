@@ -14,7 +14,7 @@ from tests.harness.servers import HANG, Received, Server, Step
 PIECES = ["<one>", "<two>", "<three>", "<four>"]
 
 PATIENCE = 30.0
-"""Seconds until a piece that its reader has not seen counts as held back."""
+"""Seconds after which a piece that the reader has not seen counts as held back."""
 
 
 class LockStep:

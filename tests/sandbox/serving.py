@@ -6,7 +6,7 @@ import socket
 from writer_cli.sandbox.server import SandboxServer
 
 PATIENCE = 60
-"""Seconds after which a test gives up on what should come at once."""
+"""Seconds after which a test gives up waiting."""
 
 
 KEY = "k-made-up-0123456789"

@@ -14,7 +14,7 @@ MODEL = "/llm/organization/1/model/palmyra-x5"
 KEY = {"Authorization": "Bearer made-up"}
 TRANSPORT_HEADERS = {"server", "date", "content-length", "transfer-encoding", "connection"}
 LATE = "fault-slow"
-"""It sends nothing within the patience of these clients, by either way."""
+"""Left out: it sends nothing before these clients' timeout."""
 
 Row = tuple[str, str, dict[str, str], bytes]
 
@@ -125,7 +125,7 @@ def answers(client: httpx.Client) -> dict[str, list[Any]]:
 def test_in_process_and_on_a_port_give_equal_bytes() -> None:
     """Status, headers, body and ending of every request of the table are the same.
 
-    The table has every status and every ending, so that a difference would show.
+    The table has every status and every ending.
     """
     server = SandboxServer(Sandbox())
     try:

@@ -65,7 +65,7 @@ class Process:
 def test_a_process_prints_its_address_serves_and_stops_cleanly(number: int) -> None:
     """The address is on standard output, two lines to copy on standard error, the exit code 0.
 
-    A request that hangs does not keep it.
+    A request that hangs does not delay the end.
     """
     process = Process()
     url = process.first_line.rstrip("\n")

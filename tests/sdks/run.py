@@ -2,7 +2,7 @@
 
 Usage: python -m tests.sdks.run, with the Python that `writer` is installed for.
 
-An environment is made once and again when pyproject.toml changes. Where there is none and the
+An environment is made once, and again when pyproject.toml changes. If there is none and the
 package registry cannot be reached, its SDK is skipped with one line.
 """
 

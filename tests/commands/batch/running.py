@@ -12,7 +12,7 @@ KEY = "a-made-up-key"
 
 
 LEAST = ("--sandbox", "--max-tokens", "3")
-"""Flags with which a batch takes no time."""
+"""Flags for a fast batch."""
 
 
 def write(name: str, *lines: str) -> str:

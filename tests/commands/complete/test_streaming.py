@@ -249,7 +249,7 @@ def test_a_part_for_a_device_is_printed() -> None:
 
 
 PADDING = (b":" + b" " * 1000 + b"\n\n") * 32_000
-"""Comments that two sockets cannot hold: once they are sent, what stands before them was read."""
+"""More comments than two sockets can buffer: once sent, the bytes before them were read."""
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ MODELS = http(
 )
 
 Turn = tuple[str, bytes]
-"""What the program asks, and what is typed then."""
+"""A question of the program, and the keys that are typed."""
 
 ENTER = b"\n"
 
@@ -60,7 +60,7 @@ def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
 def test_the_settings_are_tried_with_one_request(home: Home) -> None:
     """The settings are tried with a request for the models, which are shown.
 
-    What the file has already is kept, with its comments, and so is what Enter skips.
+    The file's other settings and comments are kept, and so are values that Enter skips.
     """
     with Server(MODELS) as server:
         home.write(f'# mine\nbase_url = "{server.url}"\nmodel_id = "old" # still\ntimeout = 5\n')
