@@ -79,7 +79,7 @@ def test_the_studio_api_has_an_address_of_its_own() -> None:
 def test_the_studio_api_is_chosen_by_flag_or_variable(
     arguments: list[str], settings: dict[str, str]
 ) -> None:
-    """The studio API needs no organization id."""
+    """`--api studio` or `WRITER_API` chooses the API, which needs no organization id."""
     with Server(answered("x")) as server:
         assert ask(server, *arguments, **settings) == Ran(0, "x\n", "")
     assert [request.target for request in server.requests] == ["/v1/completions"]

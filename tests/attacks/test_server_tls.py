@@ -157,7 +157,7 @@ NO_TLS = {
 
 @pytest.mark.parametrize("answer", NO_TLS)
 def test_a_server_without_tls_is_a_network_error(answer: str) -> None:
-    """Exit code 8, and no traceback."""
+    """If the server does not speak TLS, the exit code is 8."""
 
     class Other(Server):
         def _serve(self, connection: socket.socket) -> None:

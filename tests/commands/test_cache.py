@@ -104,7 +104,7 @@ def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_arguments_are_a_usage_error(arguments: list[str], message: str) -> None:
-    """Nothing is deleted."""
+    """Wrong arguments are an error, and no recording is deleted."""
     ran = writer("cache", *arguments)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors.startswith(f"error: {message}\nhint: ")

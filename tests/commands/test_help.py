@@ -107,7 +107,7 @@ def test_help_without_colour_is_plain(variable: str) -> None:
 
 
 def test_a_topic_is_printed() -> None:
-    """A topic is printed to standard output."""
+    """`writer help TOPIC` prints the topic to standard output."""
     ran = writer("help", "exit-codes")
     assert (ran.code, ran.errors) == (0, "")
     assert "  8    the network: connect, TLS, timeout\n" in ran.output

@@ -173,7 +173,7 @@ def test_customizations_as_json_have_every_field() -> None:
 
 
 def test_customizations_on_a_terminal_are_a_table() -> None:
-    """The table has headings."""
+    """On a terminal the table has headings."""
     ran = run("customizations", "--sandbox", stdout_is_terminal=True, env={"TERM": "dumb"})
     lines = [line.rstrip() for line in ran.output.splitlines()]
     assert ran.code == 0
@@ -185,7 +185,7 @@ def test_customizations_on_a_terminal_are_a_table() -> None:
 
 
 def test_customizations_are_of_a_model() -> None:
-    """A model must be given."""
+    """`writer customizations` needs a model."""
     with Server(CUSTOMIZATIONS) as server:
         ran = ask(server, "customizations")
     assert ran.code == 2

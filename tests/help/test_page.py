@@ -98,11 +98,11 @@ def test_no_line_of_prose_is_wider_than_the_terminal(page: Page, width: int) -> 
 
 
 def test_the_page_of_the_program_fits_a_screen() -> None:
-    """It has at most 24 lines of 80 columns."""
+    """`writer --help` has at most 24 lines of 80 columns."""
     assert len(as_text(PAGES[""], 80).splitlines()) <= 24
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_topic_fits_a_screen(topic: str) -> None:
-    """It has at most 24 lines of 80 columns."""
+    """A topic has at most 24 lines of 80 columns."""
     assert len(as_text(TOPICS[topic](), 80).splitlines()) <= 24

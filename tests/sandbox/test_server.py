@@ -177,7 +177,7 @@ def test_it_listens_beyond_loopback_only_when_told(serve: Callable[..., SandboxS
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_it_listens_on_an_ipv6_address(serve: Callable[..., SandboxServer], host: str) -> None:
-    """The printed IPv6 address has brackets."""
+    """The server listens on an IPv6 address and prints it with brackets."""
     try:
         server = serve(host=host)
     except writer.UsageError:

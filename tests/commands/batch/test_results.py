@@ -220,7 +220,7 @@ def test_a_dry_run_lists_a_thousand_problems_and_counts_all() -> None:
 
 
 def test_a_dry_run_of_nothing_has_no_first_prompt() -> None:
-    """An empty input is no error in a dry run."""
+    """A dry run of an empty input is no error and shows no prompt."""
     assert batch(write("in.txt"), *LEAST, "--dry-run").output == (
         b"0 records, all of them can be sent\n"
     )

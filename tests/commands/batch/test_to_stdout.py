@@ -141,7 +141,7 @@ def test_failures_are_among_the_results() -> None:
 
 
 def test_the_summary_as_json_goes_to_standard_error() -> None:
-    """Standard output has only the results."""
+    """The JSON summary is on standard error, and standard output has only the results."""
     terminal = batch(write("in.txt", "a"), *LEAST, "-o", "-", "--json")
     assert json.loads(terminal.errors)["output"] == "-"
     assert json.loads(terminal.output)["index"] == 0

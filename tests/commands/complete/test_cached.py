@@ -157,7 +157,7 @@ def test_a_profile_names_its_own_cache(server: Server, tmp_path: Path) -> None:
 def test_contradicting_flags_are_a_usage_error(
     flags: list[str], env: dict[str, str], message: str
 ) -> None:
-    """Nothing is sent."""
+    """Contradicting flags are an error before anything is sent."""
     ran = writer("complete", "--sandbox", *flags, STORY, env=env)
     assert (ran.code, ran.output) == (2, "")
     assert ran.errors.startswith(f"error: {message}\nhint: ")

@@ -117,7 +117,7 @@ def test_a_customization_must_be_named() -> None:
     ],
 )
 def test_an_unusual_value_is_sent_with_a_warning(flags: list[str], warning: str) -> None:
-    """`--quiet` hides the warning."""
+    """An unusual value is sent with a warning, which `--quiet` hides."""
     with Server(completion("sent")) as server:
         ran = writer("complete", *flags, STORY, env=server.env)
         quiet = writer("complete", *flags, "-q", STORY, env=server.env)

@@ -132,7 +132,7 @@ def test_the_curl_line_sends_the_same_request(prompt: str) -> None:
 
 
 def test_dry_run_and_print_curl_exclude_each_other() -> None:
-    """Using both is a usage error."""
+    """`--dry-run` with `--print-curl` is a usage error."""
     assert writer("complete", "--dry-run", "--print-curl", STORY) == Ran(
         2, "", "error: --dry-run and --print-curl exclude each other\nhint: leave one out\n"
     )
@@ -247,7 +247,7 @@ def test_json_has_the_log_probabilities() -> None:
 
 
 def test_missing_log_probabilities_cause_a_warning() -> None:
-    """The text is printed all the same."""
+    """If the answer has no log probabilities, the text is printed with a warning."""
     with Server(completion("a text")) as server:
         ran = writer("complete", "--logprobs", "2", STORY, env=server.env)
     assert ran == Ran(0, "a text\n", "warning: --logprobs: the answer has none\n")

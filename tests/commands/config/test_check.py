@@ -340,7 +340,7 @@ def test_a_key_is_asked_for_without_echo(home: Home, arguments: list[str]) -> No
 
 
 def test_ctrl_d_at_the_question_sets_nothing(home: Home) -> None:
-    """No answer is a usage error."""
+    """Ctrl-D instead of a key is a usage error."""
     status, screen = on_a_terminal(home, b"\x04", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == 2
     assert "error: api_key is not a string with at least one visible character" in screen
