@@ -174,7 +174,7 @@ def test_an_address_may_be_https_or_this_machine(url: str, checked: str) -> None
 )
 @pytest.mark.parametrize("allow_http", [False, True])
 def test_a_key_is_not_sent_elsewhere_over_plain_http(url: str, allow_http: bool) -> None:
-    """The hint is the same URL with https, and no setting allows plain http."""
+    """The hint is the same URL with https, and `allow_http` does not change the refusal."""
     with pytest.raises(ConfigurationError, match=r"over plain http$") as caught:
         checked_base_url(url, allow_http=allow_http)
     assert caught.value.hint == f"use https{url.removeprefix('http')}"

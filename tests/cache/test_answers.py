@@ -171,7 +171,7 @@ def test_only_whole_successes_are_kept(tmp_path: Path, answer: Script) -> None:
 
 
 def test_a_stream_without_events_is_not_kept(tmp_path: Path) -> None:
-    """A stream without events is not recorded."""
+    """A stream without events, or one that the content filter ended, is not recorded."""
     empty = chunked(b": nothing\n\n", content_type="text/event-stream")
     filtered = chunked(
         b'data: {"choices": [{"text": "a", "finish_reason": "content_filter"}]}\n\n',

@@ -236,7 +236,7 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 def test_a_wait_that_is_too_long_is_refused() -> None:
-    """If the server asks for a very long wait, the error is raised at once."""
+    """If the server asks for more than two minutes, the error is raised at once."""
     for header in (("Retry-After", "121"), ("retry-after-ms", "1e300")):
         error, waits, requests = tried(http(429, headers=[header]))
         assert isinstance(error, writer.SDKError)

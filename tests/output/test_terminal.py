@@ -102,7 +102,7 @@ def test_ctrl_c_while_waiting_ends_the_loop_and_cleans_the_terminal() -> None:
 
 
 def test_sigterm_while_waiting_cleans_the_terminal_and_the_directory(tmp_path: Path) -> None:
-    """SIGTERM removes the spinner and the temporary file, and shows the cursor."""
+    """SIGTERM removes the spinner, shows the cursor, and leaves no file."""
     with (
         Server(Held(completion("late"))) as server,
         OnTerminal(

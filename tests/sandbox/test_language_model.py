@@ -287,7 +287,7 @@ def test_temperature_0_takes_the_likeliest_token(prompt: str, seed: int) -> None
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-9])
 def test_a_very_low_temperature_takes_the_likeliest_token(temperature: float) -> None:
-    """Near temperature 0 the likeliest token is certain and has no alternatives."""
+    """Near temperature 0 the likeliest token is certain, and there is no other alternative."""
     choice = complete(RECITAL, "", Sampling(temperature=temperature, logprobs=5))
     assert choice.text == SENTENCE
     assert all(token == Token(token.text, 0.0, ((token.text, 0.0),)) for token in choice.tokens)

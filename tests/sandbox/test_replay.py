@@ -115,7 +115,7 @@ def test_an_unrecorded_request_gets_404(tmp_path: Path) -> None:
 
 
 def test_the_embedded_model_answers_unrecorded_requests_if_told_to(tmp_path: Path) -> None:
-    """With that option, requests that are not recorded are answered as without recordings."""
+    """With `else_generate` an unrecorded request is answered as without recordings."""
     replay = Replay(tmp_path, else_generate=True)
     response = post(replay, STUDIO, ASKED)
     assert response == Sandbox().respond(
