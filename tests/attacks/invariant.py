@@ -10,7 +10,7 @@ DOCUMENTED = {int(code) for code in ExitCode} - {int(ExitCode.BUG)}
 """The exit codes that are allowed in these tests."""
 
 
-def holds(ran: Ran) -> bool:
+def ends_as_documented(ran: Ran) -> bool:
     """Whether a run ended with a documented code, without a traceback and without the key.
 
     A process that a signal ended has the negative number of the signal as its code.

@@ -10,7 +10,7 @@ IS_WHOLE = os.environ.get("ATTACKS") == "all"
 """Whether all cases are tried."""
 
 
-def some(cases: Sequence[_Case], number: int, *, first: int = 0) -> list[_Case]:
+def sample(cases: Sequence[_Case], number: int, *, first: int = 0) -> list[_Case]:
     """Return about this many cases, evenly spaced; `first` shifts them."""
     if IS_WHOLE or number >= len(cases):
         return list(cases)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.invariant import holds
-from tests.attacks.strides import some
+from tests.attacks.invariant import ends_as_documented
+from tests.attacks.strides import sample
 from tests.harness.program import WRITER, Ran
 from tests.harness.pseudo_terminal import OnTerminal
 
@@ -39,7 +39,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("dialog", "name"), some(CASES, 2))
+@pytest.mark.parametrize(("dialog", "name"), sample(CASES, 2))
 def test_hostile_keys_where_a_key_is_asked_for(dialog: str, name: str, tmp_path: Path) -> None:
     """The exit code is documented, the key is not shown, and no file is written."""
     command, questions = DIALOGS[dialog]
@@ -51,6 +51,6 @@ def test_hostile_keys_where_a_key_is_asked_for(dialog: str, name: str, tmp_path:
             terminal.type(answer or keys)
         assert terminal.wait() == code
         shown = terminal.raw.decode("utf-8", "replace")
-    assert holds(Ran(code, "", shown))
+    assert ends_as_documented(Ran(code, "", shown))
     assert "abcdefgh" not in shown
     assert list(tmp_path.iterdir()) == []

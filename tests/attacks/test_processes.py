@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.invariant import KEY, holds
-from tests.attacks.strides import some
+from tests.attacks.invariant import KEY, ends_as_documented
+from tests.attacks.strides import sample
 from tests.harness.program import WRITER, Ran, environment, shell
 from tests.harness.pseudo_terminal import OnTerminal
 
@@ -34,7 +34,7 @@ STREAMING = {
 STREAMS = list(product(STREAMING, product(STATES, repeat=3)))
 
 
-@pytest.mark.parametrize(("command", "states"), some(STREAMS, 4, first=7))
+@pytest.mark.parametrize(("command", "states"), sample(STREAMS, 4, first=7))
 def test_streams_in_every_state(
     command: str, states: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,7 +45,7 @@ def test_streams_in_every_state(
     ran = shell(f"exec writer {command} {redirections}", env={"WRITER_API_KEY": KEY})
     said = [Path(name) for name in ("out", "err")]
     output, errors = (path.read_text() if path.exists() else "" for path in said)
-    assert holds(Ran(ran.code, output, errors)), errors
+    assert ends_as_documented(Ran(ran.code, output, errors)), errors
     prints_result = STREAMING[command] == 0 and "-o text" not in command and "-o res" not in command
     fails = prints_result and states[1] != "open"
     assert ran.code == (11 if fails else STREAMING[command])
@@ -86,7 +86,7 @@ MOMENTS = [5, 30, 200, 1000, *range(10_000, 670_000, 30_000)]
 SIGNALLED = list(product(INTERRUPTED, SIGNALS, MOMENTS))
 
 
-@pytest.mark.parametrize(("command", "number", "moment"), some(SIGNALLED, 4, first=14))
+@pytest.mark.parametrize(("command", "number", "moment"), sample(SIGNALLED, 4, first=14))
 def test_a_signal_at_each_moment(
     command: list[str], number: signal.Signals, moment: int, tmp_path: Path
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_signal_at_each_moment(
         timeout=60,
         check=False,
     )
-    assert holds(Ran(done.returncode, done.stdout, done.stderr)), done
+    assert ends_as_documented(Ran(done.returncode, done.stdout, done.stderr)), done
     # A batch that is interrupted while it sends saves its results, and exits with 10.
     assert done.returncode in {0, -number, *([10] if command[0] == "batch" else [])}
     assert {path.name for path in tmp_path.iterdir()} <= {*old, "results"}
@@ -163,18 +163,18 @@ def started(arguments: list[str | bytes], env: dict[str, str]) -> Ran:
 STARTED = list(product(FOR_PYTHON, ["C.UTF-8", "C"]))
 
 
-@pytest.mark.parametrize(("variable", "locale"), some(STARTED, 2))
+@pytest.mark.parametrize(("variable", "locale"), sample(STARTED, 2))
 def test_no_variable_of_python_changes_a_result(variable: str, locale: str) -> None:
     """Prompt and text are not changed by any of Python's variables, encodings included."""
     name, _, value = variable.partition("=")
     told = {"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "WRITER_API_KEY": KEY, name: value}
     ran = started(["complete", "--sandbox", "--dry-run", "é 🎈".encode()], told)
-    assert holds(ran)
+    assert ends_as_documented(ran)
     assert (ran.code, ran.errors) == (0, "")
     assert ran.output.endswith('"body": {"prompt": "é 🎈"}}\n')
     if locale == "C":
         refused = started(["complete", "--sandbox", b"--\xe9\xff"], told)
-        assert holds(refused)
+        assert ends_as_documented(refused)
         assert refused.code == 2
 
 
@@ -186,7 +186,7 @@ AMONG_FILES = ["complete --sandbox p", "--version", "--help", "batch --sandbox i
 AMONG_FILES += ["config set timeout 3", "models --sandbox", "config check --sandbox"]
 
 
-@pytest.mark.parametrize("command", some(AMONG_FILES, 1))
+@pytest.mark.parametrize("command", sample(AMONG_FILES, 1))
 def test_modules_in_the_working_directory_are_not_imported(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,7 @@ def test_modules_in_the_working_directory_are_not_imported(
         Path(name).mkdir()
         Path(name, "__init__.py").write_text("open('imported', 'w').close()\n")
     ran = shell(f"writer {command}", env={"WRITER_CONFIG": "config.toml"})
-    assert holds(ran)
+    assert ends_as_documented(ran)
     assert ran.code == 0
     assert not Path("imported").exists()
 

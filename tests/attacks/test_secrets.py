@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.attacks.strides import some
+from tests.attacks.strides import sample
 from tests.harness.events import event, stream
 from tests.harness.program import Ran, writer
 from tests.harness.servers import CLOSE, HANG, RESET, Script, Server, http
@@ -116,7 +116,7 @@ def test_a_key_that_a_server_repeats_is_not_shown(place: str) -> None:
     """No encoding or part of the key is shown, in text, in JSON or in a traceback."""
     env = {"WRITER_API_KEY": KEY, "WRITER_DEBUG": "1"}
     # If only the beginning of an answer is quoted, each text must be there.
-    for text in [" ".join(TEXTS), *some(TEXTS, 3, first=PLACES.index(place))]:
+    for text in [" ".join(TEXTS), *sample(TEXTS, 3, first=PLACES.index(place))]:
         with Server(echoes(f"your key is {text}.")[place]) as server:
             for flags in ([], ["--json", "--verbose", "--stream"]):
                 check(writer("complete", *flags, "p", env=server.env | env))
@@ -192,7 +192,7 @@ def test_no_command_shows_a_key(way: str, tmp_path: Path, monkeypatch: pytest.Mo
     for number, (name, script) in enumerate(answers.items()):
         with Server(script) as server:
             sent = server.env | env | {"WRITER_TIMEOUT": "0.05" if name == "silence" else "30"}
-            for command in COMMANDS if number < 2 else some(COMMANDS, 4, first=WAYS.index(way)):
+            for command in COMMANDS if number < 2 else sample(COMMANDS, 4, first=WAYS.index(way)):
                 check(writer(*command, env=sent), Path("out.txt"), Path("out.jsonl"))
                 Path("out.jsonl").unlink(missing_ok=True)
             shown = {request.headers.get("authorization", "") for request in server.requests}

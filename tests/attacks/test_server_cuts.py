@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import writer_cli as writer
-from tests.attacks.strides import some
+from tests.attacks.strides import sample
 from tests.harness.servers import CLOSE, KEY, RESET, Action, Received, Server, Step
 from writer_cli.apis.access import ApiName
 
@@ -34,7 +34,7 @@ def body(api: ApiName, *, streams: bool) -> bytes:
     return "".join(f"data: {data}\n\n" for data in events).encode()
 
 
-def framed(content: bytes, framing: str, *, streams: bool) -> bytes:
+def with_framing(content: bytes, framing: str, *, streams: bool) -> bytes:
     """Return an answer whose body ends by its length, by its last chunk, or with the connection."""
     kind = "text/event-stream" if streams else "application/json"
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
@@ -63,7 +63,9 @@ def outcome(client: writer.Writer, *, streams: bool) -> tuple[str, writer.Writer
     return text, None
 
 
-def looks_whole(content: bytes, api: ApiName, framing: str, how: Action, *, streams: bool) -> bool:
+def looks_complete(
+    content: bytes, api: ApiName, framing: str, how: Action, *, streams: bool
+) -> bool:
     """Whether a cut cannot be noticed: it is between two events of a stream without an end mark.
 
     A body that ends with the connection has no length, and these two APIs have no end mark.
@@ -81,7 +83,7 @@ def test_an_answer_that_is_cut_is_an_error(
 ) -> None:
     """Exit code 8 before an answer begins, else 9; a stream's text so far is returned."""
     content = body(api, streams=streams)
-    whole = framed(content, framing, streams=streams)
+    whole = with_framing(content, framing, streams=streams)
     head = whole.index(b"\r\n\r\n") + 4
     place = 0
 
@@ -94,11 +96,11 @@ def test_an_answer_that_is_cut_is_an_error(
         Server(script) as server,
         writer.Writer(KEY, 7, base_url=server.url, **options) as client,
     ):
-        for place in some(range(len(whole)), CUTS, first=len(framing) + len(api)):
+        for place in sample(range(len(whole)), CUTS, first=len(framing) + len(api)):
             text, error = outcome(client, streams=streams)
             assert TEXT.startswith(text)
             if error is None:
-                is_known = looks_whole(whole[head:place], api, framing, how, streams=streams)
+                is_known = looks_complete(whole[head:place], api, framing, how, streams=streams)
                 assert is_known or text == TEXT, whole[:place]
                 continue
             assert error.exit_code in {8, 9}

@@ -61,7 +61,7 @@ subjectAltName = {names}
 """
 
 
-def made(certificate: Certificate, place: Path) -> Path:
+def make_certificate(certificate: Certificate, place: Path) -> Path:
     """Make a self-signed certificate, and return the file with it and its key."""
     (place / "index").touch()
     (place / "serial").write_text("01")
@@ -85,7 +85,7 @@ def test_an_untrusted_certificate_is_refused(
 ) -> None:
     """Exit code 8 with the reason; no request, and so no key, is sent, and nothing is retried."""
     certificate, reason = CERTIFICATES[name]
-    file = made(certificate, tmp_path)
+    file = make_certificate(certificate, tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     if certificate.is_trusted:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.invariant import KEY, holds
-from tests.attacks.strides import some
+from tests.attacks.invariant import KEY, ends_as_documented
+from tests.attacks.strides import sample
 from tests.harness.program import Ran, writer
 
 LONGEST = 600
@@ -35,7 +35,7 @@ COMMANDS = [
 
 
 @pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
+def kill_if_it_hangs() -> Iterator[None]:
     """Kill the process if a command hangs."""
     signal.alarm(LONGEST)
     yield
@@ -105,7 +105,7 @@ PLACES = {
 FILES = list(product(PLACES, KINDS, COMMANDS))
 
 
-def beside(folder: Path, place: str, kind: str, command: list[str]) -> Ran:
+def run_with(folder: Path, place: str, kind: str, command: list[str]) -> Ran:
     """Run a command in a new folder, in which one file or folder is of the wrong kind."""
     wrong = folder / "up" / "wrong"
     wrong.parent.mkdir()
@@ -135,11 +135,11 @@ def test_a_file_or_folder_of_the_wrong_kind(
 ) -> None:
     """It is named in an error or ignored, nothing hangs, and no temporary file is left."""
     monkeypatch.setattr("writer_cli.config.file.PIPE_TIMEOUT", 0.05)
-    for number, (place, kind, command) in enumerate(some(FILES, 40)):
+    for number, (place, kind, command) in enumerate(sample(FILES, 40)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        ran = beside(folder, place, kind, command)
-        assert holds(ran), (place, kind, command, ran)
+        ran = run_with(folder, place, kind, command)
+        assert ends_as_documented(ran), (place, kind, command, ran)
         # A temporary file begins with a dot and the name of the file that it replaces.
         left = [*folder.rglob(".config.toml.*"), *folder.rglob(".out.jsonl.*")]
         assert not left, (place, kind, command)
@@ -223,7 +223,7 @@ def test_a_hostile_variable(part: int, tmp_path: Path, monkeypatch: pytest.Monke
         "WRITER_CONFIG": "config.toml",
     }.items():
         monkeypatch.setenv(name, value)
-    for name, value, command, on_terminal in some(VALUES[part::4], 12, first=part):
+    for name, value, command, on_terminal in sample(VALUES[part::4], 12, first=part):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             ran = writer(
@@ -232,7 +232,7 @@ def test_a_hostile_variable(part: int, tmp_path: Path, monkeypatch: pytest.Monke
                 stdout_is_terminal=on_terminal,
                 stderr_is_terminal=on_terminal,
             )
-        assert holds(ran), (name, value[:80], command, on_terminal, ran)
+        assert ends_as_documented(ran), (name, value[:80], command, on_terminal, ran)
         # No variable makes a line of a million columns.
         assert len(ran.output + ran.errors) < 100_000, (name, value[:80], command, on_terminal)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.harness.events import event, stream
-from tests.harness.screens import controls, seen
+from tests.harness.screens import controls, run_on_terminal
 from tests.harness.servers import Received, Script, Server, Step, http
 
 ATTACKS = {
@@ -53,7 +53,7 @@ SCREENS = {
 }
 
 
-def quietly(screen: str) -> list[str]:
+def quiet_flags(screen: str) -> list[str]:
     """Return the flag that disables the spinner, if the terminal could show one."""
     return [] if screen == "dumb" else ["--quiet"]
 
@@ -135,13 +135,13 @@ ANSWERS: dict[str, tuple[Callable[[str], Script], list[str]]] = {
 """Texts of a server, and the command that shows each."""
 
 
-def added(show: Callable[[str], str]) -> set[str]:
+def added_controls(show: Callable[[str], str]) -> set[str]:
     """Return the control sequences that only the hostile text adds to the output."""
     return controls(show(HOSTILE)) - controls(show(HARMLESS))
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in a new directory with the input of a batch."""
     monkeypatch.chdir(tmp_path)
     Path("in.txt").write_text("p\n")
@@ -152,13 +152,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_of_a_server_is_escaped_on_the_terminal(place: str, screen: str) -> None:
     """Texts, names and errors of a server add no control sequence to the output."""
     answer, command = ANSWERS[place]
-    command = [*command, *quietly(screen)]
+    command = [*command, *quiet_flags(screen)]
 
     def show(text: str) -> str:
         with Server(answer(text)) as server:
-            return seen(*command, env=server.env | SCREENS[screen])[1]
+            return run_on_terminal(*command, env=server.env | SCREENS[screen])[1]
 
-    assert added(show) == set()
+    assert added_controls(show) == set()
 
 
 def configured(content: str) -> dict[str, str]:
@@ -238,9 +238,9 @@ def test_text_of_the_user_is_escaped_on_the_terminal(place: str, screen: str) ->
 
     def show(text: str) -> str:
         command, env = LOCAL[place](without_nul(text))
-        return seen(*command, *quietly(screen), env={**env, **SCREENS[screen]})[1]
+        return run_on_terminal(*command, *quiet_flags(screen), env={**env, **SCREENS[screen]})[1]
 
-    assert added(show) == set()
+    assert added_controls(show) == set()
 
 
 @pytest.mark.parametrize("screen", ["in colour", "dumb"])
@@ -255,9 +255,11 @@ def test_records_are_escaped_on_the_terminal(screen: str) -> None:
             {"prompt": "p", "temperature": text},
         ]
         Path("in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records) + text)
-        return seen("batch", "in.jsonl", "--dry-run", "--sandbox", env=SCREENS[screen])[1]
+        return run_on_terminal("batch", "in.jsonl", "--dry-run", "--sandbox", env=SCREENS[screen])[
+            1
+        ]
 
-    assert added(show) == set()
+    assert added_controls(show) == set()
 
 
 def test_a_suggested_model_is_escaped_on_the_terminal() -> None:
@@ -269,8 +271,10 @@ def test_a_suggested_model_is_escaped_on_the_terminal() -> None:
 
     with Server(script) as server:
         env = server.env | SCREENS["dumb"]
-        assert seen("models", env=env)[0] == 0
-        code, shown = seen("complete", "-m", "palmyra" + without_nul(HOSTILE)[:-1], "p", env=env)
+        assert run_on_terminal("models", env=env)[0] == 0
+        code, shown = run_on_terminal(
+            "complete", "-m", "palmyra" + without_nul(HOSTILE)[:-1], "p", env=env
+        )
     assert code == 5
     assert controls(shown) == set()
 
@@ -281,5 +285,5 @@ def test_the_search_finds_what_it_looks_for() -> None:
         assert controls(text)
     assert controls(HARMLESS + "\t\n\u0300") == set()
     with Server(completing(HOSTILE)) as server:
-        _, shown = seen("complete", "p", "--raw", env=server.env | SCREENS["dumb"])
+        _, shown = run_on_terminal("complete", "p", "--raw", env=server.env | SCREENS["dumb"])
     assert controls(shown) == controls(HOSTILE)

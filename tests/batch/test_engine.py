@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.batches import SOON, Echo, hasty, serving, writer_for
+from tests.harness.batches import SOON, Echo, serving, with_short_wait, writer_for
 from writer_cli import Writer
 from writer_cli.batch import Plan, Record, Result, run_batch, runner
 from writer_cli.errors import FailResponse, PartialError, UsageError
@@ -428,7 +428,7 @@ def test_a_storm_of_faults_loses_and_repeats_nothing() -> None:
     def fault(*_: object) -> Response | str | None:
         with lock:
             if random.random() < 0.001:
-                return hasty(failure("fault-429"))
+                return with_short_wait(failure("fault-429"))
             return random.choice(faults) if random.random() < 0.3 else None
 
     echo = Echo(fault)

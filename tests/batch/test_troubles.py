@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.batches import Echo, hasty, serving, writer_for
+from tests.harness.batches import Echo, serving, with_short_wait, writer_for
 from writer_cli.batch import BatchRun, Plan, Record, Result, run_batch
 from writer_cli.batch.tokens import TokenEstimate
 from writer_cli.errors import FailResponse, NetworkError, SDKError
@@ -32,7 +32,7 @@ def failure(name: str, **headers: str) -> Response:
     return response
 
 
-def watched(batch: BatchRun) -> tuple[list[Result], set[str]]:
+def results_and_bounds(batch: BatchRun) -> tuple[list[Result], set[str]]:
     """Take all results, and collect what limited the speed."""
     results: list[Result] = []
     bounds: set[str] = set()
@@ -68,7 +68,7 @@ def test_many_429s_hold_every_thread() -> None:
     echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 16 else None)
     with serving(echo, latency=0.05) as server:
         batch = run_batch(records(16), Plan(model_id="m"), make_writer=writer_for(server))
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
     assert [result.error for result in results] == [None] * 16
     assert any(bound.startswith("waiting ") for bound in bounds)
     assert 16 <= echo.counts.total() - 16 <= 24  # includes those that were under way
@@ -78,7 +78,9 @@ def test_a_429_is_no_failed_attempt() -> None:
     """A record that is refused six times is answered in the end, even without retries."""
 
     def fault(prompt: str, count: int) -> Response | None:
-        return hasty(failure("fault-429")) if prompt == "prompt 3" and count <= 6 else None
+        return (
+            with_short_wait(failure("fault-429")) if prompt == "prompt 3" and count <= 6 else None
+        )
 
     with serving(Echo(fault)) as server:
         make_writer = writer_for(server, max_retries=0)
@@ -114,7 +116,7 @@ def test_an_answer_that_comes_after_the_deadline_fails_its_record_only() -> None
     with serving(Echo(lambda *_: None), latency=1.0) as server:
         make_writer = writer_for(server, deadline=0.2)
         batch = run_batch(records(6), Plan(model_id="m"), make_writer=make_writer)
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
     assert [result.error and result.error["kind"] for result in results] == ["timeout"] * 6
     assert not [bound for bound in bounds if "probing" in bound]
 
@@ -152,7 +154,7 @@ def test_an_outage_costs_no_record_its_retries() -> None:
     with serving(echo) as server:
         make_writer = writer_for(server, max_retries=1)
         batch = run_batch(records(60), Plan(model_id="m"), make_writer=make_writer)
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
     assert [result.error for result in results] == [None] * 60
     assert "server overloaded, probing" in bounds
     assert max(echo.times) < up_at + 2
@@ -166,7 +168,7 @@ def test_a_batch_gives_up_when_nothing_succeeds(is_there: bool) -> None:
         if not is_there:
             server.close()
         batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=make_writer)
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
         with pytest.raises(SDKError if is_there else NetworkError) as caught:
             batch.raise_failure()
     assert caught.value.message.startswith("nothing was answered for 1.8 s: ")
@@ -182,12 +184,12 @@ def test_random_refusals_slow_nothing_down() -> None:
 
     def fault(*_: object) -> Response | None:
         with lock:
-            return hasty(failure("fault-429")) if random.random() < 0.07 else None
+            return with_short_wait(failure("fault-429")) if random.random() < 0.07 else None
 
     with serving(Echo(fault), latency=0.01) as server:
         plan = Plan(model_id="m", concurrency=16)
         batch = run_batch(records(400), plan, make_writer=writer_for(server))
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
     assert sorted(result.index for result in results) == list(range(400))
     assert all(result.error is None for result in results)
     assert not [bound for bound in bounds if bound.startswith("waiting ")]
@@ -202,13 +204,13 @@ def test_a_learned_rate_limits_the_speed() -> None:
         with lock:
             now = time.monotonic()
             if sum(now - at < 0.5 for at in times[-20:]) >= 20:
-                return hasty(failure("fault-429"))
+                return with_short_wait(failure("fault-429"))
             times.append(now)
             return None
 
     with serving(Echo(fault)) as server:
         batch = run_batch(records(100), Plan(model_id="m"), make_writer=writer_for(server))
-        results, bounds = watched(batch)
+        results, bounds = results_and_bounds(batch)
     assert len(results) == 100
     assert any(bound.startswith("limited by the server to ") for bound in bounds)
 
@@ -226,7 +228,7 @@ def test_a_batch_reports_what_limits_its_speed(plan: dict[str, Any], bound: str)
     with serving(Echo(), latency=0.05) as server:
         plan = {"model_id": "m", **plan}
         batch = run_batch(records(10), Plan(**plan), make_writer=writer_for(server))
-        _, bounds = watched(batch)
+        _, bounds = results_and_bounds(batch)
     assert any(bound in one for one in bounds)
 
 

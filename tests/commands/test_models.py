@@ -276,7 +276,7 @@ def test_an_id_that_a_shell_would_act_on_is_quoted() -> None:
     assert "did you mean -m 'm; rm -rf ~\u241b'? " in ran.errors
 
 
-def kept(home: Path) -> Path:
+def path_of_list(home: Path) -> Path:
     """Return the path of the stored list."""
     [file] = home.rglob("models-enterprise.json")
     return file
@@ -290,7 +290,7 @@ def test_a_damaged_list_is_ignored(content: bytes, isolated_home: Path) -> None:
     """A damaged list is ignored."""
     with Server(ENTERPRISE, NOT_FOUND) as server:
         ask(server, "models")
-        kept(isolated_home).write_bytes(content)
+        path_of_list(isolated_home).write_bytes(content)
         ran = complete(server, "palmyra-5")
     assert ran.code == 5
     assert "bug" not in ran.errors

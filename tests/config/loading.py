@@ -11,7 +11,7 @@ from writer_cli.output.terminal import FakeTerminal, Terminal
 KEY = "made-up-key-for-a-test-0123456789"
 
 
-def loaded(
+def load_settings(
     text: str | bytes = "",
     *,
     directory: Path,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.loading import KEY, loaded, run
+from tests.config.loading import KEY, load_settings, run
 from writer_cli.config.settings import Settings
 from writer_cli.errors import ConfigurationError
 
@@ -69,17 +69,19 @@ def test_a_key_of_the_environment_comes_before_every_key_of_the_file(tmp_path: P
     fails = command("raise SystemExit('this must not run')")
     text = f"{fails}[profiles.plain]\napi_key = 'of-the-profile-0123'\n"
     env = {"WRITER_API_KEY": KEY}
-    assert loaded(text, directory=tmp_path, env=env, profile="plain").api_key() == KEY
-    assert loaded(text, directory=tmp_path, profile="plain").api_key() == "of-the-profile-0123"
+    assert load_settings(text, directory=tmp_path, env=env, profile="plain").api_key() == KEY
+    assert (
+        load_settings(text, directory=tmp_path, profile="plain").api_key() == "of-the-profile-0123"
+    )
     text = f"api_key = '{KEY}'\n[profiles.asks]\n{command('print(1234567890)')}"
-    assert loaded(text, directory=tmp_path, profile="asks").api_key() == "1234567890"
+    assert load_settings(text, directory=tmp_path, profile="asks").api_key() == "1234567890"
 
 
 def test_a_key_is_known_without_running_a_command_where_that_can_be(tmp_path: Path) -> None:
     """The key is known early, so that it can be redacted from the message of any bug."""
-    assert loaded(f"api_key = '{KEY}'\n", directory=tmp_path).known_key() == KEY
-    assert loaded("", directory=tmp_path, env={"WRITER_API_KEY": KEY}).known_key() == KEY
-    asks = loaded(command("print(1234567890)"), directory=tmp_path)
+    assert load_settings(f"api_key = '{KEY}'\n", directory=tmp_path).known_key() == KEY
+    assert load_settings("", directory=tmp_path, env={"WRITER_API_KEY": KEY}).known_key() == KEY
+    asks = load_settings(command("print(1234567890)"), directory=tmp_path)
     assert asks.known_key() is None
     assert asks.api_key() == asks.known_key() == "1234567890"
 
@@ -87,7 +89,7 @@ def test_a_key_is_known_without_running_a_command_where_that_can_be(tmp_path: Pa
 def test_an_overridden_key_names_the_source_that_overrides_it(tmp_path: Path) -> None:
     """A key that another source overrides has no value and names that source."""
     text = f"api_key = '{KEY}'\n[profiles.asks]\napi_key_command = 'pass writer'\n"
-    settings = loaded(text, directory=tmp_path, profile="asks")
+    settings = load_settings(text, directory=tmp_path, profile="asks")
     assert settings.used("api_key").value is None
     assert settings.used("api_key").source == (
         f"not used: api_key_command is set in profile asks in {settings.path}"
@@ -99,14 +101,14 @@ def test_an_overridden_key_names_the_source_that_overrides_it(tmp_path: Path) ->
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str, tmp_path: Path) -> None:
     """The error names the source of the key and shows no part of the key."""
     with pytest.raises(ConfigurationError) as caught:
-        loaded(directory=tmp_path, env={"WRITER_API_KEY": key}).api_key()
+        load_settings(directory=tmp_path, env={"WRITER_API_KEY": key}).api_key()
     assert caught.value.message == (f"api_key in WRITER_API_KEY: the API key contains {NO_KEY}")
     assert key not in repr(caught.value)
 
 
 def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
     """The repr of a setting has its name and source, and not the key."""
-    settings = loaded(f"api_key = '{KEY}'", directory=tmp_path)
+    settings = load_settings(f"api_key = '{KEY}'", directory=tmp_path)
     settings.api_key()
     assert KEY not in repr(settings)
     setting = settings.get("api_key")
@@ -117,13 +119,13 @@ def test_a_key_is_not_part_of_any_repr(tmp_path: Path) -> None:
 def test_the_output_of_the_command_is_the_key(tmp_path: Path) -> None:
     """Line breaks at the end of the output are dropped, those of Windows too."""
     text = command(r"import sys; sys.stdout.write(sys.argv[1] + '\r\n')", KEY)
-    assert loaded(text, directory=tmp_path).api_key() == KEY
+    assert load_settings(text, directory=tmp_path).api_key() == KEY
 
 
 def test_the_command_is_run_without_a_shell(tmp_path: Path) -> None:
     """Shell syntax in the command is passed to the program as ordinary arguments."""
     text = command("import sys; print('|'.join(sys.argv[1:]))", "$HOME", "~", ";", "`id`", "*")
-    assert loaded(text, directory=tmp_path).api_key() == "$HOME|~|;|`id`|*"
+    assert load_settings(text, directory=tmp_path).api_key() == "$HOME|~|;|`id`|*"
 
 
 def test_the_command_does_not_read_the_prompt(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_the_command_does_not_read_the_prompt(tmp_path: Path) -> None:
     saved = os.dup(0)
     os.dup2(reader, 0)
     try:
-        assert loaded(command(program), directory=tmp_path).api_key() == "0-bytes-were-read"
+        assert load_settings(command(program), directory=tmp_path).api_key() == "0-bytes-were-read"
         assert os.read(0, 100) == b"a prompt"
     finally:
         os.dup2(saved, 0)
@@ -153,7 +155,7 @@ def counting(path: Path) -> str:
 def test_the_command_is_run_once_however_many_threads_want_the_key(tmp_path: Path) -> None:
     """The command is run once, so that a password manager asks only once."""
     ran = tmp_path / "ran"
-    settings = loaded(counting(ran), directory=tmp_path)
+    settings = load_settings(counting(ran), directory=tmp_path)
     together = threading.Barrier(4, timeout=10)
 
     def key() -> str | None:
@@ -202,7 +204,7 @@ def test_a_command_that_fails_says_how(arguments: list[str], reason: str, tmp_pa
     """The error has the command and how it failed; the hint says that no shell is used."""
     line = shlex.join([sys.executable, *arguments])
     with pytest.raises(ConfigurationError) as caught:
-        loaded(f"api_key_command = '''{line}'''", directory=tmp_path).api_key()
+        load_settings(f"api_key_command = '''{line}'''", directory=tmp_path).api_key()
     assert caught.value.message == f"api_key_command: {line!r} {reason}"
     assert str(caught.value.hint).startswith("run it in a terminal to see why; ")
 
@@ -219,7 +221,7 @@ def test_a_command_that_fails_says_how(arguments: list[str], reason: str, tmp_pa
 def test_a_command_that_cannot_be_run_says_why(line: str, reason: str, tmp_path: Path) -> None:
     """The error says that the program is missing or that the line is not a command."""
     with pytest.raises(ConfigurationError) as caught:
-        loaded(f'api_key_command = "{line}"', directory=tmp_path).api_key()
+        load_settings(f'api_key_command = "{line}"', directory=tmp_path).api_key()
     assert caught.value.message.endswith(reason)
 
 
@@ -234,7 +236,7 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
 
 def test_a_command_with_several_lines_gives_no_key(tmp_path: Path) -> None:
     """Output of several lines is refused, and the error shows none of it."""
-    settings = loaded(command("print('the-key\\nuser: me')"), directory=tmp_path)
+    settings = load_settings(command("print('the-key\\nuser: me')"), directory=tmp_path)
     with pytest.raises(ConfigurationError) as caught:
         settings.api_key()
     assert caught.value.message == (
@@ -261,7 +263,7 @@ def test_no_message_about_a_broken_file_shows_its_key(tmp_path: Path) -> None:
         before, after = text[:place], text[place:]
         for broken in (before, before + after[1:], f"{before}\n{after}", f"{before}'{after}"):
             try:
-                loaded(broken, directory=tmp_path)
+                load_settings(broken, directory=tmp_path)
             except ConfigurationError as error:
                 said.append(f"{error.message} {error.hint}")
     assert len(said) > len(text)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.config.loading import KEY, loaded, run
+from tests.config.loading import KEY, load_settings, run
 from tests.harness.program import writer
 from writer_cli.config.schema import SETTINGS
 from writer_cli.config.settings import Settings
@@ -15,7 +15,7 @@ from writer_cli.errors import ConfigurationError, WriterError
 def failure(text: str | bytes, *, directory: Path, profile: str | None = None) -> str:
     """Return the error about a wrong file, with its hint; `FILE` stands for the path."""
     with pytest.raises(ConfigurationError) as caught:
-        loaded(text, directory=directory, profile=profile)
+        load_settings(text, directory=directory, profile=profile)
     said = f"{caught.value.message} | {caught.value.hint}"
     return said.replace(str(directory / "config.toml"), "FILE")
 
@@ -50,7 +50,9 @@ def test_a_flag_comes_before_the_environment_a_profile_the_file_and_the_default(
     file = f"{name} = {given[3]!r}\n"
 
     def found(*, flags: Any, env: Any, text: str, profile: str | None) -> tuple[Any, str]:
-        setting = loaded(text, directory=tmp_path, flags=flags, env=env, profile=profile).get(name)
+        setting = load_settings(
+            text, directory=tmp_path, flags=flags, env=env, profile=profile
+        ).get(name)
         return setting.value, setting.source
 
     if flag:
@@ -82,9 +84,9 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Path) -> None:
 
 def test_the_short_name_of_the_organization_variable_works(tmp_path: Path) -> None:
     """`WRITER_ORGANIZATION_ID` is used before `WRITER_ORG_ID`, and both work."""
-    short = loaded(directory=tmp_path, env={"WRITER_ORG_ID": "5"}).get("organization_id")
+    short = load_settings(directory=tmp_path, env={"WRITER_ORG_ID": "5"}).get("organization_id")
     assert (short.value, short.source) == (5, "WRITER_ORG_ID")
-    both = loaded(
+    both = load_settings(
         directory=tmp_path, env={"WRITER_ORG_ID": "5", "WRITER_ORGANIZATION_ID": "6"}
     ).get("organization_id")
     assert (both.value, both.source) == (6, "WRITER_ORGANIZATION_ID")
@@ -94,7 +96,7 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     """An empty variable counts as not set, so that the file's value is used."""
     env = {variable: "" for kind in SETTINGS.values() for variable in kind.variables}
     text = f"model_id = 'm'\napi_key = '{KEY}'\norganization_id = 7\ntimeout = 8\n"
-    settings = loaded(text, directory=tmp_path, env=env | {"WRITER_PROFILE": ""})
+    settings = load_settings(text, directory=tmp_path, env=env | {"WRITER_PROFILE": ""})
     assert settings.get("model_id").value == "m"
     assert settings.get("organization_id").value == 7
     assert settings.get("timeout").value == 8
@@ -105,10 +107,10 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
 def test_a_profile_is_named_by_flag_or_variable(tmp_path: Path) -> None:
     """`--profile` comes before `WRITER_PROFILE`; other values come from the file."""
     text = "organization_id = 1\nmodel_id = 'm'\n[profiles.a]\norganization_id = 2\n[profiles.b]\n"
-    by_variable = loaded(text, directory=tmp_path, env={"WRITER_PROFILE": "a"})
+    by_variable = load_settings(text, directory=tmp_path, env={"WRITER_PROFILE": "a"})
     assert by_variable.get("organization_id").value == 2
     assert by_variable.get("model_id").value == "m"
-    by_flag = loaded(text, directory=tmp_path, env={"WRITER_PROFILE": "a"}, profile="b")
+    by_flag = load_settings(text, directory=tmp_path, env={"WRITER_PROFILE": "a"}, profile="b")
     assert by_flag.get("organization_id").value == 1
     assert by_flag.profiles == ["a", "b"]
 
@@ -117,15 +119,15 @@ def test_the_largest_organization_id_is_that_of_64_bits(tmp_path: Path) -> None:
     """Every source accepts 2^63 - 1 and refuses 2^63."""
     largest = 2**63 - 1
     for settings in (
-        loaded(f"organization_id = {largest}", directory=tmp_path),
-        loaded(directory=tmp_path, env={"WRITER_ORG_ID": str(largest)}),
-        loaded(directory=tmp_path, flags={"organization_id": largest}),
+        load_settings(f"organization_id = {largest}", directory=tmp_path),
+        load_settings(directory=tmp_path, env={"WRITER_ORG_ID": str(largest)}),
+        load_settings(directory=tmp_path, flags={"organization_id": largest}),
     ):
         assert settings.get("organization_id").value == largest
     assert "2^63 - 1" in failure(f"organization_id = {largest + 1}", directory=tmp_path)
     for too_large in (
-        loaded(directory=tmp_path, env={"WRITER_ORG_ID": str(largest + 1)}),
-        loaded(directory=tmp_path, flags={"organization_id": largest + 1}),
+        load_settings(directory=tmp_path, env={"WRITER_ORG_ID": str(largest + 1)}),
+        load_settings(directory=tmp_path, flags={"organization_id": largest + 1}),
     ):
         with pytest.raises(WriterError, match=r"2\^63 - 1"):
             too_large.get("organization_id")
@@ -235,7 +237,9 @@ def test_an_invalid_variable_is_a_configuration_error(
 
 def test_a_variable_with_an_invalid_api_or_address_is_named(tmp_path: Path) -> None:
     """The error about an unknown API or an invalid address names the variable."""
-    settings = loaded(directory=tmp_path, env={"WRITER_API": "smoke", "WRITER_BASE_URL": "x"})
+    settings = load_settings(
+        directory=tmp_path, env={"WRITER_API": "smoke", "WRITER_BASE_URL": "x"}
+    )
     with pytest.raises(ConfigurationError, match=r"^WRITER_API: 'smoke' is not "):
         settings.get("api")
     with pytest.raises(ConfigurationError, match=r"^WRITER_BASE_URL: 'x' is not a valid URL$"):
@@ -429,13 +433,13 @@ def test_a_profile_that_is_wrong_is_named(text: str, said: str, tmp_path: Path) 
 def test_a_profile_that_is_not_used_is_not_checked(tmp_path: Path) -> None:
     """An error in one profile does not stop a command that uses another."""
     text = "[profiles.old]\ntimout = 1\n[profiles.ci]\ntimeout = 5\n"
-    assert loaded(text, directory=tmp_path, profile="ci").get("timeout").value == 5
+    assert load_settings(text, directory=tmp_path, profile="ci").get("timeout").value == 5
 
 
 def test_a_byte_order_mark_at_the_start_of_the_file_is_no_error(tmp_path: Path) -> None:
     """A byte order mark, as some editors write it, is ignored."""
     text = b"\xef\xbb\xbforganization_id = 5\r\n"
-    assert loaded(text, directory=tmp_path).get("organization_id").value == 5
+    assert load_settings(text, directory=tmp_path).get("organization_id").value == 5
 
 
 @pytest.mark.parametrize(

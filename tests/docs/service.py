@@ -37,7 +37,7 @@ def check_instead(command: str) -> None:
     assert 'name = "writer-cli"' in documents.read("pyproject.toml")
 
 
-def of(*languages: str, shown: bool | None = None) -> list[Block]:
+def blocks_in(*languages: str, shown: bool | None = None) -> list[Block]:
     """Return the blocks in these languages; `shown` selects those with or without an output."""
     return [
         block

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.service import check_instead, of
+from tests.docs.service import blocks_in, check_instead
 from tests.docs.test_examples import PRODUCTS, Service, bash
 from tests.docs.test_examples import service as service  # noqa: PLC0414 - a fixture
 from tests.harness.documents import Block
@@ -15,7 +15,9 @@ AS_SOMEBODY = "git -c user.name=a -c user.email=a@example.com"
 
 def workflow(name: str) -> Block:
     """Return the workflow of this name."""
-    [block] = [b for b in of("yaml") if b.document == "docs/ci.md" and f"name: {name}\n" in b.text]
+    [block] = [
+        b for b in blocks_in("yaml") if b.document == "docs/ci.md" and f"name: {name}\n" in b.text
+    ]
     return block
 
 
@@ -47,7 +49,7 @@ def test_the_cache_of_actions_sends_only_new_requests(service: Service, tmp_path
 @pytest.fixture
 def repository(service: Service, tmp_path: Path) -> Path:
     """Record and commit, as docs/ci.md describes."""
-    [block] = [b for b in of("sh") if "git add recordings" in b.text]
+    [block] = [b for b in blocks_in("sh") if "git add recordings" in b.text]
     commit = f"git add CHANGES && {AS_SOMEBODY} commit -qm 'Say what changed'"
     done = bash(f"set -e\n{block.text}{commit}", block, service, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.service import BLOCKS, ENGINES, check_instead, of
+from tests.docs.service import BLOCKS, ENGINES, blocks_in, check_instead
 from tests.harness import documents
 from tests.harness.documents import SHELLS, Block
 from writer_cli.config import schema, settings
@@ -167,7 +167,7 @@ def bash(
     )
 
 
-@pytest.mark.parametrize("block", of("sh", "bash", shown=False), ids=str)
+@pytest.mark.parametrize("block", blocks_in("sh", "bash", shown=False), ids=str)
 def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path: Path) -> None:
     """Each script exits with 0, has no error, and sends a request unless in the sandbox."""
     for command in documents.commands(block):
@@ -186,7 +186,7 @@ def test_shell_blocks_run_as_they_stand(block: Block, service: Service, tmp_path
     assert bool(service.requests) is (sends and not uses_sandbox(block))
 
 
-@pytest.mark.parametrize("block", of("console"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("console"), ids=str)
 def test_consoles_show_what_the_commands_print(
     block: Block, service: Service, tmp_path: Path
 ) -> None:
@@ -200,7 +200,7 @@ def test_consoles_show_what_the_commands_print(
         assert service.requests == []
 
 
-@pytest.mark.parametrize("block", of("sh", "bash", shown=True), ids=str)
+@pytest.mark.parametrize("block", blocks_in("sh", "bash", shown=True), ids=str)
 def test_json_is_shown_as_it_is_printed(block: Block, service: Service, tmp_path: Path) -> None:
     """A JSON block is the result or the error of the command above it."""
     done = bash(block.text, block, service, tmp_path)
@@ -227,7 +227,7 @@ def comparable(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("block", of("python"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("python"), ids=str)
 def test_python_blocks_run_as_they_stand(block: Block) -> None:
     """Each Python block prints the output that is shown, or any output if none is shown."""
     printed = StringIO()
@@ -239,7 +239,7 @@ def test_python_blocks_run_as_they_stand(block: Block) -> None:
         assert printed.getvalue() == block.shown
 
 
-@pytest.mark.parametrize("block", of("diff"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("diff"), ids=str)
 def test_the_new_program_of_a_diff_runs(block: Block) -> None:
     """In a diff, the old program is valid Python, and the new one prints something."""
     lines = block.text.splitlines(keepends=True)
@@ -253,7 +253,7 @@ def test_the_new_program_of_a_diff_runs(block: Block) -> None:
     assert printed.getvalue().strip()
 
 
-@pytest.mark.parametrize("block", of("toml"), ids=str)
+@pytest.mark.parametrize("block", blocks_in("toml"), ids=str)
 def test_toml_blocks_are_configuration_files(block: Block, tmp_path: Path) -> None:
     """Each configuration file that is shown is valid, with each of its profiles."""
     path = tmp_path / "config.toml"
@@ -286,7 +286,7 @@ def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
     response: Response, exit_code: ExitCode, summary: str, service: Service, tmp_path: Path
 ) -> None:
     """The documented `case` ignores temporary failures and ends with other exit codes."""
-    [block] = [block for block in of("sh") if "case $code" in block.text]
+    [block] = [block for block in blocks_in("sh") if "case $code" in block.text]
     (tmp_path / "summary.txt").write_text("old\n")
     service.scripted = response
     done = bash(block.text, block, service, tmp_path)
@@ -297,7 +297,7 @@ def test_the_script_that_reads_exit_codes_keeps_the_old_summary(
 
 def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path) -> None:
     """The job's commands write the file that it uploads, with the key of a secret."""
-    [block] = [block for block in of("yaml") if "name: summary\n" in block.text]
+    [block] = [block for block in blocks_in("yaml") if "name: summary\n" in block.text]
     assert "WRITER_API_KEY: ${{ secrets.WRITER_API_KEY }}" in block.text
     assert "- uses: ./tools/writer\n" in block.text
     [commands] = re.findall(r"^ +run: (.+)", block.text, re.MULTILINE)
@@ -314,7 +314,7 @@ def test_the_workflow_runs_and_uses_the_secret(service: Service, tmp_path: Path)
 
 def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> None:
     """The jobs of the documented matrix together write the file that is uploaded."""
-    [block] = [block for block in of("yaml") if "matrix:" in block.text]
+    [block] = [block for block in blocks_in("yaml") if "matrix:" in block.text]
     install, shard, again, merge = re.findall(r"- run: (.+)", block.text)
     assert install == again
     check_instead(install)
@@ -332,7 +332,7 @@ def test_the_matrix_does_every_record_once(service: Service, tmp_path: Path) -> 
 
 def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path) -> None:
     """The pods of the documented job send one request for each record."""
-    [block] = [block for block in of("yaml") if "completionMode: Indexed" in block.text]
+    [block] = [block for block in blocks_in("yaml") if "completionMode: Indexed" in block.text]
     [script] = re.findall(r"- \|\n((?: {14}.*\n)+)", block.text)
     [count] = re.findall(r"completions: (\d)", block.text)
     assert f'JOB_COMPLETIONS\n              value: "{count}"' in block.text
@@ -345,7 +345,7 @@ def test_the_indexed_job_does_every_record_once(service: Service, tmp_path: Path
 
 def test_the_rule_for_make_renews_old_targets(service: Service, tmp_path: Path) -> None:
     """The rule sends one request per target, and none if the target is newer."""
-    [block] = of("make")
+    [block] = blocks_in("make")
     (tmp_path / "Makefile").write_text(block.text)
     (tmp_path / "changes.txt").write_text("Sort the list")
     for _ in range(2):
@@ -358,7 +358,7 @@ def test_the_rule_for_make_renews_old_targets(service: Service, tmp_path: Path) 
 
 def test_the_job_of_gitlab_writes_its_artifact(service: Service, tmp_path: Path) -> None:
     """The job's commands succeed, and its artifact is written."""
-    [block] = [block for block in of("yaml") if "GIT_SUBMODULE_STRATEGY" in block.text]
+    [block] = [block for block in blocks_in("yaml") if "GIT_SUBMODULE_STRATEGY" in block.text]
     install, script = re.findall(r"^    - (.+ .+)$", block.text, re.MULTILINE)
     check_instead(install)
     done = bash(f"set -e\n{HISTORY}{script}", block, service, tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import writer_cli as writer
-from tests.docs.service import BLOCKS, REFERENCES, named, of, request
+from tests.docs.service import BLOCKS, REFERENCES, blocks_in, named, request
 from tests.harness import documents
 from tests.harness.documents import ROOT
 from tests.harness.pages import PAGES, flags_of
@@ -301,7 +301,7 @@ def test_the_keys_of_a_batch_are_explained() -> None:
     """batch.md has each key of a result and of the summary, in order."""
     result, summary = (
         json.loads(block.shown or "")
-        for block in of("sh", shown=True)
+        for block in blocks_in("sh", shown=True)
         if block.document == "batch.md"
     )
     text = documents.section("batch.md", "Output")

@@ -55,7 +55,7 @@ class Echo(Sandbox):
         if isinstance(fault, Response):
             return fault
         response = json_response({"choices": [{"text": f"echo of {prompt}"}]})
-        return response if fault is None else hasty(FAULTS[fault](response))
+        return response if fault is None else with_short_wait(FAULTS[fault](response))
 
     def wait_for_requests(self, number: int) -> None:
         """Wait until this many requests have come."""
@@ -67,7 +67,7 @@ class Echo(Sandbox):
         self.counts.clear()
 
 
-def hasty(response: Response) -> Response:
+def with_short_wait(response: Response) -> Response:
     """Shorten the wait that a failure asks for."""
     if response.status < 400:
         return response

@@ -15,7 +15,7 @@ _CONTROL = re.compile(
 )
 
 
-def seen(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, str]:
+def run_on_terminal(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, str]:
     """Run the program on a terminal; return its exit code and what the terminal received."""
     reading, writing = os.openpty()
     modes = termios.tcgetattr(writing)

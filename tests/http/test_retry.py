@@ -46,7 +46,7 @@ class Time:
         self.now += seconds
 
 
-def tried(
+def send_with_retries(
     *scripts: Script, max_retries: int = 3, deadline: float | None = None, timeout: float = 30.0
 ) -> tuple[Answer | WriterError, list[float], int]:
     """Return the result of a call, the waits before retries, and the number of requests."""
@@ -98,7 +98,7 @@ WILL_NOT_PASS: dict[str, Script] = {
 @pytest.mark.parametrize("cause", MAY_PASS)
 def test_a_temporary_failure_is_retried(cause: str, failures: int) -> None:
     """A temporary failure is retried until the call succeeds, and the answer has the attempts."""
-    result, waits, requests = tried(*[MAY_PASS[cause]] * failures, http(200, b"{}"))
+    result, waits, requests = send_with_retries(*[MAY_PASS[cause]] * failures, http(200, b"{}"))
     assert isinstance(result, Answer)
     assert (result.status_code, result.attempts) == (200, failures + 1)
     assert (len(waits), requests) == (failures, failures + 1)
@@ -108,7 +108,7 @@ def test_a_temporary_failure_is_retried(cause: str, failures: int) -> None:
 def test_a_lasting_failure_is_raised_after_the_last_retry(cause: str) -> None:
     """After the last retry the last error is raised, with the number of attempts."""
     for max_retries in (0, 1, 3):
-        error, waits, requests = tried(MAY_PASS[cause], max_retries=max_retries)
+        error, waits, requests = send_with_retries(MAY_PASS[cause], max_retries=max_retries)
         assert isinstance(error, WriterError)
         assert error.retryable
         assert (error.attempts, len(waits), requests) == (
@@ -121,21 +121,21 @@ def test_a_lasting_failure_is_raised_after_the_last_retry(cause: str) -> None:
 @pytest.mark.parametrize("cause", WILL_NOT_PASS)
 def test_a_permanent_failure_is_not_retried(cause: str) -> None:
     """A failure that would happen again, or after part of an answer, is not retried."""
-    error, waits, requests = tried(WILL_NOT_PASS[cause], http(200, b"{}"))
+    error, waits, requests = send_with_retries(WILL_NOT_PASS[cause], http(200, b"{}"))
     assert isinstance(error, WriterError)
     assert (error.retryable, error.attempts, waits, requests) == (False, 1, [], 1)
 
 
 def test_a_permanent_failure_ends_the_retries() -> None:
     """A permanent failure after temporary ones is not retried."""
-    error, waits, requests = tried(http(500), http(500), http(400), http(200, b"{}"))
+    error, waits, requests = send_with_retries(http(500), http(500), http(400), http(200, b"{}"))
     assert isinstance(error, writer.SDKError)
     assert (error.status_code, error.attempts, len(waits), requests) == (400, 3, 2, 3)
 
 
 def test_each_attempt_has_the_whole_timeout() -> None:
     """After a timeout, the next attempt has the whole timeout again."""
-    result, waits, requests = tried([HANG], [HANG], http(200, b"{}"), timeout=0.2)
+    result, waits, requests = send_with_retries([HANG], [HANG], http(200, b"{}"), timeout=0.2)
     assert isinstance(result, Answer)
     assert (result.attempts, len(waits), requests) == (3, 2, 3)
 
@@ -184,7 +184,7 @@ def test_waits_double_with_up_to_a_quarter_more() -> None:
     """Waits double from 1 s up to 60 s, plus a random part of up to a quarter."""
     first = []
     for _ in range(20):
-        _, waits, _ = tried(http(500), max_retries=8)
+        _, waits, _ = send_with_retries(http(500), max_retries=8)
         for wait, least in zip(waits, (1, 2, 4, 8, 16, 32, 60, 60), strict=True):
             assert least <= wait <= least * 1.25
         first.append(waits[0])
@@ -222,7 +222,7 @@ def test_a_server_that_says_how_long_to_wait_is_obeyed(
     headers: list[tuple[str, str]], expected: float, status: int
 ) -> None:
     """The client waits exactly as long as the header says, without a random part."""
-    result, waits, _ = tried(http(status, headers=headers), http(200, b"{}"))
+    result, waits, _ = send_with_retries(http(status, headers=headers), http(200, b"{}"))
     assert isinstance(result, Answer)
     assert waits == [expected]
 
@@ -230,7 +230,9 @@ def test_a_server_that_says_how_long_to_wait_is_obeyed(
 def test_retry_after_may_be_a_date() -> None:
     """The client waits until a date in `Retry-After`."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    result, waits, _ = tried(http(429, headers=[("Retry-After", date)]), http(200, b"{}"))
+    result, waits, _ = send_with_retries(
+        http(429, headers=[("Retry-After", date)]), http(200, b"{}")
+    )
     assert isinstance(result, Answer)
     assert 30 < waits[0] <= 60
 
@@ -238,7 +240,7 @@ def test_retry_after_may_be_a_date() -> None:
 def test_a_wait_that_is_too_long_is_refused() -> None:
     """If the server asks for more than two minutes, the error is raised at once."""
     for header in (("Retry-After", "121"), ("retry-after-ms", "1e300")):
-        error, waits, requests = tried(http(429, headers=[header]))
+        error, waits, requests = send_with_retries(http(429, headers=[header]))
         assert isinstance(error, writer.SDKError)
         assert (error.status_code, error.attempts, waits, requests) == (429, 1, [], 1)
 
@@ -248,7 +250,9 @@ def test_a_wait_that_is_too_long_is_refused() -> None:
 )
 def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     """An invalid value is ignored, and the usual wait is used."""
-    result, waits, _ = tried(http(429, headers=[("Retry-After", value)]), http(200, b"{}"))
+    result, waits, _ = send_with_retries(
+        http(429, headers=[("Retry-After", value)]), http(200, b"{}")
+    )
     assert isinstance(result, Answer)
     assert 1 <= waits[0] <= 1.25
 
@@ -298,14 +302,16 @@ def test_no_header_breaks_a_retry(value: str) -> None:
 )
 def test_a_server_decides_whether_to_try_again(script: bytes, says: bool, requests: int) -> None:
     """`x-should-retry` counts more than the status."""
-    error, _, sent = tried(script)
+    error, _, sent = send_with_retries(script)
     assert isinstance(error, WriterError)
     assert (error.retryable, sent) == (says, requests)
 
 
 def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
     """If the wait would pass the deadline, the last error is raised at once."""
-    error, waits, requests = tried(http(429, headers=[("Retry-After", "4")]), deadline=10)
+    error, waits, requests = send_with_retries(
+        http(429, headers=[("Retry-After", "4")]), deadline=10
+    )
     assert isinstance(error, writer.SDKError)
     assert (error.status_code, waits, requests, error.attempts) == (429, [4, 4], 3, 3)
 

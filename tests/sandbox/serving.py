@@ -63,7 +63,7 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
     return int(first.split(" ")[1]), {name.lower(): value for name, value in pairs}, body
 
 
-def is_well(server: SandboxServer) -> bool:
+def is_serving(server: SandboxServer) -> bool:
     """Whether the server answers a request."""
     status, _, _ = parsed(exchange(server, REQUEST + "Connection: close\r\n\r\n"))
     return status == 200

@@ -78,7 +78,7 @@ def witten_bell(token: str, context: tuple[str, ...]) -> float:
     return (after[token] + len(after) * lower) / (after.total() + len(after))
 
 
-def kept(said: Sequence[str], stop: Sequence[str]) -> int | None:
+def tokens_before_stop(said: Sequence[str], stop: Sequence[str]) -> int | None:
     """Return how many tokens begin before the first stop sequence; None if there is none."""
     text = "".join(said)
     if not any(s in text for s in stop):
@@ -93,7 +93,7 @@ def next_token_probabilities(
     """Return the probabilities of the tale's next token by the definition of the fields."""
     weights = {}
     for token, probability in TALE.distribution([*context, *said]).items():
-        left = len(said) if token == END else kept([*said, token], sampling.stop)
+        left = len(said) if token == END else tokens_before_stop([*said, token], sampling.stop)
         if left is not None and left < sampling.min_tokens:
             continue
         count = said.count(token)

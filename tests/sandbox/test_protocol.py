@@ -15,7 +15,7 @@ from tests.sandbox.serving import (
     REQUEST,
     connect,
     exchange,
-    is_well,
+    is_serving,
     parsed,
     post,
     read_all,
@@ -91,7 +91,7 @@ def test_a_bad_request_is_refused_as_the_api_would(
     assert document["errors"][0]["description"]
     assert re.fullmatch("sandbox-[0-9a-f]{16}", headers["action-id"])
     assert headers["content-type"] == "application/json"
-    assert is_well(server)
+    assert is_serving(server)
     assert capfd.readouterr() == ("", "")
 
 
@@ -182,7 +182,7 @@ def test_a_client_that_disconnects_affects_no_other(
         for _ in range(5):
             with connect(server) as connection:
                 connection.sendall(sent)
-    assert is_well(server)
+    assert is_serving(server)
     server.close()
     assert capfd.readouterr() == ("", "")
 

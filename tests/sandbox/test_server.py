@@ -23,7 +23,7 @@ from tests.sandbox.serving import (
     REQUEST,
     connect,
     exchange,
-    is_well,
+    is_serving,
     parsed,
     post,
     read_all,
@@ -183,7 +183,7 @@ def test_it_listens_on_an_ipv6_address(serve: Callable[..., SandboxServer], host
     except writer.UsageError:
         pytest.skip("IPv6 is switched off here")
     assert re.fullmatch(r"http://\[::1\]:[0-9]+", server.url)
-    assert is_well(server)
+    assert is_serving(server)
 
 
 def test_both_apis_and_their_streams_are_served(serve: Callable[..., SandboxServer]) -> None:
@@ -254,7 +254,7 @@ def test_latency_comes_before_each_answer(serve: Callable[..., SandboxServer]) -
     """`--latency` delays each answer, and `close` does not wait for it."""
     server = serve(latency=0.2)
     started = time.monotonic()
-    assert is_well(server)
+    assert is_serving(server)
     assert time.monotonic() - started >= 0.2
     server.latency = 1000.0
     with connect(server) as connection:
@@ -271,7 +271,7 @@ def test_a_part_of_the_requests_fails_as_the_seed_decides(
 
     def lengths(seed: int) -> list[tuple[int, int]]:
         server = serve(Sandbox(fault_rate=0.5, seed=seed))
-        assert all(is_well(server) for _ in range(20))
+        assert all(is_serving(server) for _ in range(20))
         answers = [exchange(server, post("sandbox")) for _ in range(20)]
         return [(parsed(answer)[0], len(parsed(answer)[2])) for answer in answers]
 
