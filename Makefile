@@ -65,7 +65,7 @@ lock: $(READY)  ## choose the newest versions for requirements-dev.txt, and list
 audit: $(READY)  ## fail if a version in requirements-dev.txt is known to be vulnerable
 	$(BIN)/python -m tests.audit
 
-fuzz: $(READY)  ## input that nobody meant, with fresh seeds; MINUTES=10 PROPERTIES="stream config"
+fuzz: $(READY)  ## random input with fresh seeds; MINUTES=10 PROPERTIES="stream config"
 	$(BIN)/python -m tests.fuzz.run $(or $(MINUTES),10) $(PROPERTIES)
 
 mutants: $(READY)  ## change the code and see which tests notice; ROOMS="http apis" SAMPLE=100 SEED=1

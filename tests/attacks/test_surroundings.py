@@ -189,7 +189,7 @@ VARIABLES = {
 }
 
 ASKING = [
-    ["complete", "p"],
+    ["complete", "--deadline", "0.2", "p"],
     ["complete", "--sandbox", "-n", "2", "--logprobs", "2", "p"],
     ["batch", "--sandbox", "in.txt", "-o", "-", "--shard", "auto"],
     ["config", "list"],

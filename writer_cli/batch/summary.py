@@ -88,9 +88,9 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON: latencies in seconds, null if nothing was answered."""
         latencies = {
-            "p50_s": round(self.percentile(50), 3),
-            "p95_s": round(self.percentile(95), 3),
-            "max_s": round(self.longest, 3),
+            "p50_s": round(self.percentile(50), 4),
+            "p95_s": round(self.percentile(95), 4),
+            "max_s": round(self.longest, 4),
         }
         return {
             "answered": self.answered,
