@@ -209,6 +209,12 @@ def test_a_key_in_the_wrong_place_is_not_shown(tmp_path: Path) -> None:
         ["complete", "p", f"--api-key={KEY}"],
         ["complete", "p", "--api-key", KEY],
         ["complete", "p", "--key", KEY],
+        ["complete", "p", "--api", KEY],
+        ["complete", "p", "--max-tokens", KEY],
+        ["config", "get", KEY],
+        ["cache", "prune", "--older-than", KEY],
+        ["help", KEY],
+        [KEY],
     ):
         ran = writer(*command, env=env)
         assert ran.code == 2

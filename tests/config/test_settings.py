@@ -493,5 +493,5 @@ def test_a_key_in_the_place_of_another_setting_is_not_shown(name: str, tmp_path:
     path.write_text(f'{name} = "fuzz-Zq8vT3xL0wN5yB7k"\n')
     ran = writer("config", "list", env={"WRITER_CONFIG": str(path)})
     assert ran.code == 3
-    assert ran.errors.startswith(f"error: {path}: {name} is not ")
+    assert ran.errors.startswith(f"error: {path}: {name}: [redacted] is not ")
     assert "Zq8vT3xL" not in ran.errors

@@ -13,6 +13,7 @@ from writer_cli.commands.app import App
 from writer_cli.commands.cache_options import CacheFolderOptions
 from writer_cli.commands.global_options import ProfileOptions
 from writer_cli.commands.parsing import as_command
+from writer_cli.config.schema import quoted
 from writer_cli.errors import BadAnswerError, UsageError
 from writer_cli.output import documents
 from writer_cli.output.batch import counted
@@ -150,7 +151,7 @@ def _age(text: str) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
     if match is None or int(match[1]) > LONGEST_AGE:
         raise UsageError(
-            f"--older-than {text!r:.40} is not an age",
+            f"--older-than {quoted(text)} is not an age",
             hint=f"a number up to {LONGEST_AGE} and s, m, h, d or w: 30d is thirty days",
         )
     return timedelta(**{UNITS[match[2]]: int(match[1])})

@@ -228,20 +228,17 @@ def parse_value(
     try:
         return spec.parse(value)
     except ValueError as expected:
-        shown = "" if spec.is_secret or _may_be_a_key(value) else f": {quoted(value)}"
+        shown = "" if spec.is_secret else f": {quoted(value)}"
         raise error(f"{source}{shown} is not {expected}", hint=hint) from None
     except ConfigurationError as wrong:
         raise error(f"{source}: {wrong.message.partition(': ')[2]}", hint=wrong.hint) from None
 
 
-def _may_be_a_key(value: Any) -> bool:
-    """Whether a value may be a key that was put into the wrong setting: no message shows it."""
-    with_digit_and_letter = r"(?=.*[0-9])(?=.*[^\W\d_])[\w.-]{16,}"
-    return isinstance(value, str) and re.fullmatch(with_digit_and_letter, value) is not None
-
-
 def quoted(value: Any) -> str:
-    """Return a value as a message shows it: shortened, without keys."""
+    """Return a value as a message shows it: shortened, and not at all if it may be a key."""
+    with_digit_and_letter = r"(?=.*[0-9])(?=.*[^\W\d_])[\w.-]{16,}"
+    if isinstance(value, str) and re.fullmatch(with_digit_and_letter, value):
+        return "[redacted]"  # a key may stand in the place of another value
     try:
         quoted = redact(repr(value), None)
     except ValueError:  # an integer of more digits than Python writes
