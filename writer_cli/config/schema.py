@@ -236,7 +236,7 @@ def parse_value(
 
 def quoted(value: Any) -> str:
     """Return a value as a message shows it: shortened, and not at all if it may be a key."""
-    with_digit_and_letter = r"(?=.*[0-9])(?=.*[^\W\d_])[\w.-]{16,}"
+    with_digit_and_letter = r"(?![/.~])(?=.*[0-9])(?=.*[^\W\d_])[\w.~+/=-]{16,}"
     if isinstance(value, str) and re.fullmatch(with_digit_and_letter, value):
         return "[redacted]"  # a key may stand in the place of another value
     try:
