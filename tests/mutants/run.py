@@ -35,10 +35,22 @@ LEFT_OUT = shutil.ignore_patterns(".*", "bench", "docs/pictures", "__pycache__")
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
 
 BUILT_ON = {
-    "apis": ["tests/test_client.py", "tests/test_errors.py", "tests/commands/test_models.py"],
+    "apis": [
+        "tests/test_client.py",
+        "tests/test_errors.py",
+        "tests/commands/test_models.py",
+        "tests/attacks/test_server_answers.py",
+    ],
     "batch": ["tests/commands/batch"],
     "config": ["tests/commands/config"],
-    "http": ["tests/test_client.py", "tests/test_errors.py"],
+    "http": [
+        "tests/test_client.py",
+        "tests/test_errors.py",
+        "tests/cache",
+        "tests/attacks/test_server_answers.py",
+        "tests/attacks/test_server_lies.py",
+        "tests/attacks/test_server_time.py",
+    ],
 }
 """Tests outside a room's folder that test the room."""
 

@@ -196,8 +196,9 @@ class Connection:
 
     def _url(self, call: Call) -> str:
         # Users give the URL of an engine with or without the /v1 that its paths begin with.
-        is_duplicate = self.base_url.endswith("/v1") and call.path.startswith("/v1/")
-        return self.base_url.removesuffix("/v1" if is_duplicate else "") + call.path
+        if self.base_url.endswith("/v1") and call.path.startswith("/v1/"):
+            return self.base_url + call.path.removeprefix("/v1")
+        return self.base_url + call.path
 
     def _authorization(self) -> str | None:
         key = self._api_key() if callable(self._api_key) else self._api_key
