@@ -77,7 +77,7 @@ class Summary:
         if not self._latencies:
             return []
         low, high = min(self._latencies), max(self._latencies)
-        width = max(1, math.ceil((high - low + 1) / bars))
+        width = math.ceil((high - low + 1) / bars)
         counts: Counter[int] = Counter()
         for step, count in self._latencies.items():
             counts[(step - low) // width] += count
