@@ -34,6 +34,9 @@ LEFT_OUT = shutil.ignore_patterns(".*", "bench", "docs/pictures", "__pycache__")
 
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
 
+FEW, AT_ONCE = 7, ["-n", "3"]
+"""The tests of a room mostly wait. If they are more than a few files, several run at once."""
+
 BUILT_ON = {
     "apis": [
         "tests/test_client.py",
@@ -53,6 +56,22 @@ BUILT_ON = {
     ],
 }
 """Tests outside a room's folder that test the room."""
+
+SLOW = {"tests/batch/test_crash.py", "tests/batch/test_gnu_parallel.py"}
+"""Test files that kill processes for half a minute. They are left out: there are too many changes,
+and the figure is too low rather than too high.
+"""
+
+TESTED_WITH = {
+    "batch/counting": ["tests/batch/test_plan.py"],
+    "batch/trial": ["tests/batch/test_learned_rate.py"],
+    "batch/wall": ["tests/batch/test_limits.py", "tests/batch/test_learned_rate.py"],
+    "config/key_command": ["tests/config/test_key.py"],
+    "http/answer_json": ["tests/http/test_answer.py"],
+    "http/error_answers": ["tests/http/test_answer.py"],
+    "http/tls": ["tests/http/test_transport.py"],
+}
+"""Test files of a module beside those that carry or import its name."""
 
 OWN, ROOM, LATE, SURVIVED = "own tests", "room's tests", "time limit", "survived"
 
@@ -97,10 +116,12 @@ def own_tests(file: str) -> list[str]:
     naming = re.compile(
         rf"from writer_cli\.{room}\.{name} import|from writer_cli\.{room} import [^\n]*\b{name}\b"
     )
-    return [
+    beside = TESTED_WITH.get(f"{room}/{name}", [])
+    return beside + [
         str(path.relative_to(PROJECT))
         for path in sorted((PROJECT / "tests").rglob("test_*.py"))
         if path.parent.name not in {"fuzz", "docs"}
+        and str(path.relative_to(PROJECT)) not in {*SLOW, *beside}
         and (
             (path.parent.name == room and path.stem.startswith(f"test_{name}"))
             or naming.search(path.read_text(encoding="utf-8"))
@@ -111,7 +132,9 @@ def own_tests(file: str) -> list[str]:
 def room_tests(file: str) -> list[str]:
     """Return the tests of a module's room: its folder, and those of programs that use it."""
     room = Path(file).parts[1]
-    return [f"tests/{room}", *BUILT_ON.get(room, [])]
+    own = sorted((PROJECT / "tests" / room).glob("test_*.py"))
+    named = [str(path.relative_to(PROJECT)) for path in own]
+    return [path for path in named if path not in SLOW] + BUILT_ON.get(room, [])
 
 
 def try_all(mutants: list[Mutant]) -> list[str]:
@@ -198,7 +221,8 @@ class Copy:
         if not tests:
             return True
         env = os.environ | {"PYTHONPATH": str(self._folder)}
-        command = [*PYTEST, "--hypothesis-seed=0", *tests]
+        several = AT_ONCE if len(tests) > FEW else []
+        command = [*PYTEST, *several, "--hypothesis-seed=0", *tests]
         with subprocess.Popen(
             command,
             cwd=self._folder,
