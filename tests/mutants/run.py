@@ -207,6 +207,8 @@ class Copy:
 
     def _measure(self, test: str) -> float:
         """Return the seconds that tests take without a change; 0 if they fail."""
+        if not (self._folder / test).exists():  # written since the copy was made
+            return 0.0
         if test not in self._durations:
             began = time.monotonic()
             if self._passes([test], limit=600) or self._passes([test], limit=600):
