@@ -3,6 +3,7 @@
 import io
 import math
 import signal
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from writer_cli.batch.job import GRACE_PERIOD, POLL_INTERVAL, Input, Job, Progre
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.ordered import OrderedOutput
 from writer_cli.batch.shards import Shard
+from writer_cli.errors import ReaderGoneError
 
 LINES = b"".join(b"prompt %d\n" % number for number in range(4))
 
@@ -133,6 +135,39 @@ def test_a_signal_is_noted_and_its_handler_comes_back(file: Path, tmp_path: Path
     assert job.stopped_by == signal.SIGTERM
     assert job.summary.answered == 1
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_answer_that_comes_after_the_end_is_not_counted(file: Path) -> None:
+    """Without a reader nobody waits for it, and the summary says nothing of it."""
+    held, arrived = threading.Event(), threading.Event()
+
+    def fault(prompt: str, _: int) -> None:
+        if prompt == "prompt 1":
+            arrived.set()
+            held.wait(30)
+        else:
+            arrived.wait(30)
+
+    def write(_: bytes) -> None:
+        raise ReaderGoneError("closed")
+
+    with serving(Echo(fault)) as server, OrderedOutput(write) as output:
+        job = Job(
+            Plan(model_id="m", concurrency=2),
+            source_of(file),
+            output,
+            identity="i",
+            include_prompt=False,
+            make_writer=writer_for(server),
+        )
+        with pytest.raises(ReaderGoneError):
+            job.run(lambda _: None)
+        counted = job.summary.answered
+        held.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("batch-"):
+                thread.join(30)
+    assert counted == job.summary.answered == 1
 
 
 def test_a_stopping_batch_has_ten_seconds() -> None:

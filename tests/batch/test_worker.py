@@ -142,6 +142,15 @@ def test_nothing_is_tried_again_after_the_deadline() -> None:
     assert (result.error["kind"], result.attempts) == ("timeout", 1)
 
 
+def test_a_second_request_may_use_what_is_left_of_the_deadline() -> None:
+    """Its time is not up yet."""
+    again = Pending(Record(0, "p"), requests=1, first_sent_at=time.monotonic())
+    with at_work(lambda *_: None, deadline=60.0) as (worker, _):
+        result = worker.attempt(again)
+    assert result is not None
+    assert (result.error, result.attempts) == (None, 2)
+
+
 def test_a_batch_without_a_success_gives_up() -> None:
     """It has ten minutes, or the deadline, and as long as the server asks to wait."""
     traffic = Traffic(Plan(model_id="m"))
