@@ -12,7 +12,7 @@ from writer_cli.batch import Plan, Record
 from writer_cli.batch.limits import StoppedError
 from writer_cli.batch.traffic import Traffic
 from writer_cli.batch.worker import Pending, Worker, request_for
-from writer_cli.errors import PartialError, SDKError, UsageError
+from writer_cli.errors import DeadlineError, PartialError, SDKError, UsageError
 from writer_cli.sandbox.faults import FAULTS
 from writer_cli.sandbox.messages import Response, json_response
 
@@ -170,6 +170,27 @@ def test_a_batch_without_a_success_gives_up() -> None:
     patient.give_up_after(error, -99.0)
     with pytest.raises(StoppedError):
         patient.give_up_after(error, -101.0)
+
+
+def test_ten_minutes_without_a_success_are_too_many() -> None:
+    """A batch without a deadline waits for so long."""
+    traffic = Traffic(Plan(model_id="m"))
+    traffic._patient_since = time.monotonic() - 600.5  # noqa: SLF001 - that long ago
+    error = SDKError("busy", 503)
+    with pytest.raises(StoppedError):
+        traffic.give_up_after(error, None)
+    assert error.message == "nothing was answered for 600 s: busy"
+    assert error.hint == "the same command goes on with what is left, when the API is back"
+
+
+def test_a_turn_that_comes_too_late_is_not_taken() -> None:
+    """The deadline of the record has passed then, and nothing is counted."""
+    traffic = Traffic(Plan(model_id="m"))
+    with pytest.raises(DeadlineError):
+        traffic.before_request(1, time.monotonic())
+    assert (traffic.requests, traffic.in_flight) == (0, 0)
+    traffic.before_request(1, time.monotonic() + 60)
+    assert (traffic.requests, traffic.in_flight) == (1, 1)
 
 
 def test_a_budget_is_an_error_of_the_batch() -> None:
