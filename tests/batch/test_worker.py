@@ -183,6 +183,21 @@ def test_ten_minutes_without_a_success_are_too_many() -> None:
     assert error.hint == "the same command goes on with what is left, when the API is back"
 
 
+@pytest.mark.parametrize("is_success", [True, False])
+def test_a_success_starts_the_patience_again(*, is_success: bool) -> None:
+    """A failure does not."""
+    traffic = Traffic(Plan(model_id="m"))
+    traffic.before_request(1, None)
+    traffic._patient_since = LONG_AGO  # noqa: SLF001 - that long ago
+    traffic.after_request(is_success=is_success)
+    if is_success:
+        traffic.give_up_after(SDKError("busy", 503), None)
+    else:
+        with pytest.raises(StoppedError):
+            traffic.give_up_after(SDKError("busy", 503), None)
+    assert traffic.in_flight == 0
+
+
 def test_a_turn_that_comes_too_late_is_not_taken() -> None:
     """The deadline of the record has passed then, and nothing is counted."""
     traffic = Traffic(Plan(model_id="m"))
