@@ -69,6 +69,7 @@ TESTED_WITH = {
     "config/key_command": ["tests/config/test_key.py"],
     "http/answer_json": ["tests/http/test_answer.py"],
     "http/error_answers": ["tests/http/test_answer.py"],
+    "http/reply": ["tests/http/test_connection.py", "tests/http/test_streaming.py"],
     "http/tls": ["tests/http/test_transport.py"],
 }
 """Test files of a module beside those that carry or import its name."""
