@@ -1,5 +1,6 @@
 """What the dialects share: ids, paths, streams and log probabilities."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from writer_cli import CompletionRequest
 from writer_cli.apis import dialect
 from writer_cli.apis.dialect import Target
+from writer_cli.apis.retired import RETIRED_MODELS, Retirement
 from writer_cli.errors import BadAnswerError, UsageError, WriterError
 
 
@@ -145,3 +147,15 @@ def test_a_segment_that_would_change_the_path_is_refused(segment: str, message: 
         dialect.path_of("m", segment)
     assert caught.value.message == message
     assert caught.value.hint == "an id looks like palmyra-x5; `writer models` lists them"
+
+
+def test_the_models_that_were_removed_have_a_successor() -> None:
+    """Five models were removed on one day."""
+    assert set(RETIRED_MODELS.values()) == {Retirement(date(2026, 7, 13), "palmyra-x5")}
+    assert sorted(RETIRED_MODELS) == [
+        "palmyra-creative",
+        "palmyra-fin",
+        "palmyra-med",
+        "palmyra-vision",
+        "palmyra-x-003-instruct",
+    ]

@@ -33,6 +33,7 @@ def test_a_stated_limit_is_used_to_99_percent() -> None:
     """Requests are evenly spaced, and a thread that waits looks four times a second."""
     clock = Clock()
     pace = clock.pace(rpm=60)
+    assert pace.bound() == ""
     assert [pace.acquire(0).at for _ in range(3)] == pytest.approx([0, 1 / 0.99, 2 / 0.99])
     assert max(clock.naps) == 0.25
     assert pace.bound() == "limited by --rpm"

@@ -10,13 +10,23 @@ import pytest
 
 from tests.batch.reading import read
 from writer_cli.batch import Plan, Record, Result
+from writer_cli.batch.counting import Count
 from writer_cli.batch.job import Input, Progress
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.lines import FIELDS, Lines, names_in, quoted
 from writer_cli.batch.merging import merge
+from writer_cli.batch.ordered import MOST_AHEAD
 from writer_cli.batch.records import Reader, Template, detected_format
-from writer_cli.batch.runner import BUSY, LONGEST_LOOK, SHORTEST_LOOK
+from writer_cli.batch.runner import (
+    BUSY,
+    LONGEST_LOOK,
+    RESULTS_PER_THREAD,
+    SHORTEST_LOOK,
+    WAITING_PER_THREAD,
+)
 from writer_cli.batch.shards import Shard, shard_of
+from writer_cli.batch.trial import Trial
+from writer_cli.batch.worker import Pending
 from writer_cli.errors import OutputError, UsageError
 
 LINE = b'{"index": %d, "model_id": "m", "digest": "00000000000000ab"}\n'
@@ -241,6 +251,17 @@ def test_what_threads_share_cannot_be_changed(kind: Any) -> None:
     assert "__slots__" in vars(kind)
     names = [field.name for field in dataclasses.fields(kind) if field.kw_only]
     assert bool(names) is (kind in {Plan, Result, Input})
+
+
+@pytest.mark.parametrize("kind", [Pending, Count, Trial])
+def test_what_there_is_many_of_takes_little_memory(kind: Any) -> None:
+    """A record that waits and the counts of a rate have no room for other attributes."""
+    assert "__slots__" in vars(kind)
+
+
+def test_what_a_batch_holds_is_bounded() -> None:
+    """A thread has four unread results and 16 waiting records, an output in order 1,000 results."""
+    assert (RESULTS_PER_THREAD, WAITING_PER_THREAD, MOST_AHEAD) == (4, 16, 1000)
 
 
 def test_threads_are_looked_at_ten_times_a_second_or_more() -> None:

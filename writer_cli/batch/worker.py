@@ -59,7 +59,6 @@ class Worker:
         self._traffic = traffic
         self._max_retries = writer.connection.retries.max_retries
         self._deadline = writer.connection.retries.deadline
-        self._tokens = 0.0
         self._ticket: Ticket | None = None
 
     def attempt(self, pending: Pending) -> Result | None:
@@ -71,16 +70,16 @@ class Worker:
         failure: WriterError | None = None
         try:
             request = request_for(pending.record, self._plan.defaults)
-            self._tokens = self._traffic.estimate.before(request)
+            tokens = self._traffic.estimate.before(request)
             self._writer.connection.retries = RetryPolicy(
                 max_retries=0,
                 deadline=self._time_left(pending),
-                before_attempt=lambda: self._before_request(pending),
+                before_attempt=lambda: self._before_request(pending, tokens),
             )
             answer = self._ask(request)
             if self._ticket is not None:  # or the answer was in the cache
                 actual = self._traffic.estimate.after(request, answer)
-                self._traffic.pace.settle(self._tokens, actual)
+                self._traffic.pace.settle(tokens, actual)
         except WriterError as error:
             failure = error
         finally:
@@ -111,11 +110,11 @@ class Worker:
             return self._deadline
         return self._deadline - (time.monotonic() - pending.first_sent_at)
 
-    def _before_request(self, pending: Pending) -> None:
+    def _before_request(self, pending: Pending, tokens: float) -> None:
         left = self._time_left(pending)
         is_first = not pending.requests
         ends = None if left is None or is_first else time.monotonic() + left
-        self._ticket = self._traffic.before_request(self._tokens, ends)
+        self._ticket = self._traffic.before_request(tokens, ends)
         pending.requests += 1
         if is_first:
             pending.first_sent_at = self._ticket.at
