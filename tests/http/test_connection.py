@@ -45,6 +45,8 @@ def test_a_request_matches_the_description_of_the_api() -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "gzip, deflate"
+    assert request.headers["connection"] == "keep-alive"
     assert request.headers["user-agent"].startswith(f"writer-cli/{writer.__version__} (Python 3.")
     assert request.raw.count(KEY.encode()) == 1
 
