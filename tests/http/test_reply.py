@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from writer_cli.errors import BadAnswerError, RequestTimeoutError, SDKError
-from writer_cli.http.reply import LARGEST_ANSWER, NOT_UTF8, Reply, bounded_body
+from writer_cli.http.reply import LARGEST_ANSWER, NOT_UTF8, Reply, bounded_body, replayed
 from writer_cli.http.timed_stream import TimedStream
+from writer_cli.recording import Question, Recording
 
 LONG_AGO = -1000.0
 """A moment on the clock before this machine was started."""
@@ -170,6 +171,25 @@ def test_an_answer_that_is_no_success_and_no_error(
     found = caught.value
     assert found.message.startswith(message)
     assert found.hint == hint
+
+
+def test_a_recorded_answer_is_one_of_an_earlier_request() -> None:
+    """No attempt was made, nothing can be late, and its address leads nowhere."""
+    question = Question("studio", "m", None, {})
+    answer = replayed(
+        Recording(
+            question=question,
+            recorded_at="2026-11-25T18:00:00Z",
+            action_id="a-1",
+            body={"n": 1},
+        )
+    )
+    assert (answer.attempts, answer.recorded_at) == (0, "2026-11-25T18:00:00Z")
+    request = answer.raw_response.request
+    assert (request.method, str(request.url)) == ("POST", "https://recorded.invalid")
+    whole = answer.read()
+    assert (whole.status_code, whole.json_object(), whole.action_id) == (200, {"n": 1}, "a-1")
+    assert (whole.attempts, whole.recorded_at) == (0, "2026-11-25T18:00:00Z")
 
 
 def test_an_error_has_what_its_answer_says() -> None:
