@@ -4,9 +4,9 @@ import io
 import math
 import signal
 import threading
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -21,10 +21,18 @@ from writer_cli.errors import ReaderGoneError
 LINES = b"".join(b"prompt %d\n" % number for number in range(4))
 
 
-def source_of(path: Path | None = None, *, limit: int | None = None) -> Input:
-    """Return the input in a file, or in a pipe without one."""
+def source_of(
+    path: Path | None = None, *, limit: int | None = None, opened: list[None] | None = None
+) -> Input:
+    """Return the input in a file, or in a pipe without one; note how often it is opened."""
+
+    def open_it() -> AbstractContextManager[BinaryIO]:
+        if opened is not None:
+            opened.append(None)
+        return nullcontext(io.BytesIO(LINES)) if path is None else path.open("rb")
+
     return Input(
-        open=lambda: nullcontext(io.BytesIO(LINES)) if path is None else path.open("rb"),
+        open=open_it,
         can_reopen=path is not None,
         format="txt",
         template=None,
@@ -94,9 +102,21 @@ def test_a_later_run_knows_how_much_is_left(file: Path, tmp_path: Path) -> None:
     assert (first.answered, first.done, first.left) == (1, 0, 3.0)
     assert first.part_done == 0.25
     assert job.summary.answered == 3
+    opened = list[None]()
     with Journal(tmp_path / "out.jsonl") as journal:
-        job, seen = progress_of(source_of(file), journal)
-    assert (job.summary.attempts, seen) == (0, [])
+        job, seen = progress_of(source_of(file, opened=opened), journal)
+    assert (job.summary.attempts, seen, len(opened)) == (0, [], 1)
+
+
+def test_a_later_run_sends_the_only_record_that_is_left(file: Path, tmp_path: Path) -> None:
+    """It opens the input twice: to count what is left, and to send it."""
+    opened = list[None]()
+    for limit, sent in ((3, 3), (4, 1)):
+        with Journal(tmp_path / "out.jsonl") as journal:
+            source = source_of(file, limit=limit, opened=opened)
+            job, _ = progress_of(source, journal, held=False)
+        assert job.summary.answered == sent
+    assert len(opened) == 3
 
 
 def test_a_pipe_does_not_say_how_much_is_left() -> None:
@@ -163,10 +183,10 @@ def test_an_answer_that_comes_after_the_end_is_not_counted(file: Path) -> None:
         with pytest.raises(ReaderGoneError):
             job.run(lambda _: None)
         counted = job.summary.answered
+        late = [thread for thread in threading.enumerate() if thread.name.startswith("batch-")]
+        assert [thread.daemon for thread in late] == [True]
         held.set()
-        for thread in threading.enumerate():
-            if thread.name.startswith("batch-"):
-                thread.join(30)
+        late[0].join(30)
     assert counted == job.summary.answered == 1
 
 

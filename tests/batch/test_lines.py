@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,10 @@ def test_outputs_that_cannot_be_merged_have_a_hint(tmp_path: Path) -> None:
 def test_an_output_that_is_refused_has_a_hint(tmp_path: Path) -> None:
     """The hint names another file, or the flag that starts again."""
     path = tmp_path / "out.jsonl"
+    Journal(path).__exit__(None, None, None)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     path.write_bytes(b"{}\n")
     assert error_of(lambda: Journal(path)) == (
         f"--output {path}: line 1 is not a result of a batch",
