@@ -112,7 +112,7 @@ def test_noise_is_compared_with_what_is_refused(
     pacing._watch = Count(0, 100.0, sent, refused)
     pacing.sent(105.0, 105.0)
     assert pacing.noise == pytest.approx(expected)
-    assert pacing.rate == rate
+    assert pacing.rate == pacing._peak == rate
     is_over = sent * noise + noise >= 12
     assert (pacing._watch.sent, pacing._watch.at) == ((0, 105) if is_over else (sent + 1, 100))
 
