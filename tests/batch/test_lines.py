@@ -205,6 +205,16 @@ def test_an_output_that_is_refused_has_a_hint(tmp_path: Path) -> None:
     )
 
 
+def test_a_template_names_the_variables_that_are_missing_or_empty() -> None:
+    """One that is null is missing, and all may not be empty."""
+    template = Template("{b} {a} {{}}")
+    assert template.render({"a": "", "b": [1, "é"]}) == '[1, "é"]  {}'
+    with pytest.raises(ValueError, match=r"^all variables of the template are empty: a, b$"):
+        template.render({"a": "", "b": ""})
+    with pytest.raises(ValueError, match=r"^the template needs 'b', which has no value; found: a"):
+        template.render({"a": "", "b": None})
+
+
 def test_a_value_in_a_message_has_sixty_characters_at_most() -> None:
     """A longer one is cut."""
     assert quoted("x" * 58) == repr("x" * 58)
