@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from writer_cli.batch.pacing import Pacing, Ticket
+from writer_cli.batch.counting import Ticket
+from writer_cli.batch.pacing import Pacing
 
 MINUTE = 60.0
 

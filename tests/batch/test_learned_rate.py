@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from tests.batch.scenarios import OUTAGE, ROWS, SHARDS, Row, measured, part_after_outages
-from writer_cli.batch.pacing import Pacing, Ticket
+from writer_cli.batch.counting import Ticket
+from writer_cli.batch.pacing import Pacing
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import pytest
 
+from writer_cli.batch.counting import Ticket
 from writer_cli.batch.limits import Pace, StoppedError
-from writer_cli.batch.pacing import Ticket
 
 MINUTE = 60.0
 

@@ -1,6 +1,14 @@
-"""How many requests were sent and refused, from some request on."""
+"""Numbers the requests, and counts how many were sent and refused from some request on."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Ticket(NamedTuple):
+    """A request that was sent: its number, from 1, and when."""
+
+    number: int
+    at: float
 
 
 @dataclass(slots=True)

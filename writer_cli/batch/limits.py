@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from writer_cli.batch.pacing import Pacing, Ticket
+from writer_cli.batch.counting import Ticket
+from writer_cli.batch.pacing import Pacing
 
 MARGIN = 0.99
 """How much of a stated limit is used: evenly spaced requests do not arrive evenly."""

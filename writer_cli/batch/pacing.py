@@ -3,7 +3,7 @@
 Nobody tells a batch what the server's limit is, and a 429 can mean many things: our own requests
 are too many, a colleague uses the same limit, one of several servers behind a gateway is full, or
 an engine is overloaded. Only the first meaning is a reason to slow down. This module finds out
-which one it is. It knows no threads and no clock: whoever uses it says what time it is.
+which one it is. It knows no threads and no clock: its caller says what time it is.
 
 **The rate follows a budget of refusals.** Each request that is sent raises the rate a little, each
 refusal lowers it by STEP. Both together hold the rate where a small part of the requests is
@@ -27,20 +27,23 @@ evidence is weighed request by request until it is clear (Wald's sequential test
 again from time to time, and is given up where the refusals become clearly fewer or more.
 
 **Where most requests are refused**, as by a client that asks for twice the limit all the time, the
-measure is what slowing down costs: if the requests that are let through fall in the same
-proportion, then our part of the limit depends on how often we ask, and asking less would only leave
-it to others. If they do not fall, the limit is ours, and the rate is lowered again.
+measure is what another rate brings: if the requests that are let through change in proportion, our
+part of the limit depends on how often we ask, and asking less would only leave it to others. If
+they do not, the limit is ours, and the rate is lowered again. A rate too low to learn from is
+raised for the trial.
+
+**At first the limit counts as ours**: the first fall of the rate is followed without a trial.
+Batches that start together would take each other's refusals for noise.
 
 **Where everything fails** (5xx, no connection), it is an outage: see `outage.py`.
 
 This learned from TCP's CUBIC and BBR (grow with the time since the last loss; learn the rate that
-was delivered) and PCC (try a rate and see what it brings, instead of a rule for each loss).
+was delivered) and PCC (try a rate and see what it brings).
 """
 
 import math
-from typing import NamedTuple
 
-from writer_cli.batch.counting import Count
+from writer_cli.batch.counting import Count, Ticket
 from writer_cli.batch.outage import Outage
 from writer_cli.batch.trial import MOST, Trial
 from writer_cli.batch.wall import Wall
@@ -63,8 +66,8 @@ DROP, FEW = 0.5, 3
 LARGEST_NOISE = 0.75
 """Noise beyond this part is not believed in: the rate would grow without end."""
 
-TRUST = 120.0
-"""Seconds in which a limit that has been found to be ours needs no other trial."""
+FIRST_TRUST, TRUST = 60.0, 120.0
+"""Seconds in which the limit counts as ours without a trial: at first, and after one found it."""
 
 FIRST_TEST, LAST_TEST = 30.0, 300.0
 """Seconds until noise is tested again: doubled each time, within these bounds."""
@@ -79,13 +82,6 @@ HEADROOM = 6
 
 SLOWEST = 1 / 60
 """Requests a second that a learned rate does not fall below."""
-
-
-class Ticket(NamedTuple):
-    """A request that was sent: its number, from 1, and when."""
-
-    number: int
-    at: float
 
 
 class Pacing:
@@ -115,7 +111,7 @@ class Pacing:
         self._watch = Count(0, now)  # to be compared with the noise
         self._peak = 0.0
         self._has_fallen = False
-        self._trusted_until = now
+        self._trusted_until = now + FIRST_TRUST
         self._trial: Trial | None = None
         self._test_at = math.inf
         self._test_after = FIRST_TEST
@@ -221,10 +217,10 @@ class Pacing:
                 self._has_fallen, self._fall = True, Count(self._number, now)
             return
         sent_rate = fall.sent / max(0.1, now - fall.at)
-        if fall.part <= FEW * self._budget(rate):  # there, the refusals have become few enough
+        if fall.part <= FEW * self._budget(rate):
             self._set_peak(now)
         elif now < self._trusted_until:
-            self.rate = max(SLOWEST, min(rate, sent_rate * (1 - fall.part)))
+            self.rate = max(SLOWEST, rate * DROP, min(rate, sent_rate * (1 - fall.part)))
             self._trusted_until = now
             self._set_peak(now)
         else:
@@ -237,7 +233,8 @@ class Pacing:
         if watch.refused < expected / 2:
             self.noise = watch.part
         elif self.noise < MOST:
-            self.noise = 0.0 if watch.refused > 1.6 * expected else self.noise
+            if self._trial is None and watch.refused > 1.6 * expected:
+                self._try(watch.sent / (now - watch.at), watch.part, now, is_measured=True)
         else:
             self.noise = min(LARGEST_NOISE, watch.part)
             if self._trial is None and self.rate is not None and watch.refused < 1.1 * expected:
@@ -268,7 +265,7 @@ class Pacing:
         else:
             self.noise = min(LARGEST_NOISE, trial.part)
             most = trial.top if trial.part > MOST else min(trial.before / DROP, trial.top)
-            self.rate = max(trial.before, most)
+            self.rate = max(trial.before, trial.rate, most)
             self._watch = Count(self._number, now)
             self._test_after = min(LAST_TEST, 2 * self._test_after)
             self._test_at = now + max(self._test_after, 5 * (now - trial.at))
@@ -293,8 +290,9 @@ class Pacing:
             let_through = max(1, cycle.sent - cycle.refused) / seconds / (1 - self.noise)
             if seconds < SHORT or cycle.sent - cycle.refused < ENOUGH:
                 let_through = max(let_through, min(rate / 2, sent_rate))
-            self.rate = max(SLOWEST, min(rate, let_through))
+            if let_through < rate:
+                self.rate = max(SLOWEST, let_through)
+                self._set_peak(now)
         self._calm = -float(cycle.sent) if seconds < LONG else 0.0
         self._cycle = Count(self._number, self.wall.hold_ended)
         self.wall.end(now)
-        self._set_peak(now)

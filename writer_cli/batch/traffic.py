@@ -3,8 +3,8 @@
 import threading
 import time
 
+from writer_cli.batch.counting import Ticket
 from writer_cli.batch.limits import Pace, StoppedError
-from writer_cli.batch.pacing import Ticket
 from writer_cli.batch.plan import Plan
 from writer_cli.batch.tokens import TokenEstimate
 from writer_cli.errors import DeadlineError, PartialError, WriterError

@@ -22,8 +22,9 @@ MOST = 0.3
 """From this part of refusals on, "most" requests are refused."""
 
 LONGEST = 45.0
-"""Seconds after which the limit counts as ours if it is not clear: later, others may have used
-what was left free, and the refusals come back."""
+"""Seconds after which an unclear trial ends. If few requests were refused before, the limit counts
+as ours: later, others may have used what was left free, and the refusals come back. If most were
+refused, the likelier explanation counts: others leave nothing free."""
 
 Verdict = Literal["ours", "noise", "lower"]
 
@@ -52,8 +53,10 @@ class Trial:
 
     @property
     def rate(self) -> float:
-        """The rate that is tried."""
+        """The rate that is tried: lower, or higher if a lower one would take too long."""
         slowed = self.before * max(HARDEST_BRAKE, min(BRAKE, 0.9 * (1 - self.part)))
+        if self.part > MOST and slowed < ENOUGH / LONGEST:
+            return max(2 * self.before, ENOUGH / LONGEST)
         return min(BRAKE * self.before, max(slowed, ENOUGH / LONGEST))
 
     def known(self, delay: float) -> float:
@@ -72,15 +75,22 @@ class Trial:
         is let through falls with the rate.
         """
         known = self.known(delay)
+        # By which factor what is let through has changed, and by which it would at the least if
+        # it followed the rate.
+        change = self.let_through(delay) / (max(0.01, 1 - self.part) * self.before)
+        proportional = math.sqrt(self.rate / self.before)
+        if self.rate > self.before:
+            if known < ENOUGH:
+                return None
+            return "noise" if change >= proportional else "ours"
         evidence = self.refused * math.log(PART_IF_NOISE / PART_IF_OURS)
         evidence -= known * self.part * (PART_IF_NOISE - PART_IF_OURS)
         is_late = now - self.at >= LONGEST and known >= ENOUGH
-        if evidence <= (NOISE if is_late else OURS):
+        least = NOISE if self.part <= MOST else 0.0
+        if evidence <= (least if is_late else OURS):
             return "ours"
-        if evidence < NOISE or known < ENOUGH:
+        if not is_late and (evidence < NOISE or known < ENOUGH):
             return None
         if self.part <= MOST:
             return "noise"
-        kept = self.let_through(delay) / (max(0.01, 1 - self.part) * self.before)
-        was_costly = kept <= math.sqrt(self.rate / self.before)
-        return "noise" if self.is_measured and was_costly else "lower"
+        return "noise" if self.is_measured and change <= proportional else "lower"

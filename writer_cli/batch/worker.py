@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from writer_cli.batch.counting import Ticket
 from writer_cli.batch.limits import StoppedError
 from writer_cli.batch.lines import quoted
-from writer_cli.batch.pacing import Ticket
 from writer_cli.batch.plan import Plan
 from writer_cli.batch.records import Record
 from writer_cli.batch.results import Result
