@@ -85,6 +85,16 @@ def test_a_wall_tells_no_rate_where_most_is_noise() -> None:
     assert pacing._calm == 0
 
 
+def test_a_wall_that_does_not_lower_the_rate_leaves_the_peak() -> None:
+    """A fall that a wall interrupts goes on from the same peak."""
+    pacing = paced(8.0)
+    pacing.rate = 6.0
+    pacing._cycle = Count(0, 0.0, sent=1000, refused=100)
+    pacing.wall.hold(100.0, 5.0)
+    pacing.answered(105.2, pacing.sent(105.0, 105.0))
+    assert (pacing.rate, pacing._peak) == (6.0, 8.0)
+
+
 @pytest.mark.parametrize(
     ("noise", "sent", "refused", "expected", "rate"),
     [
@@ -92,7 +102,6 @@ def test_a_wall_tells_no_rate_where_most_is_noise() -> None:
         (0.2, 59, 12, 0.2, 20),
         (0.2, 59, 6, 0.2, 20),
         (0.2, 59, 19, 0.2, 20),
-        (0.2, 59, 20, 0.0, 20),
         (0.2, 58, 3, 0.2, 20),
         (0.3, 39, 12, 0.3, 25),
         (0.5, 23, 12, 0.5, 25),
@@ -115,6 +124,17 @@ def test_noise_is_compared_with_what_is_refused(
     assert pacing.rate == pacing._peak == rate
     is_over = sent * noise + noise >= 12
     assert (pacing._watch.sent, pacing._watch.at) == ((0, 105) if is_over else (sent + 1, 100))
+
+
+def test_noise_is_tested_again_if_clearly_more_is_refused() -> None:
+    """The trial starts from the rate and the part of refusals that were measured."""
+    pacing = paced(noise=0.2)
+    pacing._watch = Count(0, 100.0, sent=59, refused=20)
+    pacing.sent(105.0, 105.0)
+    assert pacing._trial is not None
+    assert (pacing._trial.before, pacing._trial.part) == (12, pytest.approx(20 / 60))
+    assert pacing.rate == pytest.approx(pacing._trial.rate)
+    assert pacing.noise == 0.2
 
 
 def judged(part: float, sent: int, refused: int, *, at: float = 100.0, top: float = 30.0) -> Pacing:
@@ -185,7 +205,7 @@ def test_noise_is_tested_again(sent: int, part: float, rate: float) -> None:
 @pytest.mark.parametrize(
     ("sent", "refused", "trusted_until", "rate", "is_trial"),
     [
-        (4, 1, 1000.0, 2.0, False),
+        (4, 1, 1000.0, 2.4, False),
         (40, 19, 1000.0, 4.8, False),
         (200, 1, 0.0, 4.8, False),
         (40, 19, 101.0, 18.0, True),

@@ -26,8 +26,8 @@ def trial(
         (10.0, 0.3, 6.3),
         (10.0, 0.6, 3.6),
         (10.0, 0.8, 2.5),
-        (1.0, 0.8, 20 / 45),
-        (0.5, 0.8, 0.35),
+        (20 / 11.25, 0.8, 20 / 45),
+        (0.5, 0.3, 0.35),
     ],
 )
 def test_a_trial_is_slower_than_what_was_let_through(
@@ -35,6 +35,36 @@ def test_a_trial_is_slower_than_what_was_let_through(
 ) -> None:
     """It is 90 % of that, within bounds, and fast enough to be clear within 45 s."""
     assert trial(before=before, part=part).rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("before", "part", "rate"), [(1.77, 0.8, 3.54), (0.5, 0.31, 1.0), (0.1, 0.9, 20 / 45)]
+)
+def test_a_trial_is_faster_where_a_slower_one_would_take_too_long(
+    before: float, part: float, rate: float
+) -> None:
+    """Where most requests are refused, a low rate is doubled, or more."""
+    assert trial(before=before, part=part).rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("sent", "refused", "verdict"),
+    [(19, 0, None), (20, 14, "noise"), (20, 15, "ours"), (20, 20, "ours")],
+)
+def test_a_faster_trial_finds_noise_if_more_is_let_through(
+    sent: int, refused: int, verdict: str | None
+) -> None:
+    """At twice the rate, 1.41 times as many requests must be let through."""
+    found = trial(before=0.5, part=0.6, sent=sent, refused=refused)
+    assert found.verdict(100.0, 0.0) == verdict
+
+
+@pytest.mark.parametrize(("refused", "verdict"), [(3, "ours"), (4, "lower"), (7, "noise")])
+def test_the_likelier_explanation_counts_in_the_end(refused: int, verdict: str) -> None:
+    """If most requests were refused, an unclear trial ends after 45 s all the same."""
+    found = trial(part=0.6, sent=20, refused=refused)
+    assert found.verdict(44.9, 0.0) is None
+    assert found.verdict(45.0, 0.0) == verdict
 
 
 def test_what_is_known_of_a_trial() -> None:
