@@ -29,7 +29,7 @@ UNREADABLE = {
     "a negative one": ("-" + "9" * 20_000, NUMBER),
     "lists of 50,000 levels": ("[" * 50_000 + "]" * 50_000, DEEP),
     "objects of 50,000 levels": ('{"a":' * 50_000 + "0" + "}" * 50_000, DEEP),
-    "deep lists beside texts with brackets": ('["[\\"", ' * 5_000 + "1" + ', "]"]' * 5_000, DEEP),
+    "deep lists beside texts with brackets": ('["[\\"", ' * 50_000 + "1" + ', "]"]' * 50_000, DEEP),
 }
 """JSON that Python's parser refuses, or reads as a value that JSON cannot represent."""
 
