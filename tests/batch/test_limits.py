@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from writer_cli.batch.counting import Ticket
 from writer_cli.batch.limits import Pace
-from writer_cli.batch.pacing import Ticket
 from writer_cli.batch.wall import Wall
 
 
