@@ -74,15 +74,22 @@ def test_what_was_let_through_between_two_walls_is_the_rate(  # noqa: PLR0917 - 
     assert pacing._cycle.at == pytest.approx(look_at)
 
 
-def test_a_wall_tells_no_rate_where_most_is_noise() -> None:
-    """Then the rate stays; a wall after a long time takes no calm away."""
-    pacing = paced(noise=0.5)
+@pytest.mark.parametrize(
+    ("noise", "cycle_at", "rate", "calm"),
+    [(0.5, 0.0, 3.0, 0), (0.31, 0.0, 3.0, 0), (0.3, 0.0, 101 / 105 / 0.7, 0),
+     (0.5, 15.0, 3.0, 0), (0.5, 15.1, 3.0, -201)],
+)  # fmt: skip
+def test_a_wall_tells_no_rate_where_most_is_noise(
+    noise: float, cycle_at: float, rate: float, calm: float
+) -> None:
+    """Then the rate stays; a wall after a minute and a half takes no calm away."""
+    pacing = paced(noise=noise)
     pacing.rate = 3.0
-    pacing._cycle = Count(0, 0.0, sent=200, refused=100)
+    pacing._cycle = Count(0, cycle_at, sent=200, refused=100)
     pacing.wall.hold(100.0, 5.0)
     pacing.answered(105.2, pacing.sent(105.0, 105.0))
-    assert pacing.rate == 3.0
-    assert pacing._calm == 0
+    assert pacing.rate == pytest.approx(rate)
+    assert pacing._calm == calm
 
 
 def test_a_wall_that_does_not_lower_the_rate_leaves_the_peak() -> None:
