@@ -190,7 +190,7 @@ class Copy:
         try:
             for name, tests in ((OWN, own), (ROOM, room)):
                 usual = sum(self._measure(test) for test in tests)
-                passed = self._passes(tests, limit=30 + 5 * usual)
+                passed = self._passes(tests, limit=30 + 2 * usual)
                 if passed is None:
                     return LATE
                 if not passed:
