@@ -124,6 +124,7 @@ def test_the_first_rate_is_six_times_what_was_sent() -> None:
     assert tuple(pacing.sent(0.1, 0.1)) == (2, 0.1)
     pacing.refused(0.5, first, 1.0)
     assert pacing.rate == pytest.approx(6 * 2 / 0.5 - 0.4)
+    assert pacing._peak == pytest.approx(24)  # noqa: SLF001 - what a fall is measured by
     assert pacing.next_start(0.2) == 0.5
     slow = Pacing()
     slow.refused(100.0, slow.sent(0.0, 0.0), None)
