@@ -44,7 +44,7 @@ BUILT_ON = {
         "tests/commands/test_models.py",
         "tests/attacks/test_server_answers.py",
     ],
-    "batch": ["tests/commands/batch"],
+    "batch": ["tests/commands/batch", "tests/test_posix_only.py"],
     "config": ["tests/commands/config"],
     "http": [
         "tests/test_client.py",
