@@ -56,4 +56,8 @@ def test_a_thread_reads_on_while_fewer_than_sixteen_records_wait() -> None:
             echo.wait_for_requests(16)
             assert not batch.wait(0.1)
             assert batch.bound == "16 waiting to be tried again"
+        threads = [thread for thread in threading.enumerate() if thread.name == "batch-0"]
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()  # the end of the block has ended its wait
         assert len(taken) == 16
