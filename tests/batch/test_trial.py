@@ -48,18 +48,25 @@ def test_a_trial_is_faster_where_a_slower_one_would_take_too_long(
 
 
 @pytest.mark.parametrize(
-    ("sent", "refused", "verdict"),
-    [(19, 0, None), (20, 14, "noise"), (20, 15, "ours"), (20, 20, "ours")],
+    ("sent", "refused", "measured", "verdict"),
+    [
+        (19, 0, True, None),
+        (20, 14, True, "noise"),
+        (20, 14, False, "noise"),
+        (20, 15, True, "ours"),
+        (20, 15, False, "again"),
+        (20, 20, True, "ours"),
+    ],
 )
 def test_a_faster_trial_finds_noise_if_more_is_let_through(
-    sent: int, refused: int, verdict: str | None
+    sent: int, refused: int, verdict: str | None, *, measured: bool
 ) -> None:
     """At twice the rate, 1.41 times as many requests must be let through."""
-    found = trial(before=0.5, part=0.6, sent=sent, refused=refused)
+    found = trial(before=0.5, part=0.6, sent=sent, refused=refused, measured=measured)
     assert found.verdict(100.0, 0.0) == verdict
 
 
-@pytest.mark.parametrize(("refused", "verdict"), [(3, "ours"), (4, "lower"), (7, "noise")])
+@pytest.mark.parametrize(("refused", "verdict"), [(3, "ours"), (4, "again"), (7, "noise")])
 def test_the_likelier_explanation_counts_in_the_end(refused: int, verdict: str) -> None:
     """If most requests were refused, an unclear trial ends after 45 s all the same."""
     found = trial(part=0.6, sent=20, refused=refused)
@@ -102,10 +109,10 @@ def test_the_evidence_is_weighed_request_by_request(
     [
         (0.3, False, 20, 7, "noise"),
         (0.6, True, 30, 18, "noise"),
-        (0.6, False, 30, 18, "lower"),
+        (0.6, False, 30, 18, "again"),
         (0.6, True, 60, 21, "noise"),
-        (0.6, True, 60, 19, "lower"),
-        (1.0, True, 40, 38, "lower"),
+        (0.6, True, 60, 19, "again"),
+        (1.0, True, 40, 38, "again"),
     ],
 )
 def test_where_most_are_refused_noise_has_to_cost_something(

@@ -254,7 +254,7 @@ class Pacing:
         if verdict is None:
             return
         self._trial, self._test_at = None, math.inf
-        if verdict == "lower":
+        if verdict == "again":
             part = trial.refused / trial.known(self._delay)
             self._try(trial.rate, part, now, is_measured=True)
             return

@@ -26,7 +26,7 @@ LONGEST = 45.0
 as ours: later, others may have used what was left free, and the refusals come back. If most were
 refused, the likelier explanation counts: others leave nothing free."""
 
-Verdict = Literal["ours", "noise", "lower"]
+Verdict = Literal["ours", "noise", "again"]
 
 
 @dataclass(slots=True)
@@ -70,19 +70,19 @@ class Trial:
     def verdict(self, now: float, delay: float) -> Verdict | None:
         """Say whose fault the refusals are, or None if it is not clear yet.
 
-        `delay` is how many seconds it takes until a refusal is known. "lower" asks for another
-        trial below this one: where most requests are refused, noise is believed in only if what
-        is let through falls with the rate.
+        `delay` is how many seconds it takes until a refusal is known. Where most requests are
+        refused, noise is believed in only if what is let through follows the rate. "again" asks
+        for another trial from this rate, which needs no guess of what was refused before.
         """
         known = self.known(delay)
-        # By which factor what is let through has changed, and by which it would at the least if
-        # it followed the rate.
+        # By which factor the requests that are let through have changed, and by which they would
+        # have changed at the least if they followed the rate.
         change = self.let_through(delay) / (max(0.01, 1 - self.part) * self.before)
         proportional = math.sqrt(self.rate / self.before)
         if self.rate > self.before:
-            if known < ENOUGH:
-                return None
-            return "noise" if change >= proportional else "ours"
+            verdict: Verdict = "ours" if self.is_measured else "again"
+            verdict = "noise" if change >= proportional else verdict
+            return verdict if known >= ENOUGH else None
         evidence = self.refused * math.log(PART_IF_NOISE / PART_IF_OURS)
         evidence -= known * self.part * (PART_IF_NOISE - PART_IF_OURS)
         is_late = now - self.at >= LONGEST and known >= ENOUGH
@@ -93,4 +93,4 @@ class Trial:
             return None
         if self.part <= MOST:
             return "noise"
-        return "noise" if self.is_measured and change <= proportional else "lower"
+        return "noise" if self.is_measured and change <= proportional else "again"
