@@ -110,7 +110,7 @@ def _output_errors(path: Path) -> Iterator[None]:
 def _cannot_write(path: Path, error: OSError) -> UsageError:
     return UsageError(
         f"{path}: {error.strerror or error}",
-        hint="choose a file in a directory with write permission",
+        hint="choose a file in a directory that exists and that you may write to",
     )
 
 

@@ -267,7 +267,7 @@ _HINTS = {
     "organization with `writer config check`",
     "not_found": "check --model-id and --organization-id: `writer config check` shows both",
     "refused": "see exactly what was sent: repeat the command with --dry-run",
-    "rate_limit": "wait a minute and try again: the limit is per minute",
+    "rate_limit": "wait and try again: the limit is a number of requests or tokens a minute",
     "quota": "the quota of this month is used up, so trying again does not help: "
     "ask your organization's administrator to raise it",
     "server": "the API failed, not the request: try again in a moment",

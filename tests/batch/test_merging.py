@@ -163,7 +163,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_shard_is_needed() -> None:
     """At least one file must be given."""
-    assert refusal("all.jsonl") == "writer batch merge: SHARD... is missing"
+    assert refusal("all.jsonl") == "writer batch merge needs SHARD..."
 
 
 def test_a_file_that_is_called_merge_can_be_a_batch(tmp_path: Path) -> None:

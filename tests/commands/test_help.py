@@ -212,7 +212,7 @@ MISTYPED = [
     ),
     (
         ["batch"],
-        "writer batch: INPUT is missing",
+        "writer batch needs INPUT",
         "INPUT: The file of prompts: .jsonl, .csv, .tsv or .txt; - is standard input.",
     ),
     (

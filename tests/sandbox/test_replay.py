@@ -99,7 +99,8 @@ ASKED = {"model": "palmyra-x5", "prompt": "Once", "max_tokens": 3}
 
 def test_an_unrecorded_request_gets_404(tmp_path: Path) -> None:
     """A request that is not recorded gets 404 with an error body of its dialect."""
-    reason = f"the answer to this request is not recorded in {tmp_path}"
+    reason = f"the answer to this request is not recorded in {tmp_path}; "
+    reason += "--replay-else-generate makes up an answer"
     response = post(Replay(tmp_path), STUDIO, ASKED)
     assert (response.status, json.loads(response.body)) == (
         404,

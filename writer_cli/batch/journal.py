@@ -97,7 +97,8 @@ class Journal:
         if unseen > 0:
             raise UsageError(
                 f"{self.path} has {unseen} results for records that the input does not have",
-                hint="choose another file, or start again with --overwrite",
+                hint="if --limit is smaller than before, leave it out; or choose another file, "
+                "or start again with --overwrite",
             )
 
     def forget_failures(self) -> None:
@@ -246,7 +247,7 @@ def _opened(path: Path) -> tuple[int, bool]:
         except OSError as error:
             raise UsageError(
                 f"--output {path}: {error.strerror}",
-                hint="choose a file in a directory with write permission",
+                hint="choose a file in a directory that exists and that you may write to",
             ) from error
         try:
             is_locked = _is_locked(descriptor, path)

@@ -44,7 +44,8 @@ class Summary:
         """What bounded the speed for most of the time; None if only the number of threads did."""
         most = self._bounds.most_common(1)
         bound = self._last_bounds[most[0][0]] if most else ""
-        return None if not bound or bound.endswith("in flight") else bound
+        # What was waiting to be tried again has been tried.
+        return None if not bound or bound.endswith(("in flight", "tried again")) else bound
 
     def add(self, result: Result) -> None:
         """Count a result."""

@@ -1,6 +1,7 @@
 """`writer config init`: ask a person for the settings, try them, and save them."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import ProfileOptions
-from writer_cli.commands.missing import example_model
+from writer_cli.commands.missing import NAMES, example_model
 from writer_cli.config import file as config_file
 from writer_cli.config import model_cache, settings
 from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, setting_from_text
@@ -37,7 +38,8 @@ def run_init(options: ProfileOptions, app: App) -> None:
     profile = settings.profile_name(options.profile, app.terminal.env)
     if not (app.terminal.stdin_is_terminal and app.terminal.stderr_is_terminal):
         raise _no_terminal(profile)
-    dialog = _Dialog(app, _stored(path, profile))
+    stored = _settings(path, profile, {})
+    dialog = _Dialog(app, stored, _settings(path, profile, app.terminal.env))
     app.say(f"Settings for {config_file.place(path, profile)}")
     app.say("Enter keeps what is in brackets.")
     app.say(APIS)
@@ -47,22 +49,27 @@ def run_init(options: ProfileOptions, app: App) -> None:
         more = ", ..." if len(models) > MOST_MODELS else ""
         app.say(f"It works. The models: {', '.join(models[:MOST_MODELS])}{more}")
     dialog.ask("model_id")
+    model = dialog.saved.get("model_id")
+    if models and model is not None and model not in models:
+        app.warn(f"{model} is not in the list of models")
     saved = dialog.saved
     if saved:
         other = [name for name in KEY_NAMES if name != "api_key" and "api_key" in saved]
         config_file.set_values(path, saved, profile=profile, without=other)
-    _report(options, app, saved, profile)
+    _report(options, app, dialog, profile)
 
 
-def _stored(path: Path, profile: str | None) -> settings.Settings:
-    """Return what the file says, for a profile that need not exist yet."""
-    stored = settings.Settings(flags={}, env={}, path=path)
-    if profile not in stored.profiles:
-        return stored
-    return settings.Settings(flags={}, env={}, path=path, profile=profile)
+def _settings(path: Path, profile: str | None, env: Mapping[str, str]) -> settings.Settings:
+    """Return what the environment and the file say, for a profile that need not exist yet."""
+    env = {name: value for name, value in env.items() if name != "WRITER_PROFILE"}
+    shared = settings.Settings(flags={}, env=env, path=path)
+    if profile not in shared.profiles:
+        return shared
+    return settings.Settings(flags={}, env=env, path=path, profile=profile)
 
 
-def _report(options: ProfileOptions, app: App, saved: dict[str, Any], profile: str | None) -> None:
+def _report(options: ProfileOptions, app: App, dialog: "_Dialog", profile: str | None) -> None:
+    saved = dialog.saved
     path = settings.default_path(app.terminal.env)
     for name in saved:
         for variable in SETTINGS[name].variables:
@@ -76,7 +83,12 @@ def _report(options: ProfileOptions, app: App, saved: dict[str, Any], profile: s
         app.say(f"Saved in {config_file.place(path, profile)}")
     else:
         app.say("Nothing was changed.")
-    app.say("Now try:", f'writer complete{_flag(profile)} "Once upon a time"')
+    missing = dialog.missing()
+    if missing:
+        app.say(f"A request still needs: {', '.join(missing)}")
+        app.say("Until then, try:", 'writer complete --sandbox "Once upon a time"')
+    else:
+        app.say("Now try:", f'writer complete{_flag(profile)} "Once upon a time"')
 
 
 def _flag(profile: str | None) -> str:
@@ -104,19 +116,30 @@ class _Dialog:
         saved: What was answered, as the file is to have it.
     """
 
-    def __init__(self, app: App, stored: settings.Settings) -> None:
+    def __init__(self, app: App, stored: settings.Settings, used: settings.Settings) -> None:
         self.saved: dict[str, Any] = {}
         self._app = app
         self._stored = stored
+        self._used = used
 
     def value(self, name: str) -> Any:
-        """Return what a setting will be: the answer, or what the file has, or the default."""
-        return self.saved.get(name, self._stored.get(name).value)
+        """Return what a request would use: the answer, a variable, the file or the default."""
+        return self.saved.get(name, self._used.get(name).value)
 
     def key(self) -> str | None:
         """Return the key that a request would use, if there is one."""
-        from_environment = self._app.terminal.env.get("WRITER_API_KEY")
-        return self.saved.get("api_key") or from_environment or self._stored.api_key()
+        return self.saved.get("api_key") or self._used.api_key()
+
+    def missing(self) -> list[str]:
+        """Return what a request still needs, in words."""
+        api = apis.get(self.value("api"))
+        lacks = {
+            "base_url": api.base_url is None and self.value("base_url") is None,
+            "api_key": api.needs_key and self.key() is None,
+            "organization_id": api.needs_organization and self.value("organization_id") is None,
+            "model_id": self.value("model_id") is None,
+        }
+        return [NAMES[name].removeprefix("no ") for name in lacks if lacks[name]]
 
     def ask_for_access(self) -> None:
         """Ask which API it is, and for what that API needs."""
@@ -130,7 +153,8 @@ class _Dialog:
 
     def ask(self, name: str) -> None:
         """Ask for one setting until the answer can be right; an empty one changes nothing."""
-        present = Setting(name, self.value(name), "").shown().strip("[]") or "none"
+        present = self.saved.get(name, self._stored.get(name).value)
+        present = Setting(name, present, "").shown().strip("[]") or "none"
         question = f"{self._question(name)} [{present}]: "
         while True:
             if SETTINGS[name].is_secret:
@@ -168,11 +192,7 @@ def _models(dialog: _Dialog, app: App) -> list[str]:
     from writer_cli.client import Writer
 
     api = apis.get(dialog.value("api"))
-    key = dialog.key()
-    lacks_key = key is None and api.needs_key
-    lacks_organization = dialog.value("organization_id") is None and api.needs_organization
-    lacks_url = dialog.value("base_url") is None and api.base_url is None
-    if lacks_key or lacks_organization or lacks_url:
+    if set(dialog.missing()) - {"model"}:
         return []
     if not dialog.agrees(
         "Try it now, with a request for the list of models, which is free?", usually=True
@@ -181,7 +201,7 @@ def _models(dialog: _Dialog, app: App) -> list[str]:
     app.start_spinner("waiting for the list of models")
     try:
         with Writer(
-            key,
+            dialog.key(),
             dialog.value("organization_id"),
             api=api.name,
             base_url=dialog.value("base_url"),

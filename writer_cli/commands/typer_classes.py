@@ -252,7 +252,7 @@ def _usage_error(error: typer.TyperException, ctx: Any) -> UsageError:
     param = getattr(error, "param", None)
     if isinstance(param, TyperArgument):
         name = _argument(param)
-        return UsageError(f"{ctx.command_path}: {name} is missing", hint=f"{name}: {param.help}")
+        return UsageError(f"{ctx.command_path} needs {name}", hint=f"{name}: {param.help}")
     if flag is None:  # pragma: no cover - typer has no such error today
         return UsageError(error.format_message(), hint=help_hint)
     if hasattr(error, "possibilities"):

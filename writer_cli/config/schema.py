@@ -173,7 +173,8 @@ class Setting(NamedTuple):
         if self.value is None:
             return ""
         if SETTINGS[self.name].is_secret:
-            return f"[redacted, {len(self.value)} characters]"
+            length = len(self.value)
+            return f"[redacted, {length} {'character' if length == 1 else 'characters'}]"
         if isinstance(self.value, bool):
             return str(self.value).lower()
         if isinstance(self.value, float):

@@ -193,7 +193,10 @@ COMMANDS: dict[str, CommandText] = {
             Section("In ~/.zshrc, for zsh", commands=('eval "$(writer completion zsh)"',)),
             Section(
                 "Once, for fish",
-                commands=("writer completion fish > ~/.config/fish/completions/writer.fish",),
+                commands=(
+                    "mkdir -p ~/.config/fish/completions",
+                    "writer completion fish > ~/.config/fish/completions/writer.fish",
+                ),
             ),
         ),
     ),

@@ -86,7 +86,7 @@ def _bars(summary: "Summary", width: int) -> list[str]:
     """Return the latencies of this run as bars."""
     bars = summary.histogram()
     longest = max((count for _, count in bars), default=0)
-    ends = [f"  <= {end:8.3f} s " for end, _ in bars]
+    ends = [f"  <= {end:8.4f} s " for end, _ in bars]
     most = max(1, min(LONGEST_BAR, width - len(max(ends, default="")) - len(f" {longest}")))
     drawn = ["█" * round(most * count / longest) or "▏" * bool(count) for _, count in bars]
     return [

@@ -61,7 +61,10 @@ class Replay:
                 raise _not_found(f"the recording {found} cannot be used: {error}") from error
         if self.else_generate:
             return None
-        raise _not_found(f"the answer to this request is not recorded in {self.directory}")
+        raise _not_found(
+            f"the answer to this request is not recorded in {self.directory}; "
+            "--replay-else-generate makes up an answer"
+        )
 
 
 def _not_found(description: str) -> FailureError:

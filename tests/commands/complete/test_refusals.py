@@ -216,7 +216,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
     assert ran == Ran(
         2,
         "",
-        f"error: {path}: {reason}\nhint: choose a file in a directory with write permission\n",
+        f"error: {path}: {reason}\n"
+        "hint: choose a file in a directory that exists and that you may write to\n",
     )
 
 

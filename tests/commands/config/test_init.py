@@ -136,12 +136,32 @@ def test_a_profile_is_set_up_in_the_same_way(home: Home) -> None:
 
 
 def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
-    """No file is written, and without a key no request is tried."""
+    """No file is written, no request is tried, and what is missing is named."""
     turns = [("API [", b"\x04"), ("API key", b"\x04"), ("number [", ENTER), ("Model", ENTER)]
     code, screen = talk(home, turns)
     assert code == 0
     assert "Nothing was changed." in screen
+    assert "A request still needs: API key, organization, model\n" in screen
+    assert screen.endswith('Until then, try:\n  writer complete --sandbox "Once upon a time"\n')
     assert not home.path.exists()
+
+
+def test_the_trial_uses_what_variables_say(home: Home) -> None:
+    """A base URL of the environment gets the request; a model that it lacks is named."""
+    with Server(MODELS) as server:
+        turns = [
+            ("API [enterprise]: ", ENTER),
+            ("API key, not shown as you type [none]: ", f"{KEY}\n".encode()),
+            ("Organization number [none]: ", ENTER),
+            ("which is free? [Y/n]: ", ENTER),
+            ("Model, such as palmyra-x5 [none]: ", b"palmyra\n"),
+        ]
+        env = {"WRITER_BASE_URL": server.url, "WRITER_ORGANIZATION_ID": "7"}
+        code, screen = talk(home, turns, **env)
+        assert len(server.requests) == 1
+    assert code == 0
+    assert "warning: palmyra is not in the list of models" in screen
+    assert "A request still needs" not in screen
 
 
 @pytest.mark.parametrize("turns", [[("API [", b"\x03")], [("API [", ENTER), ("key", b"\x03")]])
