@@ -145,6 +145,15 @@ def test_noise_is_tested_again_if_clearly_more_is_refused() -> None:
     assert pacing.noise == 0.2
 
 
+def test_a_long_calm_raises_the_rate_by_a_bounded_step() -> None:
+    """A request adds at most 80 % of what a refusal would take away, beside its budget."""
+    pacing = paced()
+    pacing._calm = 10_000.0
+    pacing.sent(200.0, 200.0)
+    pacing.sent(200.0, 200.05)
+    assert pacing.rate == pytest.approx(20 * (1 + 0.02 * (0.004 + 0.8)))
+
+
 def judged(part: float, sent: int, refused: int, *, at: float = 100.0, top: float = 30.0) -> Pacing:
     """Return a pacing after the request at second 101 that may end a trial."""
     pacing = paced()
@@ -154,7 +163,7 @@ def judged(part: float, sent: int, refused: int, *, at: float = 100.0, top: floa
     return pacing
 
 
-@pytest.mark.parametrize(("part", "sent", "rate"), [(0.2, 45, 16.0), (0.6, 16, 10.0)])
+@pytest.mark.parametrize(("part", "sent", "rate"), [(0.2, 45, 16.0), (0.3, 31, 14.0), (0.6, 16, 10.0)])
 def test_a_trial_that_finds_a_limit(part: float, sent: int, rate: float) -> None:
     """What was let through before it is the rate, and is trusted for two minutes."""
     assert judged(part, sent - 1, 0)._trial is not None

@@ -102,7 +102,9 @@ def _parts_without_effect(node: ast.AST) -> Iterator[ast.AST]:
             for part in node.values
             if isinstance(part, ast.FormattedValue) and part.format_spec
         )
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+    is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    if is_docstring or is_all:
         yield node
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         yield node

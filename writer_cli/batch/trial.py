@@ -56,7 +56,7 @@ class Trial:
         """The rate that is tried: lower, or higher if a lower one would take too long."""
         slowed = self.before * max(HARDEST_BRAKE, min(BRAKE, 0.9 * (1 - self.part)))
         if self.part > MOST and slowed < ENOUGH / LONGEST:
-            return max(2 * self.before, ENOUGH / LONGEST)
+            return max(4 * self.before, ENOUGH / LONGEST)
         return min(BRAKE * self.before, max(slowed, ENOUGH / LONGEST))
 
     def known(self, delay: float) -> float:
@@ -72,7 +72,7 @@ class Trial:
 
         `delay` is how many seconds it takes until a refusal is known. Where most requests are
         refused, noise is believed in only if what is let through follows the rate. "again" asks
-        for another trial from this rate, which needs no guess of what was refused before.
+        for another trial from this rate, of which it is known now what is refused.
         """
         known = self.known(delay)
         # By which factor the requests that are let through have changed, and by which they would
@@ -80,8 +80,8 @@ class Trial:
         change = self.let_through(delay) / (max(0.01, 1 - self.part) * self.before)
         proportional = math.sqrt(self.rate / self.before)
         if self.rate > self.before:
-            verdict: Verdict = "ours" if self.is_measured else "again"
-            verdict = "noise" if change >= proportional else verdict
+            verdict: Verdict = "noise" if change >= proportional else "ours"
+            verdict = verdict if self.is_measured else "again"
             return verdict if known >= ENOUGH else None
         evidence = self.refused * math.log(PART_IF_NOISE / PART_IF_OURS)
         evidence -= known * self.part * (PART_IF_NOISE - PART_IF_OURS)
