@@ -163,7 +163,9 @@ def judged(part: float, sent: int, refused: int, *, at: float = 100.0, top: floa
     return pacing
 
 
-@pytest.mark.parametrize(("part", "sent", "rate"), [(0.2, 45, 16.0), (0.3, 31, 14.0), (0.6, 16, 10.0)])
+@pytest.mark.parametrize(
+    ("part", "sent", "rate"), [(0.2, 45, 16.0), (0.3, 31, 14.0), (0.6, 16, 10.0)]
+)
 def test_a_trial_that_finds_a_limit(part: float, sent: int, rate: float) -> None:
     """What was let through before it is the rate, and is trusted for two minutes."""
     assert judged(part, sent - 1, 0)._trial is not None
