@@ -61,3 +61,25 @@ def test_a_thread_reads_on_while_fewer_than_sixteen_records_wait() -> None:
             thread.join(10)
             assert not thread.is_alive()  # the end of the block has ended its wait
         assert len(taken) == 16
+
+
+def test_a_stopped_batch_ends_while_its_input_is_still_read() -> None:
+    """Once the last request is answered, it does not wait for the thread that reads."""
+    goes_on = threading.Event()
+
+    def records() -> Iterator[Record]:
+        yield Record(0, "0")
+        goes_on.wait(30)
+
+    with (
+        serving(Echo()) as server,
+        run_batch(
+            records(), Plan(model_id="m", concurrency=2), make_writer=writer_for(server)
+        ) as batch,
+    ):
+        first = batch.poll(20)
+        assert first is not None
+        batch.stop()
+        has_ended = batch.wait(10)
+        goes_on.set()
+    assert has_ended
