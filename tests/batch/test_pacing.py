@@ -248,6 +248,19 @@ def test_a_rate_that_fell_to_half(
         assert (pacing._fall.sent, pacing._has_fallen) == (0, False)
 
 
+@pytest.mark.parametrize(("now", "is_trial"), [(59.0, False), (61.0, True)])
+def test_a_fall_in_the_first_minute_needs_no_trial(now: float, *, is_trial: bool) -> None:
+    """Batches that start together would take each other's refusals for noise."""
+    pacing = Pacing()
+    pacing.refused(0.1, pacing.sent(0.0, 0.0), None)
+    pacing._peak, pacing._has_fallen = 10.0, True
+    ticket = pacing.sent(now, now)
+    pacing._fall = Count(0, now - 1, sent=40, refused=19)
+    pacing.rate = 5.0
+    pacing.refused(now, ticket, None)
+    assert (pacing._trial is not None) is is_trial
+
+
 def test_the_second_half_of_a_fall_is_counted_by_itself() -> None:
     """From 0.71 of the peak on, so that the part that is refused is the one of now."""
     pacing = paced(10.0)
