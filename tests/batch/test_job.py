@@ -17,6 +17,7 @@ from writer_cli.batch.journal import Journal
 from writer_cli.batch.ordered import OrderedOutput
 from writer_cli.batch.shards import Shard
 from writer_cli.errors import ReaderGoneError
+from writer_cli.sandbox.server import SandboxServer
 
 LINES = b"".join(b"prompt %d\n" % number for number in range(4))
 
@@ -41,6 +42,20 @@ def source_of(
     )
 
 
+def job_of(
+    source: Input, output: Journal | OrderedOutput, server: SandboxServer, *, concurrency: int = 1
+) -> Job:
+    """Return a batch that has not run yet."""
+    return Job(
+        Plan(model_id="m", concurrency=concurrency),
+        source,
+        output,
+        identity="i",
+        include_prompt=True,
+        make_writer=writer_for(server),
+    )
+
+
 def progress_of(
     source: Input, journal: Journal | OrderedOutput, *, held: bool = True
 ) -> tuple[Job, list[Progress]]:
@@ -54,14 +69,7 @@ def progress_of(
     with serving(echo) as server:
         if held:
             echo.gate.clear()
-        job = Job(
-            Plan(model_id="m", concurrency=1),
-            source,
-            journal,
-            identity="i",
-            include_prompt=True,
-            make_writer=writer_for(server),
-        )
+        job = job_of(source, journal, server)
         job.run(show)
     return job, seen
 
@@ -142,14 +150,7 @@ def test_a_signal_is_noted_and_its_handler_comes_back(file: Path, tmp_path: Path
 
     with serving(echo) as server, Journal(tmp_path / "out.jsonl") as journal:
         echo.gate.clear()
-        job = Job(
-            Plan(model_id="m", concurrency=1),
-            source_of(file),
-            journal,
-            identity="i",
-            include_prompt=False,
-            make_writer=writer_for(server),
-        )
+        job = job_of(source_of(file), journal, server)
         job.run(show)
         assert journal.answered == 1
     assert job.stopped_by == signal.SIGTERM
@@ -172,14 +173,7 @@ def test_an_answer_that_comes_after_the_end_is_not_counted(file: Path) -> None:
         raise ReaderGoneError("closed")
 
     with serving(Echo(fault)) as server, OrderedOutput(write) as output:
-        job = Job(
-            Plan(model_id="m", concurrency=2),
-            source_of(file),
-            output,
-            identity="i",
-            include_prompt=False,
-            make_writer=writer_for(server),
-        )
+        job = job_of(source_of(file), output, server, concurrency=2)
         with pytest.raises(ReaderGoneError):
             job.run(lambda _: None)
         counted = job.summary.answered

@@ -14,7 +14,7 @@ from writer_cli.commands.global_options import ProfileOptions
 from writer_cli.commands.missing import NAMES, example_model
 from writer_cli.config import file as config_file
 from writer_cli.config import model_cache, settings
-from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, setting_from_text
+from writer_cli.config.schema import KEY_NAMES, SETTINGS, setting_from_text
 from writer_cli.errors import ConfigurationError, UsageError, WriterError
 from writer_cli.output import documents, error_messages
 
@@ -124,7 +124,7 @@ class _Dialog:
 
     def value(self, name: str) -> Any:
         """Return what a request would use: the answer, a variable, the file or the default."""
-        return self.saved.get(name, self._used.get(name).value)
+        return self.saved[name] if name in self.saved else self._used.get(name).value
 
     def key(self) -> str | None:
         """Return the key that a request would use, if there is one."""
@@ -153,8 +153,7 @@ class _Dialog:
 
     def ask(self, name: str) -> None:
         """Ask for one setting until the answer can be right; an empty one changes nothing."""
-        present = self.saved.get(name, self._stored.get(name).value)
-        present = Setting(name, present, "").shown().strip("[]") or "none"
+        present = self._stored.get(name).shown().strip("[]") or "none"
         question = f"{self._question(name)} [{present}]: "
         while True:
             if SETTINGS[name].is_secret:

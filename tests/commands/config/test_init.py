@@ -146,6 +146,21 @@ def test_enter_and_ctrl_d_everywhere_change_nothing(home: Home) -> None:
     assert not home.path.exists()
 
 
+def test_an_invalid_variable_does_not_discard_an_answer(home: Home) -> None:
+    """The answers are saved, with a warning that the variable comes before the file."""
+    turns = [
+        ("API [enterprise]: ", ENTER),
+        ("API key, not shown as you type [none]: ", f"{KEY}\n".encode()),
+        ("Organization number [none]: ", b"12\n"),
+        ("which is free? [Y/n]: ", b"n\n"),
+        ("Model, such as palmyra-x5 [none]: ", ENTER),
+    ]
+    code, screen = talk(home, turns, WRITER_ORGANIZATION_ID="twelve")
+    assert code == 0
+    assert "warning: WRITER_ORGANIZATION_ID is set too" in screen
+    assert home.path.read_text() == f'api_key = "{KEY}"\norganization_id = 12\n'
+
+
 def test_the_trial_uses_what_variables_say(home: Home) -> None:
     """A base URL of the environment gets the request; a model that it lacks is named."""
     with Server(MODELS) as server:
