@@ -65,13 +65,14 @@ def test_a_single_429_makes_its_own_record_wait() -> None:
 
 def test_many_429s_hold_every_thread() -> None:
     """If every request is refused, no thread sends until the server's wait is over."""
-    echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 12 else None)
-    with serving(echo, latency=0.05) as server:
-        batch = run_batch(records(8), Plan(model_id="m"), make_writer=writer_for(server))
+    echo = Echo(lambda *_: failure("fault-429") if echo.counts.total() <= 16 else None)
+    # With this latency all threads have sent a request before the first refusal is known.
+    with serving(echo, latency=0.3) as server:
+        batch = run_batch(records(16), Plan(model_id="m"), make_writer=writer_for(server))
         results, bounds = results_and_bounds(batch)
-    assert [result.error for result in results] == [None] * 8
+    assert [result.error for result in results] == [None] * 16
     assert any(bound.startswith("waiting ") for bound in bounds)
-    assert 8 <= echo.counts.total() - 12 <= 16  # includes those that were under way
+    assert 16 <= echo.counts.total() - 16 <= 24  # includes those that were under way
 
 
 def test_a_429_is_no_failed_attempt() -> None:
