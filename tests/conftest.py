@@ -26,8 +26,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are processors, since many tests wait."""
-    return 1 + (os.cpu_count() or 1)
+    """Use two workers more than there are processors, since many tests wait."""
+    return 2 + (os.cpu_count() or 1)
 
 
 def pytest_collection_finish() -> None:
