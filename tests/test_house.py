@@ -321,6 +321,8 @@ CACHE = {"writer_cli.recording", "writer_cli.cache", "writer_cli.cache.folder"}
 EXCHANGE = {"writer_cli.apis.dialect", "writer_cli.http.deadline", "writer_cli.http.retry"}
 SLOW = {"dataclasses", "json", "http", "queue", "shlex"}
 """Slow modules of the standard library that typer does not load."""
+if sys.version_info >= (3, 14):
+    SLOW.remove("dataclasses")  # the standard library's own `traceback` loads it
 REST = {*CACHE, "tenacity", "tomlkit", "certifi", "writer_cli.sandbox", "writer_cli.batch"}
 
 

@@ -1,5 +1,6 @@
 """A complete answer as JSON, and what an answer that is no JSON is."""
 
+import json
 from typing import Any
 
 import httpx
@@ -97,28 +98,26 @@ def test_the_warnings_of_an_answer() -> None:
 
 
 def nested(levels: int, inner: str = "") -> str:
-    """Write lists and objects within each other."""
-    return (
-        '[{"a":' * (levels // 2)
-        + "[" * (levels % 2)
-        + inner
-        + "]" * (levels % 2)
-        + ("}]" * (levels // 2))
-    )
+    """Write lists and objects within each other, a list as the last one."""
+    pairs, is_even = (levels - 1) // 2, levels % 2 == 0
+    return '{"a":' * is_even + '[{"a":' * pairs + "[" + inner + "]" + "}]" * pairs + "}" * is_even
 
 
 def test_a_hundred_levels_are_kept_and_what_is_deeper_is_left_out() -> None:
     """The values beside it are kept, and brackets within a string do not count."""
     warnings: list[str] = []
     kept = nested(100, '1, "\\"[[{{"')
-    assert answer_json.shallow(kept, warnings.append) == kept
+    assert answer_json.read(kept, warnings.append) == json.loads(kept)
     assert warnings == []
-    assert answer_json.shallow(nested(100, "[2], 3, {}"), warnings.append) == nested(
-        100, "null, 3, null"
-    )
+    cut = answer_json.read(nested(100, "[2], 3, {}"), warnings.append)
+    assert cut == json.loads(nested(100, "null, 3, null"))
     assert warnings == [answer_json.TOO_DEEP] * 2
-    cut = nested(100).partition("}")[0] + "[5"
-    assert answer_json.shallow(cut, warnings.append) == cut.removesuffix("[5")
+
+
+def test_an_answer_that_ends_below_the_hundredth_level_is_no_json() -> None:
+    """No end is added to it."""
+    with pytest.raises(ValueError, match="Expecting"):
+        answer_json.read(nested(100).partition("]")[0] + "[5", lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,8 @@ def path_named(directory: str | os.PathLike[str]) -> Path:
     """Return the path of a folder; `~` is a home. Raises `UsageError` if nothing can be there."""
     try:
         path = Path(directory).expanduser()
-        path.exists()  # raises for a name that is too long
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"cache: {directory}: {reason}", hint="name a folder") from error

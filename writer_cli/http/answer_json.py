@@ -31,8 +31,8 @@ def read(text: str, warn: Callable[[str], None]) -> Any:
     """Return what a JSON text says, with null for each value that cannot be read.
 
     These are `NaN`, `Infinity`, numbers too large for a float, integers of more than
-    `LONGEST_INTEGER` digits, and, where the parser gives up on them, lists and objects below
-    `DEEPEST` levels. `warn` is told of them.
+    `LONGEST_INTEGER` digits, and lists and objects below `DEEPEST` levels. `warn` is told of
+    them.
 
     Raises:
         TooManyValuesError: It would fill the memory.
@@ -58,13 +58,10 @@ def read(text: str, warn: Callable[[str], None]) -> Any:
         return None
 
     decode = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=constant).decode
-    try:
-        return decode(text)
-    except RecursionError:
-        return decode(shallow(text, warn))
+    return decode(_shallow(text, warn))
 
 
-def shallow(text: str, warn: Callable[[str], None]) -> str:
+def _shallow(text: str, warn: Callable[[str], None]) -> str:
     """Return a JSON text with null for each list and object below `DEEPEST` levels.
 
     `warn` is told of them.

@@ -66,7 +66,7 @@ def json_object(body: str) -> dict[str, Any] | None:
 
     try:
         # Its values are shown as they are, so no value may be too deep to be written again.
-        parsed = answer_json.read(answer_json.shallow(body, ignore), ignore)
+        parsed = answer_json.read(body, ignore)
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
