@@ -142,7 +142,7 @@ def test_a_wait_of_minutes_is_obeyed() -> None:
     """The batch waits for ten minutes if the server asks for it, and can be stopped."""
     answer = failure("fault-429", retry_after="600")
     with serving(Echo(lambda *_: answer)) as server:
-        batch = run_batch(records(10), Plan(model_id="m"), make_writer=writer_for(server))
+        batch = run_batch(records(10**6), Plan(model_id="m"), make_writer=writer_for(server))
         while not batch.bound.startswith("waiting "):
             assert not batch.wait(0.01)
         assert re.fullmatch(r"waiting (59\d|600) s, as the server asks", batch.bound)
