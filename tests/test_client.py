@@ -222,7 +222,7 @@ def test_no_organization_at_all_says_where_to_put_it(client: Client) -> None:
             completion_request=REQUEST, model_id="m"
         )
     assert caught.value.hint == (
-        "`writer config set organization_id 123`, or WRITER_ORGANIZATION_ID=123, "
+        "set it with `writer config set organization_id 123`, or with WRITER_ORGANIZATION_ID=123 "
         "or --organization-id 123; in Python, Writer(organization_id=123)"
     )
     assert server.connections == 0

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
     OK = 0, "done"
     BUG = 1, "a bug in writer"
-    USAGE = 2, "usage: a flag or a prompt is wrong; nothing was sent"
+    USAGE = 2, "usage: a flag or a prompt is wrong, or no model is named; nothing was sent"
     CONFIGURATION = 3, "configuration: no key or organization id, or an unreadable config file"
     DENIED = 4, "401 or 403: the key is wrong or has no permission for this"
     REFUSED = 5, "the API refused the request (any other 4xx)"

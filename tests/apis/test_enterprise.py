@@ -90,7 +90,7 @@ def test_a_missing_organization_id_says_where_to_put_it() -> None:
     with pytest.raises(ConfigurationError, match=r"^no organization id") as caught:
         apis.get("enterprise").completion(REQUEST, Target(model_id="m"))
     assert caught.value.hint == (
-        "`writer config set organization_id 123`, or WRITER_ORGANIZATION_ID=123, "
+        "set it with `writer config set organization_id 123`, or with WRITER_ORGANIZATION_ID=123 "
         "or --organization-id 123; in Python, Writer(organization_id=123)"
     )
 

@@ -270,12 +270,12 @@ def test_a_retired_host_causes_a_hint_at_the_studio_api(page: str, *, streams: b
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_a_studio_401_with_an_organization_hints_at_the_enterprise_api(*, streams: bool) -> None:
-    """Without an organization id there is no such hint."""
+def test_a_401_hints_at_the_other_api(*, streams: bool) -> None:
+    """The studio API hints at the enterprise API only if there is an organization id."""
     refused = http(401, b"{}")
     assert hint(refused, "studio", 7, streams=streams).endswith(f"; {ENTERPRISE}")
     assert "--api" not in hint(refused, "studio", None, streams=streams)
-    assert "--api" not in hint(refused, "enterprise", 7, streams=streams)
+    assert hint(refused, "enterprise", 7, streams=streams).endswith(f"; {STUDIO}")
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500])

@@ -1,10 +1,10 @@
 """Everything that is missing for a request is reported at once."""
 
 import json
-import re
 
 import pytest
 
+from tests.harness.emulator import without_styles
 from tests.harness.program import Ran, writer
 from tests.harness.servers import KEY
 from writer_cli.commands.app import App
@@ -23,7 +23,8 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         "hint: set up what is missing with `writer config init`, or one by one with "
         "`writer config set api_key`, `writer config set organization_id NUMBER`, "
         "`writer config set model_id palmyra-x5`; in a script set WRITER_API_KEY, "
-        "WRITER_ORGANIZATION_ID, WRITER_MODEL_ID; to try it without, add --sandbox\n",
+        "WRITER_ORGANIZATION_ID, WRITER_MODEL_ID; with a key of AI Studio, add --api studio; "
+        "to try it without, add --sandbox\n",
     )
 
 
@@ -70,7 +71,7 @@ def test_a_server_of_your_own_has_models_that_we_do_not_know() -> None:
 def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
     """A word or command that does not fit after its indentation is indented less."""
     ran = writer("complete", "x", stderr_is_terminal=True, env={"COLUMNS": "40", "NO_COLOR": "1"})
-    lines = re.sub("\x1b\\[[0-9;]*m", "", ran.errors).splitlines()
+    lines = without_styles(ran.errors).splitlines()
     assert max(map(len, lines)) == 40
     assert "writer config set organization_id NUMBER" in lines
     assert "   writer config set model_id palmyra-x5" in lines
@@ -79,7 +80,7 @@ def test_on_forty_columns_no_word_and_no_command_is_broken() -> None:
         stderr_is_terminal=True,
         env={"COLUMNS": "40", "NO_COLOR": "1"},
     )
-    lines = re.sub("\x1b\\[[0-9;]*m", "", ran.errors).splitlines()
+    lines = without_styles(ran.errors).splitlines()
     assert lines[:3] == [
         "error: too many requests: try again in",
         "       1 s",

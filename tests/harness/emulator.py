@@ -12,6 +12,11 @@ _JOINER = "\u200d"
 _OUTPUT = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n\b\t])|([^\x1b\r\n\b\t])|(.)", re.DOTALL)
 
 
+def without_styles(text: str) -> str:
+    """Return a text without the escape sequences for colours and other styles."""
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
+
+
 @dataclass
 class Screen:
     """The lines of a terminal, from the first one that was written.

@@ -114,7 +114,7 @@ class EnterpriseApi:
             return
         if (
             isinstance(error, NetworkError)
-            or status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+            or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
             or error.content_type.lower().startswith("text/html")
         ):
             append_hint(error, "a key of AI Studio needs --api studio")
@@ -127,8 +127,9 @@ class EnterpriseApi:
         if target.organization_id is None:
             raise ConfigurationError(
                 "no organization id: it is part of the URL in the enterprise API",
-                hint="`writer config set organization_id 123`, or WRITER_ORGANIZATION_ID=123, "
-                "or --organization-id 123; in Python, Writer(organization_id=123)",
+                hint="set it with `writer config set organization_id 123`, or with "
+                "WRITER_ORGANIZATION_ID=123 or --organization-id 123; in Python, "
+                "Writer(organization_id=123)",
             )
         return ["llm", "organization", target.organization_id]
 

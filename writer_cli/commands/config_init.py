@@ -11,7 +11,7 @@ from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import ProfileOptions
-from writer_cli.commands.missing import NAMES, example_model
+from writer_cli.commands.missing import KEYS_URL, NAMES, example_model
 from writer_cli.config import file as config_file
 from writer_cli.config import model_cache, settings
 from writer_cli.config.schema import KEY_NAMES, SETTINGS, setting_from_text
@@ -26,7 +26,10 @@ QUESTIONS = {
     "model_id": "Model",
 }
 
-APIS = "The APIs: enterprise, studio (AI Studio), openai (a server of your own, such as vLLM)."
+APIS = (
+    f"The APIs: enterprise (a key and the number of an organization), studio (a key of AI Studio, "
+    f"{KEYS_URL}), openai (a server of your own, such as vLLM)."
+)
 
 MOST_MODELS = 10
 """Model ids that are shown before the question for one."""

@@ -26,6 +26,10 @@ EXAMPLES = {
 """What follows the name of a setting in the command that sets it."""
 
 
+KEYS_URL = "https://app.writer.com/aistudio"
+"""Where Writer gives a key of AI Studio."""
+
+
 def example_model(api: "Api") -> str | None:
     """Return a model that the API has; None for a server of the user's own."""
     return "palmyra-x5" if api.base_url else None
@@ -53,9 +57,11 @@ def missing_settings(
     names = [NAMES[name] for name in missing]
     message = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
     commands = ", ".join(f"`writer config set{flag} {n}{examples[n]}`" for n in missing)
+    needs_organization = "organization_id" in missing
+    studio = "with a key of AI Studio, add --api studio; " if needs_organization else ""
     variables = ", ".join(SETTINGS[name].variables[0] for name in missing)
     hint = (
         f"set up what is missing with `writer config init{flag}`, or one by one with {commands}; "
-        f"in a script set {variables}; to try it without, add --sandbox"
+        f"in a script set {variables}; {studio}to try it without, add --sandbox"
     )
     return ConfigurationError(message, hint=hint)
