@@ -36,9 +36,8 @@ Set up your key:
   writer config init
 Use a model of Writer:
   writer complete "Once upon a time"
-Help: writer --help
-error: no command"""
-"""What `writer` alone says. Only the first command is longer than 40 columns."""
+Help: writer --help"""
+"""What `writer` alone says, before the error. Only the first command is longer than 40 columns."""
 
 
 class _RootOptions(GlobalOptions):
@@ -53,9 +52,9 @@ def _root(ctx: typer.Context, **given: Any) -> None:
     app.given_before = given
     if ctx.invoked_subcommand is None:
         if given["json"]:
-            raise UsageError("no command", hint="`writer --help` lists all commands")
+            raise UsageError("no command", hint="see all commands with `writer --help`")
         app.terminal.note(WELCOME)
-        raise typer.Exit(ExitCode.USAGE)
+        raise UsageError("no command")
 
 
 _root.__signature__ = signature_of(_RootOptions)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ def test_stats_are_a_table_or_json(tmp_path: Path) -> None:
     assert (told["answers"], told["bytes"], told["usage"]) == (2, size, None)
     shown = writer("cache", "stats", "--cache", str(tmp_path)).output
     assert f"answers\t2\ndamaged\t0\nbytes\t{size}\n" in shown
-    assert shown.endswith("usage\t\n")
+    assert shown.endswith("usage\tnot in the answers\n")
     told = json.loads(paths[0].read_text())
     told["answer"]["body"]["usage"] = {"prompt_tokens": 2, "completion_tokens": 3}
     paths[0].write_text(json.dumps(told))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.harness.emulator import Screen
+from tests.harness.emulator import Screen, without_styles
 from tests.harness.events import event, stream, texts
 from tests.harness.program import WRITER, Ran, writer
 from tests.harness.pseudo_terminal import OnTerminal
@@ -115,7 +115,7 @@ def test_the_blocks_together_are_the_whole_text_drawn_at_once(columns: int) -> N
     whole = drawn(DOCUMENT, columns)
     for seed in range(5):
         assert drawn(DOCUMENT, columns, seed=seed) == whole
-    plain = re.sub("\x1b\\[[0-9;]*m", "", whole)
+    plain = without_styles(whole)
     assert max(map(len, plain.splitlines())) <= columns
 
 
@@ -137,7 +137,7 @@ def test_any_markdown_is_drawn_without_its_escape_sequences(parts: list[str], se
     written = drawn(source, 30, seed=seed)
     assert written == drawn(source, 30)
     assert set(re.findall("\x1b.", written)) <= {"\x1b["}
-    plain = re.sub("\x1b\\[[0-9;]*m", "", written)
+    plain = without_styles(written)
     assert visible(plain) == plain
 
 

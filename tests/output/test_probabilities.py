@@ -1,10 +1,9 @@
 import math
-import re
 from typing import Any
 
 import pytest
 
-from tests.harness.emulator import Screen
+from tests.harness.emulator import Screen, without_styles
 from tests.harness.program import Ran, writer
 from tests.harness.servers import Server, http
 from writer_cli.http.answer_json import UNREADABLE_NUMBER
@@ -54,10 +53,10 @@ def shown(answer: bytes, *flags: str, **env: str) -> Ran:
         )
 
 
-def without_styles(ran: Ran) -> str:
+def plain(ran: Ran) -> str:
     """Return the output without the escape sequences of styles."""
     assert (ran.code, ran.errors) == (0, "")
-    return re.sub("\x1b\\[[0-9;]*m", "", ran.output)
+    return without_styles(ran.output)
 
 
 def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
@@ -68,7 +67,7 @@ def test_a_text_is_shown_in_the_shades_of_its_probabilities() -> None:
     assert legend == (
         "probability:  \x1b[32m≥ 70%\x1b[0m  \x1b[33m30-70%\x1b[0m  \x1b[1;31m< 30%\x1b[0m"
     )
-    assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
+    assert plain(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
 
 
 def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
@@ -77,7 +76,7 @@ def test_without_colour_the_shades_are_underlined_and_reversed() -> None:
     text, _, legend, *_ = ran.output.splitlines()
     assert text == "a \x1b[4mb\x1b[0m\x1b[7m␛\x1b[0m"
     assert legend == "probability:  ≥ 70%  \x1b[4m30-70%\x1b[0m  \x1b[7m< 30%\x1b[0m"
-    assert without_styles(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
+    assert plain(ran) == f"a b␛\n\n{LEGEND}\n\n{TABLE}"
 
 
 def test_a_terminal_without_styles_has_the_text_and_the_table() -> None:
@@ -100,7 +99,7 @@ def test_text_and_table_fit_the_terminal(columns: int) -> None:
     """No line is wider than the terminal, and the table has every number."""
     flags = ["--sandbox", "--logprobs", "5", "--max-tokens", "30", STORY]
     ran = writer("complete", *flags, env={"COLUMNS": str(columns)}, stdout_is_terminal=True)
-    lines = without_styles(ran).splitlines()
+    lines = plain(ran).splitlines()
     assert max(map(len, lines)) <= columns
     start = next(number for number, line in enumerate(lines) if line.startswith("chance"))
     table = lines[start + 1 :]
@@ -148,7 +147,7 @@ def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
 )
 def test_incomplete_log_probabilities_are_shown(answer: bytes, output: str) -> None:
     """Missing lists or lists of unequal length leave gaps in the table."""
-    assert without_styles(shown(answer)) == output
+    assert plain(shown(answer)) == output
 
 
 def test_several_choices_have_a_table_each() -> None:
@@ -167,7 +166,7 @@ def test_an_infinite_log_probability_is_left_out(token: float) -> None:
     )
     assert ran.errors == f"warning: {UNREADABLE_NUMBER}\n"
     ran = Ran(ran.code, ran.output, "")
-    assert without_styles(ran) == 'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n'
+    assert plain(ran) == 'a\n\nchance  token  likeliest\n     ?  "a"    "a" ?\n'
 
 
 def test_wide_characters_keep_the_columns_straight() -> None:

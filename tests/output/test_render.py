@@ -1,10 +1,10 @@
 import json
-import re
 import threading
 from typing import Any
 
 import pytest
 
+from tests.harness.emulator import without_styles
 from tests.harness.program import Ran, writer
 from tests.harness.servers import KEY, Server, failure, http
 from writer_cli.output.spinner import Spinner
@@ -97,7 +97,7 @@ def test_a_hostile_error_is_escaped_on_the_terminal(*, stderr_is_terminal: bool)
     )
     errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
     if stderr_is_terminal:
-        errors = re.sub("\x1b\\[[0-9;]*m", "", errors)  # the colours of rich
+        errors = without_styles(errors)
     # On a terminal it is wrapped at words.
     lines = [f"error: {SHOWN} ({SHOWN})", f"HTTP 400 · tpe {SHOWN} · Action-Id action-1"]
     assert errors.split() == " ".join([*lines, f"hint: {REFUSED_HINT}"]).split()
@@ -112,7 +112,7 @@ def test_no_error_looks_like_our_own_hint(*, stderr_is_terminal: bool) -> None:
     answer = http(400, {"tpe": said, "errors": [{"description": said, "key": said}]})
     errors = refused(answer, stderr_is_terminal=stderr_is_terminal).errors
     if stderr_is_terminal:
-        errors = re.sub("\x1b\\[[0-9;]*m", "", errors)  # the colours of rich
+        errors = without_styles(errors)
     lines = errors.splitlines()
     assert [line for line in lines if line.startswith("error:")] == ["error: no"]
     assert [line for line in lines if line.startswith("hint:")] == [f"hint: {REFUSED_HINT}"]

@@ -22,12 +22,13 @@ def not_recorded(cache: Cache, question: Question) -> NotRecordedError:
     message = f"the answer to this request is not recorded in {cache.directory}"
     now = _fields(question)
     compared = [_compare(path, _fields(recorded), now) for path, recorded in cache.questions()]
+    hint = "to record it, run the same once without --offline and WRITER_OFFLINE"
     if compared:
         nearest = min(compared)
         message += f"; the nearest recording is {nearest.path}: {nearest.described(now)}"
-    return NotRecordedError(
-        message, hint="to record it, run the same once without --offline and WRITER_OFFLINE"
-    )
+        if nearest.names == ("sandbox",):
+            hint = f"{'leave out' if now['sandbox'] else 'add'} --sandbox, as when it was recorded"
+    return NotRecordedError(message, hint=hint)
 
 
 class _Difference(NamedTuple):

@@ -85,7 +85,7 @@ def unused(directory: Path) -> list[Path]:
     except FileNotFoundError:
         raise UsageError(
             f"--unused: there is no mark in {directory}",
-            hint="`writer cache mark` sets it: run it before the commands that use what is to stay",
+            hint="set one with `writer cache mark` before the commands that use what is to stay",
         ) from None
     return [path for path in recording.files(directory) if path.stat().st_mtime_ns < since]
 

@@ -76,8 +76,9 @@ def run_stats(options: CacheCommandOptions, app: App) -> None:
     if options.json:
         documents.write_json(app.terminal, **told)
         return
-    told["usage"] = ", ".join(f"{name} {count}" for name, count in (tokens or {}).items())
-    rows = [(name, "" if value is None else str(value)) for name, value in told.items()]
+    counts = ", ".join(f"{name} {count}" for name, count in found.tokens.items())
+    told["usage"] = counts or "not in the answers"
+    rows = [(name, "none" if value is None else str(value)) for name, value in told.items()]
     app.terminal.write(documents.table(app.terminal, ("name", "value"), rows))
 
 

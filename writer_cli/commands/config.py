@@ -58,7 +58,7 @@ def run_set(options: SetOptions, app: App) -> None:
     if spec.is_secret and options.value not in {None, "-"}:
         raise UsageError(
             f"{options.name} cannot be an argument, because other users can read arguments",
-            hint=f"`writer config set {options.name}` asks for it; a pipe works too: "
+            hint=f"type it when `writer config set {options.name}` asks for it, or use a pipe: "
             f"`… | writer config set {options.name}`",
         )
     path = settings.default_path(app.terminal.env)

@@ -138,11 +138,13 @@ def unknown_flag(flag: str, ctx: Any) -> UsageError:
     known = [name for param in params for name in (*param.opts, *param.secondary_opts)]
     near = nearest(flag, [name for name in known if name.startswith("--")])
     if near is None and ctx.parent is None:
-        hint = f"the flags of a command stand after its name: `{ctx.command_path} COMMAND --help` "
-        return UsageError(f"{ctx.command_path} has no flag {flag}", hint=f"{hint}lists them")
-    all_flags = f"`{ctx.command_path} --help` lists all flags"
+        hint = (
+            f"the flags of a command stand after its name: see `{ctx.command_path} COMMAND --help`"
+        )
+        return UsageError(f"{ctx.command_path} has no flag {flag}", hint=hint)
+    all_flags = f"see all flags with `{ctx.command_path} --help`"
     if near is not None:
-        hint = f"did you mean {near}? {all_flags}"
+        hint = f"did you mean {near}? Or {all_flags}"
     elif flag.removeprefix("--").replace("-", "_") in SHARED:
         hint = f"this command sends no request; {all_flags}"
     else:

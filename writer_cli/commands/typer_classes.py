@@ -67,7 +67,7 @@ class Command(_Ours, TyperCommand):
         if rest and not ctx.resilient_parsing:
             raise UsageError(
                 f"{ctx.command_path} takes no argument {quoted(rest[0])}",
-                hint=f"`{ctx.command_path} --help` shows what it takes",
+                hint=f"see what it takes with `{ctx.command_path} --help`",
             )
         return rest
 
@@ -87,7 +87,7 @@ class Group(_Ours, TyperGroup):
         if not (ctx._protected_args or self.invoke_without_command):  # noqa: SLF001 - typer's own
             raise UsageError(
                 f"{ctx.command_path} needs a command: {', '.join(self.commands)}",
-                hint=f"`{ctx.command_path} --help` says what each does",
+                hint=f"see what each does with `{ctx.command_path} --help`",
             )
         return super().invoke(ctx)
 
@@ -95,10 +95,10 @@ class Group(_Ours, TyperGroup):
         if name.startswith("-"):
             return unknown_flag(name, ctx)
         near = nearest(name, self.commands)
-        hint = f"`{ctx.command_path} --help` lists all commands"
+        hint = f"see all commands with `{ctx.command_path} --help`"
         return UsageError(
             f"{ctx.command_path} has no command {quoted(name)}",
-            hint=f"did you mean {near}? {hint}" if near else hint,
+            hint=f"did you mean {near}? Or {hint}" if near else hint,
         )
 
 
@@ -247,7 +247,7 @@ def _flags(param: Any) -> str:
 
 def _usage_error(error: typer.TyperException, ctx: Any) -> UsageError:
     """Say in our words what typer could not parse."""
-    help_hint = f"`{ctx.command_path} --help` shows what it takes"
+    help_hint = f"see what it takes with `{ctx.command_path} --help`"
     flag = getattr(error, "option_name", None)
     param = getattr(error, "param", None)
     if isinstance(param, TyperArgument):

@@ -13,7 +13,7 @@ GAP = 3
 """Blanks between a value and its note on the same line."""
 
 LEAST_ROOM = 40
-"""Columns of a value beside its name; if there are fewer, it stands below the name."""
+"""Columns for a column of values; if there are fewer, each value follows its name."""
 
 
 class Item(NamedTuple):
@@ -26,7 +26,7 @@ class Item(NamedTuple):
 
 
 def listing(terminal: Terminal, items: Sequence[Item]) -> str:
-    """Return settings for a person: each with its value beside it, or below where room is short."""
+    """Return settings for a person: each with its value beside it, or below if it does not fit."""
     longest = max(len(item.verdict) for item in items)
     indent = longest + 2 if longest else 0
     names = max(len(item.name) for item in items) + 2
@@ -42,8 +42,10 @@ def listing(terminal: Terminal, items: Sequence[Item]) -> str:
             details = [together]
         else:
             details = [line for text in texts for line in wrapped(text, room)]
-        if details and not is_narrow:
-            start += " " * (names - len(item.name)) + details.pop(0)
+        gap = GAP if is_narrow else names - len(item.name)
+        taken = indent + len(item.name) + gap
+        if details and (not is_narrow or taken + cells(details[0]) <= terminal.width):
+            start += " " * gap + details.pop(0)
         lines += [start, *(indented(detail, column, terminal.width) for detail in details)]
     return "\n".join(lines) + "\n"
 

@@ -46,6 +46,23 @@ def test_ci_asks_once_and_replays_offline(server: Server, tmp_path: Path) -> Non
     assert (error["kind"], error["exit_code"], error["attempts"]) == ("not_recorded", 12, 0)
 
 
+def test_offline_an_answer_of_the_other_kind_of_server_hints_at_the_sandbox_flag(
+    server: Server, tmp_path: Path
+) -> None:
+    """An answer of the sandbox is found with `--sandbox` only, and one of the API without it."""
+    arguments = ("complete", "--cache", str(tmp_path), "-m", "palmyra-x5", STORY)
+    writer(*arguments, "--sandbox")
+    assert writer(*arguments, "--offline").errors.endswith(
+        "recorded: sandbox true, now: false\nhint: add --sandbox, as when it was recorded\n"
+    )
+    [path] = tmp_path.glob("*/*")
+    path.unlink()
+    writer(*arguments, env=server.env)
+    assert writer(*arguments, "--offline", "--sandbox").errors.endswith(
+        "recorded: sandbox false, now: true\nhint: leave out --sandbox, as when it was recorded\n"
+    )
+
+
 @pytest.mark.parametrize("flags", [[], ["--stream"]])
 def test_a_recorded_answer_needs_no_key(server: Server, tmp_path: Path, flags: list[str]) -> None:
     """A recorded answer needs no key and no organization, any other request does."""

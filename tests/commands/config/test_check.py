@@ -255,15 +255,20 @@ def test_check_of_a_profile_that_is_missing_names_those_there(home: Home) -> Non
     )
 
 
-def test_check_puts_values_below_names_on_a_narrow_terminal(home: Home) -> None:
-    """No line is wider than the terminal, except a path or a command without spaces."""
+def test_check_fits_a_narrow_terminal(home: Home) -> None:
+    """A value that does not fit beside its name stands below it, and no line is too wide."""
     env = {"WRITER_CONFIG": str(home.path), "COLUMNS": "40", "NO_COLOR": "1"}
     terminal = Terminal.fake(env=env, stdout_is_terminal=True)
     main(["config", "check"], terminal)
     lines = terminal.output.decode().splitlines()
-    at = lines.index("wrong  organization_id")
-    assert lines[at + 1].split() == ["not", "set"]
-    assert lines[at + 1].startswith("    ")
+    at = lines.index("wrong  organization_id   not set")
+    assert lines[at + 1] == "         set it with `writer config set"
+    at = lines.index("ok     base_url")
+    assert lines[at + 1 : at + 3] == [
+        "       https://enterprise-api.writer.com",
+        "         default",
+    ]
+    assert "ok     timeout   180   default" in lines
     assert [line for line in lines if len(line) > 40 and len(line.split()) > 1] == []
 
 

@@ -132,7 +132,7 @@ def test_a_key_is_never_taken_from_an_argument(home: Home) -> None:
     terminal = home.run("set", "api_key", KEY, expected=2)
     assert terminal.errors == (
         "error: api_key cannot be an argument, because other users can read arguments\n"
-        "hint: `writer config set api_key` asks for it; a pipe works too: "
+        "hint: type it when `writer config set api_key` asks for it, or use a pipe: "
         "`… | writer config set api_key`\n"
     )
     assert not home.path.exists()
