@@ -44,8 +44,8 @@ WHOLE = "a whole number from 0 to 2^63 - 1"
         ("timeout", "inf", f"timeout: 'inf' is not {SECONDS}", "30"),
         ("max_retries", "-1", f"max_retries: '-1' is not {WHOLE}", "3"),
         ("organization_id", "9" * 20, f"organization_id: '{'9' * 20}' is not {WHOLE}", "123"),
-        ("auth_scheme", "x", "auth_scheme: 'x' is not bearer or raw", "bearer"),
-        ("api", "x", "api: 'x' is not enterprise or studio or openai", "enterprise"),
+        ("auth_scheme", "x", "auth_scheme: 'x' is not one of bearer, raw", "bearer"),
+        ("api", "x", "api: 'x' is not one of enterprise, studio, openai", "enterprise"),
         (
             "model_id",
             " ",

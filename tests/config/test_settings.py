@@ -322,7 +322,10 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     (
         "a list where one text belongs",
         "auth_scheme = ['raw']",
-        "FILE: auth_scheme: ['raw'] is not bearer or raw | for example: auth_scheme = \"bearer\"",
+        (
+            "FILE: auth_scheme: ['raw'] is not one of bearer, raw | "
+            'for example: auth_scheme = "bearer"'
+        ),
     ),
     (
         "a list where true or false belongs",

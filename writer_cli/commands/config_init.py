@@ -26,10 +26,12 @@ QUESTIONS = {
     "model_id": "Model",
 }
 
-APIS = (
-    f"The APIs: enterprise (a key and the number of an organization), studio (a key of AI Studio, "
-    f"{KEYS_URL}), openai (a server of your own, such as vLLM)."
-)
+APIS = {
+    "enterprise": "needs a key and the number of an organization",
+    "studio": f"needs a key of AI Studio, {KEYS_URL}",
+    "openai": "is a server of your own, such as vLLM",
+}
+"""What helps to choose an API."""
 
 MOST_MODELS = 10
 """Model ids that are shown before the question for one."""
@@ -45,7 +47,9 @@ def run_init(options: ProfileOptions, app: App) -> None:
     dialog = _Dialog(app, stored, _settings(path, profile, app.terminal.env))
     app.say(f"Settings for {config_file.place(path, profile)}")
     app.say("Enter keeps what is in brackets.")
-    app.say(APIS)
+    app.say("The APIs:")
+    for name, text in APIS.items():
+        app.say(f"  {name} {text}")
     dialog.ask_for_access()
     models = _models(dialog, app)
     if models:

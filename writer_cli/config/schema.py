@@ -91,7 +91,7 @@ def _yes_or_no(value: Any) -> bool:
 def _one_of(*values: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in values:
-            raise ValueError(" or ".join(values))
+            raise ValueError(f"one of {', '.join(values)}")
         return str(value)
 
     parse.words = values  # type: ignore[attr-defined] # for whoever lists them

@@ -50,6 +50,7 @@ def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
     code, screen = talk(home, turns)
     assert code == 0
     assert KEY not in screen
+    assert "  studio needs a key of AI Studio, https://app.writer.com/aistudio\n" in screen
     assert screen.endswith('Now try:\n  writer complete "Once upon a time"\n')
     assert home.path.read_text() == (
         f'api_key = "{KEY}"\norganization_id = 12\nmodel_id = "palmyra-x5"\n'
