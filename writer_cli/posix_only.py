@@ -1,6 +1,6 @@
 """What only POSIX systems have, and what happens on the others.
 
-No other module uses a function, a constant or a module that other systems lack; a test holds this.
+No other module uses a function, a constant or a module that other systems lack; a test checks this.
 """
 
 import errno
@@ -77,7 +77,7 @@ def nameless_file(directory: str) -> int | None:
 
 def give_name(descriptor: int, name: str) -> None:
     """Give a file of `nameless_file` a name that is free, in the directory in which it was made."""
-    # The number of a directory, here of none, makes Python follow the link.
+    # With `src_dir_fd`, Python uses `linkat` and follows the link; any descriptor will do.
     os.link(_by_number(descriptor), name, src_dir_fd=descriptor)
 
 

@@ -1,9 +1,10 @@
 """A help page, and how it is laid out as text for a terminal or a pipe."""
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from writer_cli.output.words import NO_BREAK, wrapped
 
 WIDEST = 100
 """Columns of a page; longer lines are hard to read."""
@@ -18,8 +19,6 @@ INDENT = "  "
 
 _SHORT_ASIDE = re.compile(r"\([^()]{1,20}\)")
 """A range or a default in parentheses. It is not broken at the end of a line."""
-
-_NO_BREAK = "\u00a0"
 
 
 class Row(NamedTuple):
@@ -112,7 +111,6 @@ def _wrapped(text: str, width: int, first: str = "", hanging: int | None = None)
         hanging: Columns before the other lines; without it, those of `first`.
     """
     room = len(re.sub("\x1b\\[[0-9;]*m", "", first)) if hanging is None else hanging
-    whole = _SHORT_ASIDE.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
-    lines = textwrap.wrap(whole, width - room, break_long_words=False, break_on_hyphens=False)
-    lines = [line.replace(_NO_BREAK, " ") for line in lines] or [""]
+    whole = _SHORT_ASIDE.sub(lambda match: match[0].replace(" ", NO_BREAK), text)
+    lines = wrapped(whole, width - room)
     return "\n".join([f"{first}{lines[0]}", *(" " * room + line for line in lines[1:])]).rstrip()

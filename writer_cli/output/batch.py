@@ -76,7 +76,7 @@ def _batch_summary(
         lines.append("tokens: {} in, {} out".format(*counts))
     width = LONGEST_MESSAGE
     if terminal.stderr_is_terminal:
-        width = terminal.width
+        width = terminal.error_width
         lines = [part for line in lines for part in wrapped(line, width)]
         lines += _bars(summary, width)
     return [*lines, *_failures(result, journal, width)]
@@ -86,8 +86,10 @@ def _bars(summary: "Summary", width: int) -> list[str]:
     """Return the latencies of this run as bars."""
     bars = summary.histogram()
     longest = max((count for _, count in bars), default=0)
-    ends = [f"  <= {end:8.4f} s " for end, _ in bars]
-    most = max(1, min(LONGEST_BAR, width - len(max(ends, default="")) - len(f" {longest}")))
+    numbers = [f"{end:8.4f}" for end, _ in bars]
+    digits = max(map(len, numbers), default=0)
+    ends = [f"  <= {number:>{digits}} s " for number in numbers]
+    most = max(1, min(LONGEST_BAR, width - len(f"  <=  s  {longest}") - digits))
     drawn = ["█" * round(most * count / longest) or "▏" * bool(count) for _, count in bars]
     return [
         f"{end}{bar:<{most}} {count}"

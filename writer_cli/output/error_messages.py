@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import zip_longest
 
 from writer_cli.errors import FailMessage, FailResponse, SDKError, WriterError
 from writer_cli.output.annotations import annotation
@@ -53,23 +54,28 @@ def _draw(terminal: Terminal, lines: list[tuple[str, str, str]]) -> None:
     """Draw an error for a person: wrapped at words, each command of the hint on its own line."""
     from rich.text import Text
 
-    console = terminal.console()
+    console, width = terminal.console(), terminal.error_width
     for style, label, text in lines:
         plain = "dim" if style == "dim" else "not bold default"
-        # The odd pieces are the commands.
-        pieces = _COMMAND.split(text) if label == HINT else [text]
-        indent, width = len(label), console.width
-        shown: list[tuple[int, str]] = []
-        for number, piece in enumerate(pieces):
-            if number % 2:  # a long command stays one line to copy
-                shown.append((indent + 2, visible(piece)))
-            for line in [] if number % 2 else visible(piece).splitlines():
-                prose = line.lstrip(",;:. ") if number else line
-                shown += [(indent, part) for part in wrapped(prose, width - indent)]
-        for number, (column, line) in enumerate(shown):
-            start = "" if number else label
-            rest = indented(line, column, width) if number else " " * (column - indent) + line
-            console.print(Text(start, style).append(rest, plain), soft_wrap=True)
+        room = width - len(label)
+        first, *rest = _laid_out(text, room, has_commands=label == HINT)
+        console.print(Text(label, style).append(" " * first[0] + first[1], plain), soft_wrap=True)
+        for indent, line in rest:
+            console.print(Text(indented(line, len(label) + indent, width), plain), soft_wrap=True)
+
+
+def _laid_out(text: str, room: int, *, has_commands: bool) -> list[tuple[int, str]]:
+    """Return the lines, each with its indent: prose is wrapped, a command is one line to copy."""
+    # A piece of prose and the command after it, in turns; the last one has none.
+    pieces = _COMMAND.split(text) if has_commands else [text]
+    shown: list[tuple[int, str]] = []
+    for prose, command in zip_longest(pieces[::2], pieces[1::2]):
+        separators = ",;:. " if shown else ""
+        lines = [line.lstrip(separators) for line in visible(prose).splitlines()]
+        shown += [(0, part) for line in lines if line.strip() for part in wrapped(line, room)]
+        if command is not None:
+            shown.append((2, visible(command)))
+    return shown or [(0, "")]
 
 
 def _messages(failure: FailResponse) -> list[str]:

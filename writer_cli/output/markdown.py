@@ -11,7 +11,7 @@ from writer_cli.output.drawn import drawn
 from writer_cli.output.terminal import Terminal, visible
 
 LINES_PER_LOOK = 20
-"""The first 20 lines of a block are each parsed when they come, then every second, and so on."""
+"""A block is parsed again at each of its first 20 lines, then at every second line, and so on."""
 
 _THEME = Theme({"markdown.code": "bold cyan"})
 """Without the black background of rich, which is a box on a light terminal."""

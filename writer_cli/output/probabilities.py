@@ -46,6 +46,7 @@ def view(logprobs: "CompletionGenerationChoiceLogprobs", terminal: Terminal, *, 
         text.append(visible(word), _shade(chance, terminal))
     if text.plain.endswith("\n"):
         text.right_crop()
+    text.expand_tabs()
     result = drawn(text, terminal, width=None if wrap else max(1, cell_len(text.plain)))
     if terminal.stdout_can_draw and any(chance is not None for chance in chances):
         legend = Text("\nprobability:")

@@ -109,7 +109,7 @@ class ProgressLine:
                 redirect_stderr=False,
             )
             self._live.start()
-        self._live.update(_line(part_done, parts, self._terminal.width - FREE), refresh=True)
+        self._live.update(_line(part_done, parts, self._terminal.error_width - FREE), refresh=True)
 
 
 def _parts(progress: "Progress", rate: float) -> list[Part]:

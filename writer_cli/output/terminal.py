@@ -25,7 +25,7 @@ USUAL_WIDTH = 80
 """The width of a terminal that does not report one, in columns."""
 
 MOST_DIGITS = 4
-"""Digits of `COLUMNS` and `LINES` at most: a line of a million columns is an error of somebody."""
+"""Digits of `COLUMNS` and `LINES` at most: a larger number is a mistake, and is ignored."""
 
 
 class Terminal:
@@ -58,23 +58,22 @@ class Terminal:
     @property
     def width(self) -> int:
         """The current width of the terminal in columns; `COLUMNS` overrides it."""
+        return self._columns(self._stdout, self._stderr)
+
+    @property
+    def error_width(self) -> int:
+        """The same for what is written to standard error."""
+        return self._columns(self._stderr, self._stdout)
+
+    def _columns(self, *streams: BinaryIO | TextIO | None) -> int:
+        """Return `COLUMNS`, or the columns of the first stream that is a terminal, or 80."""
         width = _size(self.env, "COLUMNS")
-        for stream in (self._stdout, self._stderr):
+        for stream in streams:
             if stream is not None:
                 with contextlib.suppress(OSError, ValueError):  # it is no terminal
                     # A terminal that does not know its size says 0.
                     width = width or os.get_terminal_size(stream.fileno()).columns
         return width or USUAL_WIDTH
-
-    @property
-    def error_width(self) -> int:
-        """Columns of the terminal that standard error is."""
-        try:
-            # Where standard output is a pipe, `shutil` asks nobody.
-            width = _size(self.env, "COLUMNS") or os.get_terminal_size(2).columns
-        except (OSError, ValueError):
-            width = 0
-        return width or self.width
 
     @property
     def help_width(self) -> int:
@@ -133,7 +132,7 @@ class Terminal:
             raise OutputError(f"standard output: {error.strerror}") from error
 
     def write_line(self, text: str) -> None:
-        """Write a line to standard output; a terminal shows what would act on it.
+        """Write a line to standard output; on a terminal its control characters become visible.
 
         Raises as `write` does.
         """

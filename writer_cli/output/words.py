@@ -1,26 +1,31 @@
 """Lay out a text that is known as a whole, at words. `wrapping` does it while a text comes."""
 
 import re
-import textwrap
 
 _BEFORE_UNIT = re.compile(r"(?<=[0-9]) (?=(?:m?s|%)(?![a-z]))")
 """The blank between a number and its unit."""
 
-_NO_BREAK = "\u00a0"
+NO_BREAK = "\u00a0"
+"""A blank at which a line is not broken."""
+
+_WORDS = re.compile(r"([ \t\n\r]*)([^ \t\n\r]+)")
+"""A word, and the blanks before it."""
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """Return the lines of a text that is wrapped at words.
 
     A word that is longer than a line is not broken. A number and its unit stay on one line.
+    A blank text is one empty line.
     """
-    lines = textwrap.wrap(
-        _BEFORE_UNIT.sub(_NO_BREAK, text),
-        max(width, 1),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_NO_BREAK, " ") for line in lines]
+    lines: list[str] = []
+    for gap, word in _WORDS.findall(_BEFORE_UNIT.sub(NO_BREAK, text)):
+        blanks = " " * len(gap)
+        if lines and cells(f"{lines[-1]}{blanks}{word}".replace(NO_BREAK, " ")) <= width:
+            lines[-1] += blanks + word
+        else:
+            lines.append(word if lines else blanks + word)
+    return [line.replace(NO_BREAK, " ") for line in lines or [""]]
 
 
 def cells(text: str) -> int:

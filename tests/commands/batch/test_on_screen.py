@@ -19,6 +19,7 @@ from tests.harness.servers import Received, Server, completion
 from writer_cli.batch import Record, Result
 from writer_cli.batch.summary import Summary
 from writer_cli.cli import main
+from writer_cli.output.batch import summary as show_summary
 from writer_cli.output.terminal import Terminal
 from writer_cli.sandbox.server import SandboxServer
 
@@ -121,6 +122,28 @@ def test_percentiles_are_right_to_five_in_a_hundred() -> None:
     assert len(bars) == 8
     assert sum(count for _, count in bars) == 1000
     assert [end for end, _ in bars] == sorted(end for end, _ in bars)
+
+
+def test_the_bars_of_short_and_very_long_latencies_line_up() -> None:
+    """All bars begin in the same column."""
+    summary = Summary()
+    for number, seconds in enumerate((0.1, 2000.0)):
+        summary.add(
+            Result(
+                record=Record(number, "p"),
+                choices=[],
+                model_id="m",
+                attempts=1,
+                elapsed_s=seconds,
+            )
+        )
+    terminal = Terminal.fake(stderr_is_terminal=True)
+    result = {
+        "output": "o", "answered": 2, "failed": 0, "elapsed_s": 1.0, "this_run": summary.as_dict()
+    }  # fmt: skip
+    show_summary(terminal, result, summary, journal=Path("o"), as_json=False, quiet=False)
+    bars = [line for line in terminal.errors.splitlines() if line.startswith("  <= ")]
+    assert len({bar.index(" s ") for bar in bars}) == 1
 
 
 def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
