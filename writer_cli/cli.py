@@ -80,8 +80,6 @@ def pages() -> Iterator[Page]:
 
 def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAMS[0]) -> int:
     """Run the program, and return its exit code. All exceptions are handled here."""
-    flags = arguments[: arguments.index("--") if "--" in arguments else None]
-    as_json = "--json" in flags
     app = App(terminal)
     try:
         return _run(arguments, app, program)
@@ -101,9 +99,18 @@ def main(arguments: Sequence[str], terminal: Terminal, *, program: str = PROGRAM
         app.close()
     from writer_cli.output import annotations, error_messages
 
-    annotated = annotations.are_wanted(terminal.env, flag="--annotate" in flags)
-    error_messages.show_error(terminal, failure, as_json=as_json, annotated=annotated)
+    annotated = annotations.are_wanted(terminal.env, flag=_is_given("annotate", arguments, app))
+    error_messages.show_error(
+        terminal, failure, as_json=_is_given("json", arguments, app), annotated=annotated
+    )
     return failure.exit_code
+
+
+def _is_given(name: str, arguments: Sequence[str], app: App) -> bool:
+    """Whether a flag was given; if the command line cannot be parsed, whether it is there."""
+    if parsed := vars(app.options):
+        return bool(parsed.get(name))
+    return f"--{name}" in arguments[: arguments.index("--") if "--" in arguments else None]
 
 
 def _run(arguments: Sequence[str], app: App, program: str) -> int:

@@ -49,6 +49,7 @@ def config(tmp_path: Path) -> dict[str, str]:
         (["batch", "in.txt", "--output-format", ""], ["jsonl", "csv", "txt"]),
         (["complete", "-f", ""], [":files"]),
         (["complete", "-o", "x"], [":files"]),
+        (["complete", "--cache", ""], [":files"]),
         (["config", "un"], ["unset"]),
         (["config", "set", "time"], ["timeout"]),
         (["config", "get", "model"], ["model_id"]),
@@ -104,6 +105,9 @@ def test_model_ids_come_from_the_last_list_of_the_api_in_use(config: dict[str, s
     assert offers("complete", "--api", "studio", "-m", "", env=config) == ["two:latest"]
     assert offers("complete", "--profile=desk", "-m", "", env=config) == ["two:latest"]
     assert offers("complete", "--api", "openai", "-m", "", env=config) == []
+    assert offers("complete", "-m", "", env=config | {"WRITER_SANDBOX": "0"}) == ["one"]
+    assert "sandbox" in offers("complete", "-m", "", env=config | {"WRITER_SANDBOX": "1"})
+    assert offers("complete", "-m", "", env=config | {"WRITER_SANDBOX": "perhaps"}) == []
 
 
 def test_the_script_can_be_had_as_json() -> None:

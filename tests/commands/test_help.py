@@ -164,6 +164,20 @@ error: no command
     )
 
 
+@pytest.mark.parametrize("words", [[], ["complete"], ["config", "set"], ["exit-codes"]])
+def test_help_takes_a_flag_anywhere(words: list[str]) -> None:
+    """`writer help -q complete` is `writer help complete`."""
+    assert writer("help", "-q", *words) == writer("help", *words, "-q") == writer("help", *words)
+
+
+def test_a_flag_as_the_value_of_another_flag_is_not_given() -> None:
+    """`--stop --json` asks for no JSON."""
+    ran = writer("complete", "--sandbox", "--stop", "--json", "--max-tokens", "0", "x")
+    assert ran.errors.startswith("error: --max-tokens 0 is out of range: 1 or more\n")
+    ran = writer("--json", "complete", "--sandbox", "--max-tokens", "0", "x")
+    assert json.loads(ran.errors)["error"]["kind"] == "usage"
+
+
 def test_writer_without_a_command_prints_a_json_error() -> None:
     """`writer --json` without a command prints a JSON error."""
     ran = writer("--json")

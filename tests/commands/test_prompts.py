@@ -209,3 +209,17 @@ def test_an_inherited_pipe_without_data_is_not_waited_for() -> None:
     with OnTerminal(["writer", "complete", "--sandbox", "--dry-run", "hi"], pipes=["stdin"]) as on:
         assert on.wait() == 0  # its standard input is still open
         assert '"prompt": "hi"' in on.text
+
+
+def test_a_file_whose_name_is_a_hyphen_is_named_with_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`./-` is a file, and `-` alone is a standard stream."""
+    monkeypatch.chdir(tmp_path)
+    Path("-").write_text("from the file")
+    assert prompt_of("-f", "./-", stdin=b"from standard input") == "from the file"
+    assert prompt_of("-f", "-", stdin=b"from standard input") == "from standard input"
+    assert writer("complete", "--sandbox", "p", "-o", "./-").output == ""
+    assert Path("-").read_text() != "from the file"
+    Path("in.txt").write_text("p\n")
+    assert writer("batch", "in.txt", "--sandbox", "-q", "-o", "./-", "--overwrite").output == ""

@@ -40,6 +40,7 @@ def test_a_warning_is_an_annotation_too() -> None:
     [
         ([], ACTIONS),
         ([], ACTIONS | {"WRITER_ANNOTATE": "0"}),
+        ([], ACTIONS | {"WRITER_ANNOTATE": "perhaps"}),
         (["--annotate"], {}),
         (["--annotate"], {"GITLAB_CI": "true"}),
         (["--annotate", "--json"], ACTIONS),

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from writer_cli.commands.global_options import GlobalOptions
 from writer_cli.commands.missing import missing_settings
-from writer_cli.errors import ConfigurationError, UsageError
+from writer_cli.config.schema import is_on
+from writer_cli.errors import UsageError
 from writer_cli.output.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -37,22 +38,12 @@ class App:
     @property
     def uses_sandbox(self) -> bool:
         """Whether `--sandbox` or `$WRITER_SANDBOX` turns the sandbox on."""
-        return self._is_on("WRITER_SANDBOX") or self.options.sandbox
+        return is_on(self.terminal.env, "WRITER_SANDBOX") or self.options.sandbox
 
     @property
     def is_offline(self) -> bool:
         """Whether `--offline` or `$WRITER_OFFLINE` forbids to send anything."""
-        return self._is_on("WRITER_OFFLINE") or getattr(self.options, "offline", False)
-
-    def _is_on(self, variable: str) -> bool:
-        value = self.terminal.env.get(variable, "")
-        if value.lower() in {"1", "true", "yes", "on"}:
-            return True
-        if value.lower() in {"", "0", "false", "no", "off"}:
-            return False
-        raise ConfigurationError(
-            f"{variable}: {value!r} is neither yes nor no", hint=f"{variable}=1 or unset it"
-        )
+        return is_on(self.terminal.env, "WRITER_OFFLINE") or getattr(self.options, "offline", False)
 
     @cached_property
     def cache(self) -> "Cache | None":
@@ -276,6 +267,6 @@ class App:
             from writer_cli.output.words import indented, wrapped
 
             width = self.terminal.error_width
-            first, *rest = wrapped(text, width - 2) or [""]
+            first, *rest = wrapped(text, width - 2)
             text = "\n".join([first, *(indented(line, 2, width) for line in rest)])
         self.terminal.note(text)

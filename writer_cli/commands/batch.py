@@ -163,15 +163,18 @@ def _template(options: BatchOptions, app: App) -> Template | None:
         return Template(options.template)
     if options.template_file is None:
         return None
-    if prompts.STDIN == options.input == str(options.template_file):
+    if prompts.STDIN == options.input == options.template_file:
         raise UsageError("- (standard input) is given twice", hint="use `-` once")
+    hint = "name a text file with variables: {name}"
     try:
-        return Template(prompts.read((), [options.template_file], app.terminal.stdin))
+        text = prompts.read_source(options.template_file, app.terminal.stdin)
+        template = Template(text) if text else None
     except UsageError as error:
         reason = error.message.removeprefix("--file ").removeprefix("--template: ")
-        raise UsageError(
-            f"--template-file: {reason}", hint="name a text file with variables: {name}"
-        ) from error
+        raise UsageError(f"--template-file: {reason}", hint=hint) from error
+    if template is None:
+        raise UsageError("--template-file: the file is empty", hint=hint)
+    return template
 
 
 def _check_numbers(options: BatchOptions) -> None:
@@ -184,7 +187,7 @@ def _check_numbers(options: BatchOptions) -> None:
     ):
         if value is not None and not least <= value <= most:
             allowed = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
-            raise out_of_range(flag, f"{value:g}", allowed)
+            raise out_of_range(flag, value, allowed)
 
 
 def _check_all(options: BatchOptions, plan: Plan, source: Input, app: App) -> None:

@@ -17,9 +17,9 @@ from writer_cli.output.delivery import write_file
 from writer_cli.output.terminal import escaped_json, visible
 
 
-def is_stdout(output: Path | None) -> bool:
+def is_stdout(output: str | None) -> bool:
     """Whether an output is standard output."""
-    return output == Path(STDOUT)
+    return output == STDOUT
 
 
 class Destination:
@@ -38,8 +38,8 @@ class Destination:
             raise UsageError("no output: name a file with -o", hint="-o answers.jsonl")
         self._options = options
         self._is_stdout = is_stdout(options.output)
-        self._format = format_of(options.output, options.output_format)
-        self.path = self.journal_path = options.output
+        self.path = self.journal_path = Path(options.output)
+        self._format = format_of(self.path, options.output_format)
         if self._format != "jsonl" and not self._is_stdout:
             self.journal_path = self.path.parent / f"{self.path.name}.jsonl"
         if options.include_prompt and self._format == "txt":

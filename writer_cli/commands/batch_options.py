@@ -1,6 +1,5 @@
 """The flags of `writer batch`, in the order of its help."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +32,7 @@ class _InputOptions:
         ),
     ] = None
     template_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--template-file",
             help="Read the template from this file; - is standard input.",
@@ -71,7 +70,7 @@ class _ResultOptions:
     """The flags for the output, and for the results that are in it already."""
 
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",

@@ -71,7 +71,7 @@ def complete(options: CompleteOptions, app: App, *, customization_id: str | None
     for flag, is_given in (("--raw", options.raw), ("--logprobs", options.logprobs is not None)):
         if options.markdown and is_given:
             raise UsageError(f"--markdown and {flag} exclude each other", hint="leave one out")
-    path = None if options.output == Path(prompts.STDIN) else options.output
+    path = None if options.output in {None, prompts.STDIN} else Path(str(options.output))
     delivery = Delivery(app.terminal, path, options.json, options.raw, app.warn)
     call = _call(options, app, delivery, customization_id)
     if options.dry_run or options.print_curl:

@@ -11,7 +11,7 @@ from writer_cli.errors import UsageError
 
 
 class CompleteCustomOptions(CompleteOptions):
-    """What `writer complete-custom` can be told."""
+    """The flags of `writer complete-custom`."""
 
     customization_id: Annotated[
         str | None,

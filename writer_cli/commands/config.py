@@ -1,5 +1,6 @@
 """`writer config`: show and change settings."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,7 +90,7 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
     if app.terminal.stdin_is_terminal and is_secret:
         text = app.terminal.ask_secretly(f"{name} (what you type is not shown): ")
     elif app.terminal.stdin_is_terminal and options.value is None:
-        example = f"writer config set {name} {SETTINGS[name].example}"
+        example = f"writer config set {name} {shlex.quote(SETTINGS[name].example)}"
         raise UsageError(f"no value for {name}", hint=f"for example: `{example}`")
     else:
         text = _from_stdin(name, app)
@@ -167,7 +168,7 @@ def run_list(options: ProfileOptions, app: App) -> None:
 
 def _item(row: tuple[str, str, str, str], path: str) -> Item:
     name, value, source, variables = row
-    note = source.replace(path, "the file")
+    note = f"{source.removesuffix(path)}the file" if source.endswith(path) else source
     if variables and source not in variables.split():
         note += f" ({variables.replace(' ', ' or ')} sets it)"
     return Item(name, value or note, note if value else "")
@@ -184,7 +185,7 @@ def run_path(options: CommonOptions, app: App) -> None:
 
 def _how_to_set(name: str) -> str:
     spec = SETTINGS[name]
-    value = "" if spec.is_secret else f" {spec.example}"
+    value = "" if spec.is_secret else f" {shlex.quote(spec.example)}"
     command = f"writer config set {name}{value}"
     return f"`{command}`, or {spec.variables[0]}" if spec.variables else f"`{command}`"
 

@@ -100,7 +100,7 @@ def _checks(app: App) -> Iterator[Check]:
         if not sandbox.value:
             yield from _request_checks(app, is_offline=offline.value == "yes")
         elif offline.value:
-            yield _cache_check(app)
+            yield _tried("cache", "", partial(_cache_check, app))
     yield _program_check(app)
 
 
@@ -114,8 +114,13 @@ def _request_checks(app: App, *, is_offline: bool) -> Iterator[Check]:
         special["api_key"] = _key_check
         special["base_url"] = _host_check
         special["organization_id"] = _organization_check
+    api = _tried("api", "", partial(_plain_check, app, name="api"))
     for name in SETTINGS:
-        if name != "api_key_command":
+        if name == "api":
+            yield api
+        elif name in special and api.verdict == "wrong":
+            continue  # what is right depends on the API
+        elif name != "api_key_command":
             check = special.get(name, partial(_plain_check, name=name))
             yield _tried(name, "", partial(check, app))
 

@@ -62,7 +62,8 @@ def run_init(options: ProfileOptions, app: App) -> None:
     saved = dialog.saved
     if saved:
         other = [name for name in KEY_NAMES if name != "api_key" and "api_key" in saved]
-        config_file.set_values(path, saved, profile=profile, without=other)
+        for name in config_file.set_values(path, saved, profile=profile, without=other):
+            app.warn(f"{name} was removed: only one of the two settings is allowed")
     _report(options, app, dialog, profile)
 
 
@@ -137,12 +138,16 @@ class _Dialog:
         """Return the key that a request would use, if there is one."""
         return self.saved.get("api_key") or self._used.api_key()
 
+    def _has_key(self) -> bool:
+        # A command that prints the key is run for the trial and not before.
+        return "api_key" in self.saved or self._used.key_source() is not None
+
     def missing(self) -> list[str]:
         """Return what a request still needs, in words."""
         api = apis.get(self.value("api"))
         lacks = {
             "base_url": api.base_url is None and self.value("base_url") is None,
-            "api_key": api.needs_key and self.key() is None,
+            "api_key": api.needs_key and not self._has_key(),
             "organization_id": api.needs_organization and self.value("organization_id") is None,
             "model_id": self.value("model_id") is None,
         }
@@ -160,8 +165,7 @@ class _Dialog:
 
     def ask(self, name: str) -> None:
         """Ask for one setting until the answer can be right; an empty one changes nothing."""
-        present = self._stored.get(name).shown().strip("[]") or "none"
-        question = f"{self._question(name)} [{present}]: "
+        question = f"{self._question(name)} [{self._present(name)}]: "
         while True:
             if SETTINGS[name].is_secret:
                 text = access.pasted_key(self._app.terminal.ask_secretly(question))
@@ -178,6 +182,15 @@ class _Dialog:
                 continue
             self.saved[name] = setting.stored()
             return
+
+    def _present(self, name: str) -> str:
+        """Return what Enter keeps."""
+        shown = self._stored.get(name).shown()
+        if not SETTINGS[name].is_secret:
+            return shown or "none"
+        source = self._stored.key_source()
+        is_command = source is not None and source.name == "api_key_command"
+        return "from api_key_command" if is_command else shown.strip("[]") or "none"
 
     def _question(self, name: str) -> str:
         if name == "model_id" and (example := example_model(apis.get(self.value("api")))):

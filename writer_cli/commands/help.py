@@ -20,7 +20,7 @@ class HelpOptions(CommonOptions):
     topic: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A command, or a topic.", metavar="COMMAND|TOPIC", rich_help_panel="Prompt"
+            help="A command, or a topic.", metavar="COMMAND|TOPIC", rich_help_panel="Input"
         ),
     ] = None
 

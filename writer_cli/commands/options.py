@@ -5,7 +5,6 @@ typer reads.
 """
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -147,7 +146,7 @@ class OutputOptions(Options):
     """Where a completion goes, and in what form."""
 
     file: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "-f",
             "--file",
@@ -157,7 +156,7 @@ class OutputOptions(Options):
         ),
     ] = None
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
@@ -224,13 +223,14 @@ def _as_usage_error(error: "ValidationError") -> UsageError:
             _with_flags(str(first["ctx"]["error"])), hint="change one of the two, or leave it out"
         )
     name = str(first["loc"][0])
-    given = first["input"]
-    shown = f"{given:g}" if isinstance(given, float) else repr(given)
-    return out_of_range(flag_of(name), shown, RANGES[name])
+    return out_of_range(flag_of(name), first["input"], RANGES[name])
 
 
-def out_of_range(flag: str, given: str, allowed: str) -> UsageError:
+def out_of_range(flag: str, given: Any, allowed: str) -> UsageError:
     """Return the error for a value that a flag cannot have."""
+    from writer_cli.config.schema import quoted
+
+    shown = f"{given:g}" if isinstance(given, float) else quoted(given)
     return UsageError(
-        f"{flag} {given} is out of range: {allowed}", hint="--help lists every flag with its range"
+        f"{flag} {shown} is out of range: {allowed}", hint="--help lists every flag with its range"
     )

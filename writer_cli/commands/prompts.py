@@ -15,7 +15,7 @@ STDIN = "-"
 EXAMPLE = '`writer complete -m palmyra-x5 "Once upon a time"`, or a pipe: `… | writer complete`'
 
 
-def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None) -> str:
+def read(arguments: Sequence[str], files: Sequence[str], stdin: BinaryIO | None) -> str:
     """Join the arguments, then the files, by a blank line; `-` stands for standard input.
 
     Standard input is read only for `-`, or if nothing else is given and it is not a terminal.
@@ -24,7 +24,7 @@ def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None
     Raises:
         UsageError: There is no prompt, or it cannot be read.
     """
-    sources = [*arguments, *map(str, files)]
+    sources = [*arguments, *files]
     if sources.count(STDIN) > 1:
         raise UsageError("- (standard input) is given twice", hint="use `-` once")
     if not sources:
@@ -37,19 +37,22 @@ def read(arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None
     return prompt
 
 
-def asks_for_stdin(arguments: Sequence[str], files: Sequence[Path]) -> bool:
+def read_source(name: str, stdin: BinaryIO | None) -> str:
+    """Read a file, or standard input if its name is `-`. Raises `UsageError`."""
+    return _from_stdin(stdin) if name == STDIN else _from_file(Path(name))
+
+
+def asks_for_stdin(arguments: Sequence[str], files: Sequence[str]) -> bool:
     """Whether `read` would read standard input."""
-    sources = [*arguments, *map(str, files)]
+    sources = [*arguments, *files]
     return not sources or STDIN in sources
 
 
-def _parts(
-    arguments: Sequence[str], files: Sequence[Path], stdin: BinaryIO | None
-) -> Iterator[str]:
+def _parts(arguments: Sequence[str], files: Sequence[str], stdin: BinaryIO | None) -> Iterator[str]:
     for argument in arguments:
         yield _from_stdin(stdin) if argument == STDIN else _from_argument(argument)
     for file in files:
-        yield _from_stdin(stdin) if str(file) == STDIN else _from_file(file)
+        yield read_source(file, stdin)
 
 
 def _from_argument(argument: str) -> str:

@@ -167,7 +167,7 @@ def _check(options: SandboxOptions) -> None:
         ),
     ):
         if not is_right:
-            raise out_of_range(flag, f"{value:g}", allowed)
+            raise out_of_range(flag, value, allowed)
 
 
 def register(app: typer.Typer) -> None:

@@ -8,14 +8,14 @@ from typer.core import TyperArgument, TyperOption
 
 from writer_cli.commands.parsing import ValueReader
 from writer_cli.commands.typer_classes import MERGE, Group, LazyGroup
-from writer_cli.config.schema import SETTINGS
+from writer_cli.config.schema import SETTINGS, is_on
 from writer_cli.help.commands import COMMANDS, below
 from writer_cli.help.topics import TOPICS
 
 FILES = ":files"
 """The line that asks the shell for file names."""
 
-FILE_METAVARS = {"FILE", "INPUT", "OUTPUT", "SHARD"}
+FILE_METAVARS = {"DIR", "FILE", "INPUT", "OUTPUT", "SHARD"}
 """The names of values in the help that are files."""
 
 SAFE_ID = r"[A-Za-z0-9_.:/@+-]+"
@@ -158,12 +158,12 @@ def _models(line: _Line, env: Mapping[str, str]) -> list[str]:
     from writer_cli.config.settings import Settings, default_path
     from writer_cli.errors import WriterError
 
-    if "sandbox" in line.flags or env.get("WRITER_SANDBOX"):
-        from writer_cli.help.topics import FAULTS
-
-        return ["palmyra-x5", "palmyra-x4", "sandbox", *FAULTS]
     flags = {name: line.flags.get(name) for name in ("api",)}
     try:
+        if "sandbox" in line.flags or is_on(env, "WRITER_SANDBOX"):
+            from writer_cli.help.topics import FAULTS
+
+            return ["palmyra-x5", "palmyra-x4", "sandbox", *FAULTS]
         profile = line.flags.get("profile")
         found = Settings(flags=flags, env=env, path=default_path(env), profile=profile)
         ids = model_cache.known(model_cache.path_for(found.get("api").value))

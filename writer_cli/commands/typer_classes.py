@@ -116,10 +116,12 @@ class LazyGroup(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and the arguments that are left for it."""
         # `writer help complete` is `writer complete --help`; a topic is left to the command.
-        if args == ["help"]:
-            _print_help(ctx, None, True)
-        if args[0] == "help" and args[1] in self.commands.keys() - TOPICS:
-            args = [*args[1:], "--help"]
+        if args[0] == "help" and not {"-h", "--help"} & set(args):
+            words = [word for word in args[1:] if not word.startswith("-")]
+            if not words:
+                _print_help(ctx, None, True)
+            if words[0] in self.commands.keys() - TOPICS:
+                args = [*words, "--help"]
         # `batch` takes a file, and `batch merge` is a command: a file of that name is ./merge.
         if args[:2] == MERGE.split():
             return MERGE, self.built(MERGE), args[2:]

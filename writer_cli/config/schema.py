@@ -1,7 +1,7 @@
 """The list of all settings: their types, defaults and variables, and how a value is shown."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf, isinf
 from typing import Any, NamedTuple, get_args
@@ -193,6 +193,18 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def is_on(env: Mapping[str, str], variable: str) -> bool:
+    """Whether a variable of yes or no says yes. Raises `ConfigurationError` if it says neither."""
+    value = env.get(variable, "")
+    if value.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if value.lower() in {"", "0", "false", "no", "off"}:
+        return False
+    raise ConfigurationError(
+        f"{variable}: {value!r} is neither yes nor no", hint=f"{variable}=1 or unset it"
+    )
+
+
 def check_name(name: str) -> None:
     """Raise `UsageError`, with the most similar name, if there is no such setting."""
     if name not in SETTINGS:
@@ -204,7 +216,9 @@ def check_name(name: str) -> None:
 
 def setting_from_text(name: str, text: str) -> Setting:
     """Parse the value of a setting for the file. Raises `UsageError`."""
-    example = f"`writer config set {name} {{}}`"
+    import shlex
+
+    example = f"`writer config set {name} {shlex.quote(SETTINGS[name].example)}`"
     return Setting(name, parse_value(name, text, name, example, UsageError), "")
 
 

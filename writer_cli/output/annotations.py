@@ -4,14 +4,23 @@ Source: GitHub's documentation, "Workflow commands for GitHub Actions"; the esca
 toolkit, `packages/core/src/command.ts`.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Literal
 
+from writer_cli.config.schema import is_on
+from writer_cli.errors import ConfigurationError
+
 
 def are_wanted(env: Mapping[str, str], *, flag: bool) -> bool:
-    """Whether `--annotate` or `$WRITER_ANNOTATE` asks for them, and this is GitHub Actions."""
-    asked = env.get("WRITER_ANNOTATE", "").lower() not in {"", "0", "false", "no", "off"}
-    return (flag or asked) and env.get("GITHUB_ACTIONS") == "true"
+    """Whether `--annotate` or `$WRITER_ANNOTATE` asks for them, and this is GitHub Actions.
+
+    A variable that says neither yes nor no does not ask: an error is shown in any case.
+    """
+    asked = flag
+    with contextlib.suppress(ConfigurationError):
+        asked = flag or is_on(env, "WRITER_ANNOTATE")
+    return asked and env.get("GITHUB_ACTIONS") == "true"
 
 
 def annotation(level: Literal["error", "warning"], title: str, text: str) -> str:

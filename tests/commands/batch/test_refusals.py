@@ -64,7 +64,7 @@ USAGE = {
     ),
     "template file is empty": (
         ["in.txt", "-o", "o", "--template-file", "empty"],
-        "--template-file: the prompt is empty",
+        "--template-file: the file is empty",
     ),
     "stdin twice": (
         ["-", "--format", "txt", "-o", "o", "--template-file", "-"],
@@ -83,6 +83,14 @@ USAGE = {
     "no concurrency": (
         ["in.txt", "-o", "o", "--concurrency", "0"],
         "--concurrency 0 is out of range: 1 to 256",
+    ),
+    "concurrency too long": (
+        ["in.txt", "-o", "o", "--concurrency", "9" * 400],
+        f"--concurrency {'9' * 60}… is out of range: 1 to 256",
+    ),
+    "concurrency exactly": (
+        ["in.txt", "-o", "o", "--concurrency", "1234567"],
+        "--concurrency 1234567 is out of range: 1 to 256",
     ),
     "rpm": (["in.txt", "-o", "o", "--rpm", "0"], "--rpm 0 is out of range: 0.001 to 1e+09"),
     "tpm": (["in.txt", "-o", "o", "--tpm", "nan"], "--tpm 'nan' is not a number"),

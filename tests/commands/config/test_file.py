@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import resource
+import shlex
 import threading
 from pathlib import Path
 
@@ -244,7 +245,10 @@ def test_get_of_what_is_not_set_fails(home: Home) -> None:
         ),
     )
     terminal = home.run("get", "api_key_command", expected=3)
-    assert terminal.errors.endswith("hint: `writer config set api_key_command pass show writer`\n")
+    command = "writer config set api_key_command 'pass show writer'"
+    assert terminal.errors.endswith(f"hint: `{command}`\n")
+    home.run(*shlex.split(command)[2:])
+    assert home.path.read_text() == 'api_key_command = "pass show writer"\n'
 
 
 def test_get_shows_a_key_only_by_its_length(home: Home) -> None:
@@ -313,6 +317,15 @@ def test_list_on_a_terminal_has_headings_and_names_the_profiles(
     assert terminal.errors == (
         f"the file: {home.path}\nits profiles, for --profile or WRITER_PROFILE: ci, work\n"
     )
+
+
+def test_list_on_a_terminal_replaces_the_path_and_nothing_else(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that is part of another word leaves that word as it is."""
+    monkeypatch.chdir(home.path.parent)
+    terminal = home.run("list", on_terminal=True, env={"WRITER_CONFIG": "e"})
+    assert "enterprise   default (WRITER_API sets it)\n" in terminal.output.decode()
 
 
 def test_list_on_a_terminal_says_that_there_is_no_file_yet(home: Home) -> None:

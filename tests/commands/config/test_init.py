@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.commands.config.home import KEY, SHOWN, WRITER, Home
-from tests.harness.program import Ran, writer
+from tests.harness.emulator import without_styles
+from tests.harness.program import writer
 from tests.harness.pseudo_terminal import OnTerminal
 from tests.harness.servers import Server, http
 
@@ -197,21 +198,53 @@ def test_without_a_terminal_nothing_is_asked(stdin: bool, stderr: bool) -> None:
         "--profile",
         "ci",
         stdin_is_terminal=stdin,
-        stderr_is_terminal=False,
+        stderr_is_terminal=stderr,
         env={"WRITER_CONFIG": "/nowhere"},
     )
-    if not stderr:
-        assert ran == Ran(
-            2,
-            "",
-            "error: writer config init asks questions: standard input and standard error must be "
-            "a terminal\n"
-            "hint: in a script use `writer config set --profile ci api_key < FILE`, "
-            "`writer config set --profile ci organization_id NUMBER`, "
-            "`writer config set --profile ci model_id palmyra-x5`, "
-            "`writer config check --profile ci`\n",
-        )
-    assert ran.code == 2
+    assert (ran.code, ran.output) == (2, "")
+    commands = [
+        "writer config set --profile ci api_key < FILE",
+        "writer config set --profile ci organization_id NUMBER",
+        "writer config set --profile ci model_id palmyra-x5",
+        "writer config check --profile ci",
+    ]
+    assert [command for command in commands if command not in ran.errors] == []
+    assert " ".join(without_styles(ran.errors).split()).startswith(
+        "error: writer config init asks questions: standard input and standard error must be a "
+        "terminal hint: in a script use "
+    )
+
+
+def test_the_answers_outlive_a_key_command_that_fails(home: Home) -> None:
+    """The command runs for the trial only, and its error leaves the answers to be saved."""
+    home.write('api_key_command = "no-such-program"\n')
+    turns = [
+        ("API [enterprise]: ", ENTER),
+        ("not shown as you type [from api_key_command]: ", ENTER),
+        ("Organization number [none]: ", b"12\n"),
+        ("which is free? [Y/n]: ", ENTER),
+        ("Save the settings all the same? [y/N]: ", b"y\n"),
+        ("Model", ENTER),
+    ]
+    code, screen = talk(home, turns)
+    assert code == 0
+    assert "no-such-program" in screen
+    assert home.path.read_text() == 'api_key_command = "no-such-program"\norganization_id = 12\n'
+
+
+def test_a_typed_key_replaces_a_key_command_with_a_warning(home: Home) -> None:
+    """The file has one of the two settings."""
+    home.write('api_key_command = "pass show writer"\n')
+    turns = [
+        ("API [enterprise]: ", ENTER),
+        ("[from api_key_command]: ", f"{KEY}\n".encode()),
+        ("Organization number [none]: ", ENTER),
+        ("Model", ENTER),
+    ]
+    code, screen = talk(home, turns)
+    assert code == 0
+    assert "warning: api_key_command was removed" in screen
+    assert home.path.read_text() == f'api_key = "{KEY}"\n'
 
 
 def test_a_key_of_the_file_is_shown_by_its_length(home: Home) -> None:
