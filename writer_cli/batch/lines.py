@@ -165,10 +165,10 @@ class Lines:
             raise self._bad_header(f"there is no column {quoted(name)}; {names_in(header)}")
 
     def _bad_header(self, problem: str) -> UsageError:
-        return UsageError(
-            f"the header line: {problem}",
-            hint="the prompt is in the column prompt, or --template makes it from other columns",
-        )
+        hint = "the prompt is in the column prompt, or --template makes it from other columns"
+        if "prompt" not in self._required:
+            hint = "each name in braces in the template must be the name of a column"
+        return UsageError(f"the header line: {problem}", hint=hint)
 
 
 def _json_object(line: str) -> Any:

@@ -155,6 +155,10 @@ def test_an_invalid_header_line_stops_the_batch_before_anything_is_sent() -> Non
         "the header line: there is no column 'prompt'; found: product"
     )
     assert terminal.output == b""
+    template = ["--template", "Sell {prodct}", "-o", "out.jsonl", "--json"]
+    failure = error(batch(source, *LEAST, *template, exits=2))
+    assert failure["message"] == "the header line: there is no column 'prodct'; found: product"
+    assert failure["hint"] == "each name in braces in the template must be the name of a column"
 
 
 def test_without_a_key_nothing_begins() -> None:
