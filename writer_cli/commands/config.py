@@ -1,7 +1,6 @@
 """`writer config`: show and change settings."""
 
 import shlex
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,11 +9,12 @@ from writer_cli.apis import access
 from writer_cli.commands.app import App
 from writer_cli.commands.config_check import run_check
 from writer_cli.commands.config_init import run_init
+from writer_cli.commands.config_save import place_as_json, save
 from writer_cli.commands.global_options import CommonOptions, ProfileOptions, TargetOptions
 from writer_cli.commands.parsing import as_command
 from writer_cli.config import file as config_file
 from writer_cli.config import settings
-from writer_cli.config.schema import KEY_NAMES, SETTINGS, Setting, check_name, setting_from_text
+from writer_cli.config.schema import SETTINGS, Setting, check_name, setting_from_text
 from writer_cli.errors import ConfigurationError, UsageError
 from writer_cli.output import documents
 from writer_cli.output.checks import Item, listing
@@ -68,16 +68,13 @@ def run_set(options: SetOptions, app: App) -> None:
     setting = setting_from_text(options.name, _value(options, app, is_secret=spec.is_secret))
     if spec.is_secret:
         access.authorization(setting.value)
-    others = [name for name in KEY_NAMES if options.name in KEY_NAMES and name != options.name]
-    values = {options.name: setting.stored()}
-    for name in config_file.set_values(path, values, profile=profile, without=others):
-        app.warn(f"{name} was removed: only one of the two settings is allowed")
-    for variable in spec.variables:
-        if app.terminal.env.get(variable):
-            app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
+    save({options.name: setting.stored()}, path, profile, app)
     if options.json:
         documents.write_json(
-            app.terminal, name=setting.name, value=_json_value(setting), **_place(path, profile)
+            app.terminal,
+            name=setting.name,
+            value=_json_value(setting),
+            **place_as_json(path, profile),
         )
     else:
         app.say(f"{options.name} = {setting.shown()} in {config_file.place(path, profile)}")
@@ -122,7 +119,7 @@ def run_unset(options: NameOptions, app: App) -> None:
         check_name(options.name)
     if options.json:
         documents.write_json(
-            app.terminal, name=options.name, was_set=was_set, **_place(path, profile)
+            app.terminal, name=options.name, was_set=was_set, **place_as_json(path, profile)
         )
     else:
         verb = "was removed from" if was_set else "was not set in"
@@ -150,7 +147,7 @@ def run_list(options: ProfileOptions, app: App) -> None:
     if options.json:
         listed = [_as_dict(s) | {"variables": SETTINGS[s.name].variables} for s in found]
         documents.write_json(
-            app.terminal, **_place(path, profile), profiles=profiles, settings=listed
+            app.terminal, **place_as_json(path, profile), profiles=profiles, settings=listed
         )
         return
     rows = [(s.name, s.shown(), s.source, " ".join(SETTINGS[s.name].variables)) for s in found]
@@ -168,7 +165,8 @@ def run_list(options: ProfileOptions, app: App) -> None:
 
 def _item(row: tuple[str, str, str, str], path: str) -> Item:
     name, value, source, variables = row
-    note = f"{source.removesuffix(path)}the file" if source.endswith(path) else source
+    names_file = source == path or source.endswith(f" in {path}")
+    note = f"{source.removesuffix(path)}the file" if names_file else source
     if variables and source not in variables.split():
         note += f" ({variables.replace(' ', ' or ')} sets it)"
     return Item(name, value or note, note if value else "")
@@ -188,10 +186,6 @@ def _how_to_set(name: str) -> str:
     value = "" if spec.is_secret else f" {shlex.quote(spec.example)}"
     command = f"writer config set {name}{value}"
     return f"`{command}`, or {spec.variables[0]}" if spec.variables else f"`{command}`"
-
-
-def _place(path: Path, profile: str | None) -> dict[str, Any]:
-    return {"path": str(path), "profile": profile}
 
 
 def _as_dict(setting: Setting) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`writer config check`: check the settings of a request, without sending one."""
 
 import os
-import shlex
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from writer_cli.apis import access
 from writer_cli.apis.dialect import Api
 from writer_cli.commands.app import App
 from writer_cli.commands.global_options import TargetOptions
-from writer_cli.commands.missing import example_model
+from writer_cli.commands.missing import example_model, profile_flag
 from writer_cli.config import settings
 from writer_cli.config.schema import SETTINGS, Setting
 from writer_cli.errors import ConfigurationError, WriterError
@@ -71,8 +70,7 @@ def run_check(options: TargetOptions, app: App) -> None:
     if app.terminal.stdout_is_terminal and not options.json:
         needs_model = not (app.uses_sandbox or app.settings.get("model_id").value)
         model = f" -m {example_model(_api(app)) or 'ID'}" if needs_model else ""
-        flags = " --sandbox" if options.sandbox else ""
-        flags += f" --profile {shlex.quote(options.profile)}" if options.profile else ""
+        flags = (" --sandbox" if options.sandbox else "") + profile_flag(options.profile)
         command = f'writer complete{flags}{model} "Once upon a time"'
         app.say("nothing was sent; to try it:", command)
 

@@ -1,6 +1,5 @@
 """`writer config init`: ask a person for the settings, try them, and save them."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ import typer
 from writer_cli import apis
 from writer_cli.apis import access
 from writer_cli.commands.app import App
+from writer_cli.commands.config_save import place_as_json, save
 from writer_cli.commands.global_options import ProfileOptions
-from writer_cli.commands.missing import KEYS_URL, NAMES, example_model
+from writer_cli.commands.missing import KEYS_URL, NAMES, example_model, profile_flag
 from writer_cli.config import file as config_file
 from writer_cli.config import model_cache, settings
-from writer_cli.config.schema import KEY_NAMES, SETTINGS, setting_from_text
+from writer_cli.config.schema import SETTINGS, setting_from_text
 from writer_cli.errors import ConfigurationError, UsageError, WriterError
 from writer_cli.output import documents, error_messages
 
@@ -59,11 +59,8 @@ def run_init(options: ProfileOptions, app: App) -> None:
     model = dialog.saved.get("model_id")
     if models and model is not None and model not in models:
         app.warn(f"{model} is not in the list of models")
-    saved = dialog.saved
-    if saved:
-        other = [name for name in KEY_NAMES if name != "api_key" and "api_key" in saved]
-        for name in config_file.set_values(path, saved, profile=profile, without=other):
-            app.warn(f"{name} was removed: only one of the two settings is allowed")
+    if dialog.saved:
+        save(dialog.saved, path, profile, app)
     _report(options, app, dialog, profile)
 
 
@@ -79,13 +76,8 @@ def _settings(path: Path, profile: str | None, env: Mapping[str, str]) -> settin
 def _report(options: ProfileOptions, app: App, dialog: "_Dialog", profile: str | None) -> None:
     saved = dialog.saved
     path = settings.default_path(app.terminal.env)
-    for name in saved:
-        for variable in SETTINGS[name].variables:
-            if app.terminal.env.get(variable):
-                app.warn(f"{variable} is set too, and comes before the file: unset {variable}")
     if options.json:
-        place = {"path": str(path), "profile": profile}
-        documents.write_json(app.terminal, saved=list(saved), **place)
+        documents.write_json(app.terminal, saved=list(saved), **place_as_json(path, profile))
         return
     if saved:
         app.say(f"Saved in {config_file.place(path, profile)}")
@@ -96,15 +88,11 @@ def _report(options: ProfileOptions, app: App, dialog: "_Dialog", profile: str |
         app.say(f"A request still needs: {', '.join(missing)}")
         app.say("Until then, try:", 'writer complete --sandbox "Once upon a time"')
     else:
-        app.say("Now try:", f'writer complete{_flag(profile)} "Once upon a time"')
-
-
-def _flag(profile: str | None) -> str:
-    return f" --profile {shlex.quote(profile)}" if profile else ""
+        app.say("Now try:", f'writer complete{profile_flag(profile)} "Once upon a time"')
 
 
 def _no_terminal(profile: str | None) -> UsageError:
-    flag = _flag(profile)
+    flag = profile_flag(profile)
     commands = (
         f"writer config set{flag} api_key < FILE",
         f"writer config set{flag} organization_id NUMBER",

@@ -35,6 +35,13 @@ def example_model(api: "Api") -> str | None:
     return "palmyra-x5" if api.base_url else None
 
 
+def profile_flag(profile: str | None) -> str:
+    """Return ` --profile NAME` for a command in a message; "" without a profile."""
+    import shlex
+
+    return f" --profile {shlex.quote(profile)}" if profile else ""
+
+
 def missing_settings(
     missing: Sequence[str], profile: str | None, api: "Api"
 ) -> ConfigurationError | UsageError:
@@ -42,9 +49,7 @@ def missing_settings(
 
     A model is an argument of a command, so where nothing else is missing the usage is wrong.
     """
-    import shlex
-
-    flag = f" --profile {shlex.quote(profile)}" if profile else ""
+    flag = profile_flag(profile)
     model = example_model(api)
     if list(missing) == ["model_id"]:
         listed = "" if model else f"; `writer models{flag}` lists the models of the server"

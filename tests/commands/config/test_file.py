@@ -324,8 +324,9 @@ def test_list_on_a_terminal_replaces_the_path_and_nothing_else(
 ) -> None:
     """A path that is part of another word leaves that word as it is."""
     monkeypatch.chdir(home.path.parent)
-    terminal = home.run("list", on_terminal=True, env={"WRITER_CONFIG": "e"})
-    assert "enterprise   default (WRITER_API sets it)\n" in terminal.output.decode()
+    for path in ("e", "t"):
+        terminal = home.run("list", on_terminal=True, env={"WRITER_CONFIG": path})
+        assert "enterprise   default (WRITER_API sets it)\n" in terminal.output.decode()
 
 
 def test_list_on_a_terminal_says_that_there_is_no_file_yet(home: Home) -> None:

@@ -248,9 +248,9 @@ def test_a_typed_key_replaces_a_key_command_with_a_warning(home: Home) -> None:
 
 
 def test_a_key_of_the_file_is_shown_by_its_length(home: Home) -> None:
-    """The key of the file is shown only as its length."""
-    home.write(f'api_key = "{KEY}"\n')
-    turns = [("API [", ENTER), (f"{SHOWN}: ", b"\x03")]
+    """The key of the file is shown only as its length; other values are shown as they are."""
+    home.write(f'api = "openai"\nbase_url = "http://[::1]"\napi_key = "{KEY}"\n')
+    turns = [("API [", ENTER), (" [http://[::1]]: ", ENTER), (f" {SHOWN}: ", b"\x03")]
     code, screen = talk(home, turns)
     assert code == -signal.SIGINT
     assert KEY not in screen
