@@ -119,16 +119,29 @@ class _Dialog:
         self._used = used
 
     def value(self, name: str) -> Any:
-        """Return what a request would use: the answer, a variable, the file or the default."""
-        return self.saved[name] if name in self.saved else self._used.get(name).value
+        """Return what a request would use: the answer, a variable, the file or the default.
+
+        An invalid variable, of which `ask` has warned, counts as not set.
+        """
+        if name in self.saved:
+            return self.saved[name]
+        try:
+            return self._used.get(name).value
+        except ConfigurationError:
+            return self._stored.get(name).value
 
     def key(self) -> str | None:
         """Return the key that a request would use, if there is one."""
         return self.saved.get("api_key") or self._used.api_key()
 
     def _has_key(self) -> bool:
-        # A command that prints the key is run for the trial and not before.
-        return "api_key" in self.saved or self._used.key_source() is not None
+        if "api_key" in self.saved:
+            return True
+        try:
+            # A command that prints the key is run for the trial and not before.
+            return self._used.key_source() is not None
+        except ConfigurationError:
+            return False
 
     def missing(self) -> list[str]:
         """Return what a request still needs, in words."""
@@ -160,6 +173,7 @@ class _Dialog:
             else:
                 text = self._app.terminal.ask(question).strip()
             if not text:
+                self._warn_of_variable(name)
                 return
             try:
                 setting = setting_from_text(name, text)
@@ -170,6 +184,12 @@ class _Dialog:
                 continue
             self.saved[name] = setting.stored()
             return
+
+    def _warn_of_variable(self, name: str) -> None:
+        try:
+            self._used.get(name)
+        except ConfigurationError as error:
+            self._app.warn(error.message)
 
     def _present(self, name: str) -> str:
         """Return what Enter keeps."""

@@ -1,6 +1,7 @@
 """`writer config init`, on a real terminal."""
 
 import json
+import re
 import signal
 from collections.abc import Sequence
 
@@ -230,6 +231,22 @@ def test_the_answers_outlive_a_key_command_that_fails(home: Home) -> None:
     assert code == 0
     assert "no-such-program" in screen
     assert home.path.read_text() == 'api_key_command = "no-such-program"\norganization_id = 12\n'
+
+
+def test_the_answers_outlive_an_invalid_variable(home: Home) -> None:
+    """Enter warns of the variable, which then counts as not set."""
+    turns = [
+        ("API [enterprise]: ", ENTER),
+        ("API key", ENTER),
+        ("Organization number [none]: ", ENTER),
+        ("Model", b"palmyra-x5\n"),
+    ]
+    variables = {"WRITER_API": "foo", "WRITER_API_KEY": " ", "WRITER_ORGANIZATION_ID": "twelve"}
+    code, screen = talk(home, turns, **variables)
+    assert code == 0
+    assert re.findall("warning: (WRITER_[A-Z_]+)", screen) == list(variables)
+    assert "A request still needs: API key, organization\n" in screen
+    assert home.path.read_text() == 'model_id = "palmyra-x5"\n'
 
 
 def test_a_typed_key_replaces_a_key_command_with_a_warning(home: Home) -> None:
