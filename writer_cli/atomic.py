@@ -136,3 +136,11 @@ def _wanted_mode(mode: int | None, old_mode: int | None) -> int:
 
 _reading_umask = threading.Lock()
 """The umask can only be read by setting it: of two threads, the second would read the other's 0."""
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file that exists."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False

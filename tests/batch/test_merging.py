@@ -111,6 +111,22 @@ def test_an_overlap_is_named_with_both_files(tmp_path: Path) -> None:
     assert message == f"record 2 is in both {one} and {other}"
 
 
+def test_the_output_is_none_of_the_shards(tmp_path: Path) -> None:
+    """A shard is not overwritten, whatever path leads to it."""
+    part = shard(tmp_path, "0", 0)
+    link = tmp_path / "link"
+    link.symlink_to(part)
+    for out in (part, str(link)):
+        assert refusal(out, part) == f"{out} is one of the shards, and would be lost"
+    assert Path(part).read_text() == line(0)
+
+
+def test_the_output_is_a_file(tmp_path: Path) -> None:
+    """A hyphen, elsewhere standard output, is refused."""
+    message = refusal("-", shard(tmp_path, "0", 0))
+    assert message == "OUTPUT: the merged results go to a file, and - is none"
+
+
 def test_the_same_file_twice_is_an_overlap(tmp_path: Path) -> None:
     """A file that is given twice is an overlap."""
     part = shard(tmp_path, "0", 0)

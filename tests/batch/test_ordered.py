@@ -107,5 +107,5 @@ def test_results_that_cannot_be_written_are_kept_in_a_temporary_file(
         assert hint.endswith("No such file or directory there too: 2 are lost")
     else:
         [kept] = tmp_path.iterdir()
-        assert hint == f"the 2 results that were not written are in {kept}"
+        assert hint == f"results that were not written: 2, in {kept}"
         assert kept.read_bytes() == b"0\n2\n"

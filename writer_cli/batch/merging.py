@@ -16,6 +16,13 @@ def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> t
     `records` is the expected number of records; without it, records missing at the end of all
     shards are not noticed. Raises `UsageError` for an index that is missing or in two shards.
     """
+    if str(output) == "-":
+        raise UsageError("OUTPUT: the merged results go to a file, and - is none", hint="name one")
+    for shard in shards:
+        if atomic.is_same_file(output, shard):
+            raise UsageError(
+                f"{output} is one of the shards, and would be lost", hint="name another file"
+            )
     failed = 0
     files = [_lines_of(shard) for shard in shards]
     expected, last = 0, shards[0]

@@ -45,6 +45,8 @@ class OrderedOutput:
         """The indexes of the records that were taken and not written yet, in their order."""
         self._held: dict[int, bytes] = {}
         self._is_closed = False
+        self._has_failed = False
+        """Whether a result could not be written; then no other is tried, and all are held."""
         self._changed = threading.Condition()
         """Guards all of this; told when there is room for another record."""
 
@@ -79,7 +81,7 @@ class OrderedOutput:
             self._held[index] = line
             self.answered += not failed
             self.failed += failed
-            while self._order and self._order[0] in self._held:
+            while not self._has_failed and self._order and self._order[0] in self._held:
                 self._write_first()
 
     def put_in_order(self) -> None:
@@ -93,7 +95,11 @@ class OrderedOutput:
                     self._write_gap()
 
     def _write_first(self) -> None:
-        self._write(self._held[self._order[0]])
+        try:
+            self._write(self._held[self._order[0]])
+        except BaseException:
+            self._has_failed = True
+            raise
         del self._held[self._order.popleft()]
         self._changed.notify_all()
 
@@ -108,4 +114,4 @@ class OrderedOutput:
                 kept.writelines(lines)
         except OSError as error:
             return f"{tempfile.gettempdir()}: {error.strerror} there too: {len(lines)} are lost"
-        return f"the {len(lines)} results that were not written are in {shlex.quote(kept.name)}"
+        return f"results that were not written: {len(lines)}, in {shlex.quote(kept.name)}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from writer_cli.atomic import is_same_file
 from writer_cli.batch.journal import Journal
 from writer_cli.batch.ordered import OrderedOutput
 from writer_cli.batch.tables import first_row, format_of, rows, rows_of
@@ -67,7 +68,7 @@ class Destination:
             raise UsageError(f"--output {self.path}: Is a directory", hint="-o answers.jsonl")
         source = self._options.input
         for path in (self.path, self.journal_path):
-            if source != prompts.STDIN and _is_same(Path(source), path):
+            if source != prompts.STDIN and is_same_file(Path(source), path):
                 raise UsageError(
                     f"{path} is the input, and would be lost", hint="name another file"
                 )
@@ -110,6 +111,7 @@ class Destination:
                 shown = escaped_json(shown) if self._format == "jsonl" else visible(shown)
             app.terminal.write(shown)
 
+        app.terminal.write("")  # raises if it is closed, before anything is sent
         prompt = self._options.include_prompt
         if first := first_row(self._format, include_prompt=prompt):
             show(first)
@@ -131,10 +133,3 @@ class Destination:
         elif is_whole and self._format != "jsonl":
             include_prompt = self._options.include_prompt
             write_file(self.path, rows(results, self._format, include_prompt=include_prompt))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.batch.running import KEY, LEAST, batch, results, write
+from tests.harness import batches
 from tests.harness.program import WRITER, Ran, environment, shell, writer
 from tests.harness.servers import Held, Received, Server, completion
 from writer_cli.cli import main
@@ -223,6 +224,27 @@ def test_a_full_disk_loses_no_result() -> None:
     kept = Path(ran.errors.split()[-1])
     assert "echo of a" in kept.read_text()
     kept.unlink()
+
+
+def test_a_full_disk_loses_no_answer_that_comes_after_it() -> None:
+    """The answers to the requests under way are in that file too."""
+    source = write("in.txt", *"abcdefghij")
+    answers = batches.Echo()
+    with batches.serving(answers, latency=0.3) as server:
+        env = batches.env_for(server)
+        ran = shell(f"writer batch {source} -o - -q > /dev/full", env=env)
+    kept = Path(ran.errors.split()[-1])
+    assert len(kept.read_text().splitlines()) == answers.counts.total() > 1
+    kept.unlink()
+
+
+def test_a_closed_output_is_found_before_anything_is_sent() -> None:
+    """Nothing has to be paid for."""
+    source = write("in.txt", "a")
+    with Server(echo) as server:
+        ran = shell(f"writer batch {source} -o - -q >&-", env=env_for(server))
+    assert (ran.code, ran.errors) == (11, "error: standard output is closed\n")
+    assert server.connections == 0
 
 
 def test_a_text_output_that_was_stopped_keeps_its_lines_at_their_places() -> None:
