@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     BAD_ANSWER = 9, "the answer does not match the API (not JSON, missing fields, cut short)"
     PARTIAL = 10, "batch: some records failed or have no answer yet"
     OUTPUT = 11, "the result could not be written (disk full, directory gone)"
-    NOT_RECORDED = 12, "not recorded: nothing may be sent, and no answer to this request is kept"
+    NOT_RECORDED = 12, "not recorded: --offline is set, and the cache has no answer to this request"
     HUNG_UP = 129, "the terminal was closed or the connection to it lost (SIGHUP)"
     INTERRUPTED = 130, "interrupted (Ctrl-C)"
     READER_GONE = 141, "the reader of the output closed it (`| head`)"

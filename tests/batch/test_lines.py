@@ -183,9 +183,12 @@ def test_an_output_that_is_refused_has_a_hint(tmp_path: Path) -> None:
         assert error_of(lambda: list(journal.pending([Record(0, "p", line=7)], ""))) == (
             (
                 f"{path} has the result of another request for record 0 (line 7): the input, the "
-                "model or the flags have changed"
+                "template, the model or a flag changed"
             ),
-            ANOTHER_FILE,
+            (
+                "run it as it was before, choose another file, or delete the old results with "
+                "--overwrite"
+            ),
         )
         assert error_of(lambda: list(journal.pending([], ""))) == (
             f"{path} has 1 results for records that the input does not have",

@@ -193,6 +193,19 @@ MISTYPED = [
         "writer has no command 'compleet'",
         "did you mean complete? Or see all commands with `writer --help`",
     ),
+    (
+        ["Once upon a time"],
+        "writer has no command 'Once upon a time'",
+        (
+            "did you mean `writer complete 'Once upon a time'`? Or see all commands with "
+            "`writer --help`"
+        ),
+    ),
+    (
+        ["exit-codes"],
+        "writer has no command 'exit-codes'",
+        "did you mean `writer help exit-codes`? Or see all commands with `writer --help`",
+    ),
     (["x"], "writer has no command 'x'", "see all commands with `writer --help`"),
     (
         ["--sandbx", "complete", "x"],

@@ -129,9 +129,12 @@ def body_of(
     fields = request.set_fields()
     for name in fields:
         if name not in wire_names:
+            instead = "leave it out"
+            if name == "n" and "random_seed" in wire_names:
+                instead = "for several texts, repeat the request with another --random-seed"
             raise UsageError(
                 f"{name} cannot be sent to the {api} API",
-                hint=f"leave it out, or choose another API with --api; {api} is in use",
+                hint=f"{instead}, or choose another API with --api; {api} is in use",
                 field=name,
             )
     return {wire_names[name]: value for name, value in fields.items()}

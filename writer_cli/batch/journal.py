@@ -91,8 +91,9 @@ class Journal:
             elif self._digests[index] != record.digest(defaults):
                 raise UsageError(
                     f"{self.path} has the result of another request for record {index} "
-                    f"(line {record.line}): the input, the model or the flags have changed",
-                    hint="choose another file, or start again with --overwrite",
+                    f"(line {record.line}): the input, the template, the model or a flag changed",
+                    hint="run it as it was before, choose another file, or delete the old results "
+                    "with --overwrite",
                 )
         if unseen > 0:
             raise UsageError(

@@ -91,6 +91,8 @@ def _value(options: SetOptions, app: App, *, is_secret: bool) -> str:
         raise UsageError(f"no value for {name}", hint=f"for example: `{example}`")
     else:
         text = _from_stdin(name, app)
+    if is_secret and not text.strip():
+        raise UsageError(f"no value for {name}", hint="nothing was changed")
     return access.pasted_key(text) if is_secret else text
 
 

@@ -61,7 +61,7 @@ def run_check(options: TargetOptions, app: App) -> None:
     commands = [check.command for check in checks if check.command]
     if wrong:
         names = ", ".join(check.name for check in wrong)
-        steps = ", ".join(f"`{command}`" for command in [*commands, "writer config check"])
+        steps = ", ".join(f"`{command}`" for command in commands)
         # The note of an invalid value says what to do.
         notes = [check.note for check in wrong if not check.command]
         one_by_one = f"set up what is missing with `writer config init`, or one by one with {steps}"

@@ -172,6 +172,8 @@ class _Dialog:
                 text = access.pasted_key(self._app.terminal.ask_secretly(question))
             else:
                 text = self._app.terminal.ask(question).strip()
+            if name == "api":  # as people write it: AI Studio
+                text = text.lower().removeprefix("ai ")
             if not text:
                 self._warn_of_variable(name)
                 return
@@ -207,8 +209,11 @@ class _Dialog:
 
     def agrees(self, question: str, *, usually: bool) -> bool:
         """Ask a question of yes or no; Enter is what is usual."""
-        answer = self._app.terminal.ask(f"{question} [{'Y/n' if usually else 'y/N'}]: ")
-        return answer.strip().lower() in {"y", "yes", *([""] if usually else [])}
+        answers = {"": usually, "y": True, "yes": True, "n": False, "no": False}
+        prompt = f"{question} [{'Y/n' if usually else 'y/N'}]: "
+        while (answer := self._app.terminal.ask(prompt).strip().lower()) not in answers:
+            self._app.note("Answer y or n.")
+        return answers[answer]
 
 
 def _models(dialog: _Dialog, app: App) -> list[str]:

@@ -66,7 +66,9 @@ class GenerationOptions(Options):
     stop: Annotated[
         list[str] | None, _field("--stop", "End the text before this string; can be repeated")
     ] = None
-    n: Annotated[int | None, _field("--n", "Return this many texts", short="-n")] = None
+    n: Annotated[
+        int | None, _field("--n", "Return this many texts; not with studio", short="-n")
+    ] = None
     best_of: Annotated[
         int | None, _field("--best-of", "Generate this many texts and return the best")
     ] = None
@@ -75,19 +77,28 @@ class GenerationOptions(Options):
         _field("--top-p", "Choose among the likeliest tokens, up to this total probability"),
     ] = None
     min_tokens: Annotated[
-        int | None, _field("--min-tokens", "Generate at least this many tokens")
+        int | None, _field("--min-tokens", "Generate at least this many tokens; not with studio")
     ] = None
     presence_penalty: Annotated[
         float | None,
-        _field("--presence-penalty", "Make tokens less likely that are in the text already"),
+        _field(
+            "--presence-penalty",
+            "Make tokens less likely that are in the text already; not with studio",
+        ),
     ] = None
     frequency_penalty: Annotated[
         float | None,
-        _field("--frequency-penalty", "Make a token less likely each time it is in the text"),
+        _field(
+            "--frequency-penalty",
+            "Make a token less likely each time it is in the text; not with studio",
+        ),
     ] = None
     logprobs: Annotated[
         int | None,
-        _field("--logprobs", "For each token, return the log probabilities of this many tokens"),
+        _field(
+            "--logprobs",
+            "For each token, return the log probabilities of this many; not with studio",
+        ),
     ] = None
     random_seed: Annotated[
         int | None,

@@ -94,7 +94,13 @@ class Group(_Ours, TyperGroup):
     def _unknown(self, ctx: Any, name: str) -> UsageError:
         if name.startswith("-"):
             return unknown_flag(name, ctx)
+        import shlex
+
         near = nearest(name, self.commands)
+        if " " in name:
+            near = f"`{ctx.command_path} complete {shlex.quote(name)}`"
+        elif name in TOPICS:
+            near = f"`{ctx.command_path} help {name}`"
         hint = f"see all commands with `{ctx.command_path} --help`"
         return UsageError(
             f"{ctx.command_path} has no command {quoted(name)}",

@@ -30,8 +30,7 @@ def test_check_leads_a_new_user_to_a_request_step_by_step(home: Home) -> None:
         "error: a request would fail: api_key, organization_id\n"
         "hint: set up what is missing with `writer config init`, or one by one with "
         "`writer config set api_key`, "
-        "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`, "
-        "`writer config check`\n"
+        "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`\n"
     )
 
 
@@ -75,8 +74,7 @@ def test_a_new_user_sets_the_key_and_the_organization_and_is_done(home: Home) ->
     assert terminal.errors == (
         "error: a request would fail: organization_id\n"
         "hint: set up what is missing with `writer config init`, or one by one with "
-        "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`, "
-        "`writer config check`\n"
+        "`writer config set organization_id NUMBER`, `writer config set model_id palmyra-x5`\n"
     )
     home.run("set", "organization_id", "7")
     terminal = home.run("check", on_terminal=True)
@@ -351,7 +349,7 @@ def test_ctrl_d_at_the_question_sets_nothing(home: Home) -> None:
     """Ctrl-D instead of a key is a usage error."""
     status, screen = on_a_terminal(home, b"\x04", "set", "api_key")
     assert os.waitstatus_to_exitcode(status) == 2
-    assert "error: api_key is not a string with at least one visible character" in screen
+    assert "error: no value for api_key" in screen
     assert not home.path.exists()
 
 

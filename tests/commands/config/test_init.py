@@ -46,7 +46,8 @@ def test_a_new_user_answers_five_questions_and_is_done(home: Home) -> None:
         ("API key, not shown as you type [none]: ", f"Bearer {KEY}\n".encode()),
         ("Organization number [none]: ", b"twelve\n"),
         ("press Enter to skip it", b"12\n"),
-        ("which is free? [Y/n]: ", b"n\n"),
+        ("which is free? [Y/n]: ", b"palmyra-x5\n"),
+        ("Answer y or n.", b"n\n"),
         ("Model, such as palmyra-x5 [none]: ", b"palmyra-x5\n"),
     ]
     code, screen = talk(home, turns)

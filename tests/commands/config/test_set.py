@@ -174,7 +174,7 @@ PIPE = "pipe one line of text into it: `… | writer config set"
             2,
             f"the value for api_key on standard input is not UTF-8\nhint: {PIPE} api_key`\n",
         ),
-        ("api_key", b"\n", 2, "api_key is not a string with at least one visible character\n"),
+        ("api_key", b"\n", 2, "no value for api_key\n"),
         (
             "api_key",
             b"sk-one\nsk-two\n",
