@@ -103,4 +103,6 @@ $(READY): pyproject.toml requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes --requirement requirements-dev.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
+	@# Compiles the tests once: in a first run, each worker would compile all of them.
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || :
 	@touch $@
