@@ -117,6 +117,13 @@ def test_no_wrap_leaves_the_text_to_the_terminal() -> None:
     assert max(map(len, ran.output.splitlines()[1:])) <= 80
 
 
+def test_no_wrap_has_room_for_the_blanks_of_a_tab() -> None:
+    """`--no-wrap` does not wrap a text with tabs either."""
+    tokens = ["a\tb\tc\td ", "e"]
+    ran = shown(logprobs_answer(tokens=tokens), "--no-wrap", TERM="dumb")
+    assert ran.output.splitlines()[0] == "a       b       c       d e"
+
+
 @pytest.mark.parametrize(
     ("answer", "output"),
     [

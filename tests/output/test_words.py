@@ -1,5 +1,14 @@
 """Text that is laid out at words, by the cells of a terminal."""
 
+import contextlib
+import fcntl
+import io
+import os
+import struct
+import termios
+from collections.abc import Iterator
+from typing import BinaryIO, TextIO
+
 import pytest
 from rich.cells import cell_len
 
@@ -8,7 +17,7 @@ from tests.harness.program import writer
 from writer_cli.errors import UsageError
 from writer_cli.output.error_messages import show_error
 from writer_cli.output.terminal import Terminal
-from writer_cli.output.words import wrapped
+from writer_cli.output.words import shortened, wrapped
 
 
 @pytest.mark.parametrize(
@@ -48,3 +57,47 @@ def test_an_error_fits_a_terminal_without_styles() -> None:
     env = {"COLUMNS": "40", "TERM": "dumb"}
     ran = writer("complete", "x", stderr_is_terminal=True, env=env)
     assert max(map(len, ran.errors.splitlines())) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("fits", 4, "fits"),
+        ("too long", 4, "too…"),
+        ("요청이", 5, "요청…"),
+        ("요청이", 4, "요…"),
+        ("x", 0, "…"),
+    ],
+)
+def test_a_text_is_shortened_to_cells(text: str, width: int, shown: str) -> None:
+    """A sign stands for the part of a text that does not fit."""
+    assert shortened(text, width) == shown
+
+
+def test_each_stream_has_the_width_of_its_own_terminal() -> None:
+    """A stream that is no terminal has the width of the other one."""
+    with two_terminals(columns=(100, 50)) as (wide, narrow):
+        terminal = Terminal(stdin=None, stdout=wide, stderr=narrow, env={})
+        assert (terminal.width, terminal.error_width) == (100, 50)
+        terminal = Terminal(stdin=None, stdout=wide, stderr=io.StringIO(), env={})
+        assert (terminal.width, terminal.error_width) == (100, 100)
+        terminal = Terminal(stdin=None, stdout=io.BytesIO(), stderr=narrow, env={})
+        assert (terminal.width, terminal.error_width) == (50, 50)
+        terminal = Terminal(stdin=None, stdout=wide, stderr=narrow, env={"COLUMNS": "70"})
+        assert (terminal.width, terminal.error_width) == (70, 70)
+
+
+@contextlib.contextmanager
+def two_terminals(columns: tuple[int, int]) -> Iterator[tuple[BinaryIO, TextIO]]:
+    """Open two terminals with so many columns, one for bytes and one for text."""
+    with contextlib.ExitStack() as stack:
+        slaves = []
+        for number in columns:
+            master, slave = os.openpty()
+            stack.callback(os.close, master)
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, number, 0, 0))
+            slaves.append(slave)
+        yield (
+            stack.enter_context(os.fdopen(slaves[0], "wb")),
+            stack.enter_context(os.fdopen(slaves[1], "w", encoding="utf-8")),
+        )

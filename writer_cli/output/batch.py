@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from writer_cli.output import completions, documents
 from writer_cli.output.terminal import Terminal, escaped_json, visible
-from writer_cli.output.words import wrapped
+from writer_cli.output.words import shortened, wrapped
 
 if TYPE_CHECKING:
     from writer_cli.batch.summary import Summary
@@ -22,7 +22,7 @@ LONGEST_BAR = 40
 """Cells of a bar in the summary of a batch."""
 
 LONGEST_MESSAGE = 200
-"""Characters of an error in the summary, if it is not written to a terminal."""
+"""Cells of an error in the summary, if it is not written to a terminal."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -103,7 +103,7 @@ def _failures(result: dict[str, Any], journal: Path, width: int) -> list[str]:
     lines = ["failed in this run:"] if errors else []
     for error in errors:
         text = " ".join(f"{error['count']} x {error['kind']}: {error['first']}".split())
-        lines.append(f"  {text}" if len(text) + 2 <= width else f"  {text[: width - 3]}…")
+        lines.append(f"  {shortened(visible(text), width - 2)}")
     if result["failed"] and result["output"] != STDOUT:
         kind = f'{errors[0]["kind"]}"' if len(errors) == 1 else ""
         mark = shlex.quote(f'"error": {{"kind": "{kind}')

@@ -37,6 +37,16 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
+def shortened(text: str, width: int) -> str:
+    """Return a text that takes at most so many cells, with `…` in place of what does not fit."""
+    if cells(text) <= width:
+        return text
+    start = text[: max(0, width - 1)]
+    while cells(start) >= width > 0:
+        start = start[:-1]
+    return f"{start}…"
+
+
 def indented(line: str, indent: int, width: int) -> str:
     """Return a line after an indent, which is smaller if the line would not fit otherwise."""
     return " " * max(0, min(indent, width - cells(line))) + line

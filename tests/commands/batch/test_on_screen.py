@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.commands.batch.running import KEY, LEAST, batch, env_of, results, write
 from tests.harness.pages import PAGES
@@ -137,13 +138,26 @@ def test_the_bars_of_short_and_very_long_latencies_line_up() -> None:
                 elapsed_s=seconds,
             )
         )
-    terminal = Terminal.fake(stderr_is_terminal=True)
-    result = {
-        "output": "o", "answered": 2, "failed": 0, "elapsed_s": 1.0, "this_run": summary.as_dict()
-    }  # fmt: skip
-    show_summary(terminal, result, summary, journal=Path("o"), as_json=False, quiet=False)
-    bars = [line for line in terminal.errors.splitlines() if line.startswith("  <= ")]
+    bars = [line for line in shown(summary) if line.startswith("  <= ")]
     assert len({bar.index(" s ") for bar in bars}) == 1
+
+
+def test_the_summary_measures_an_error_in_cells() -> None:
+    """A message in Korean is cut where the line of the terminal ends."""
+    summary = Summary()
+    summary.add(result_of(Record(0, "p"), "server", "요청이 너무 많습니다 " * 10))
+    [line] = [line for line in shown(summary) if " x server" in line]
+    assert line.endswith("…")
+    assert cell_len(line) in {79, 80}
+
+
+def shown(summary: Summary) -> list[str]:
+    """Return the lines of a summary on a terminal of 80 columns."""
+    terminal = Terminal.fake(stderr_is_terminal=True)
+    counts = {"answered": summary.answered, "failed": summary.failed, "elapsed_s": 1.0}
+    result = {"output": "o", **counts, "this_run": summary.as_dict()}
+    show_summary(terminal, result, summary, journal=Path("o"), as_json=False, quiet=False)
+    return terminal.errors.splitlines()
 
 
 def test_ctrl_c_ends_it_in_good_order(slow_server: SandboxServer) -> None:
