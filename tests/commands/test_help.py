@@ -206,6 +206,11 @@ MISTYPED = [
         "writer has no command 'exit-codes'",
         "did you mean `writer help exit-codes`? Or see all commands with `writer --help`",
     ),
+    (
+        ["config", "exit codes"],
+        "writer config has no command 'exit codes'",
+        "see all commands with `writer config --help`",
+    ),
     (["x"], "writer has no command 'x'", "see all commands with `writer --help`"),
     (
         ["--sandbx", "complete", "x"],

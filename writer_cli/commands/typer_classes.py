@@ -97,9 +97,9 @@ class Group(_Ours, TyperGroup):
         import shlex
 
         near = nearest(name, self.commands)
-        if " " in name:
+        if ctx.parent is None and " " in name:
             near = f"`{ctx.command_path} complete {shlex.quote(name)}`"
-        elif name in TOPICS:
+        elif ctx.parent is None and name in TOPICS:
             near = f"`{ctx.command_path} help {name}`"
         hint = f"see all commands with `{ctx.command_path} --help`"
         return UsageError(
