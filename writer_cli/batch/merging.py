@@ -14,7 +14,8 @@ def merge(output: Path, shards: Sequence[Path], records: int | None = None) -> t
     """Merge the finished outputs of shards, sorted; return the numbers of answered and failed.
 
     `records` is the expected number of records; without it, records missing at the end of all
-    shards are not noticed. Raises `UsageError` for an index that is missing or in two shards.
+    shards are not noticed. Raises `UsageError` for an index that is missing or in two shards, and
+    for an output that is `-` or one of the shards.
     """
     if str(output) == "-":
         raise UsageError("OUTPUT: the merged results go to a file, and - is none", hint="name one")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -103,19 +104,18 @@ def result_of(record: Record, kind: str, message: str) -> Result:
     )
 
 
+def summary_of(latencies: Iterable[float]) -> Summary:
+    """Return the summary of answers that took so many seconds."""
+    summary = Summary()
+    for number, seconds in enumerate(latencies):
+        record = Record(number, "p")
+        summary.add(Result(record=record, choices=[], model_id="m", attempts=1, elapsed_s=seconds))
+    return summary
+
+
 def test_percentiles_are_right_to_five_in_a_hundred() -> None:
     """Percentiles are within 5 %, and the longest latency is exact."""
-    summary = Summary()
-    for number in range(1, 1001):
-        summary.add(
-            Result(
-                record=Record(number, "p"),
-                choices=[],
-                model_id="m",
-                attempts=1,
-                elapsed_s=number / 1000,
-            )
-        )
+    summary = summary_of(number / 1000 for number in range(1, 1001))
     assert summary.percentile(50) == pytest.approx(0.5, rel=0.05)
     assert summary.percentile(95) == pytest.approx(0.95, rel=0.05)
     assert summary.percentile(100) == summary.longest == 1.0
@@ -127,18 +127,7 @@ def test_percentiles_are_right_to_five_in_a_hundred() -> None:
 
 def test_the_bars_of_short_and_very_long_latencies_line_up() -> None:
     """All bars begin in the same column."""
-    summary = Summary()
-    for number, seconds in enumerate((0.1, 2000.0)):
-        summary.add(
-            Result(
-                record=Record(number, "p"),
-                choices=[],
-                model_id="m",
-                attempts=1,
-                elapsed_s=seconds,
-            )
-        )
-    bars = [line for line in shown(summary) if line.startswith("  <= ")]
+    bars = [line for line in shown(summary_of([0.1, 2000.0])) if line.startswith("  <= ")]
     assert len({bar.index(" s ") for bar in bars}) == 1
 
 
